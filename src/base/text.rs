@@ -1,0 +1,46 @@
+//! Text that came from elsewhere, made safe to show.
+
+/// The text with everything escaped that could move a cursor, hide or reorder what a person reads:
+/// control characters, bidirectional overrides, zero-width characters, and the backslash itself.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_plain(c) { c.to_string() } else { c.escape_default().collect() })
+        .collect()
+}
+
+/// What the system says, without its number.
+#[must_use]
+pub fn show_error(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.rfind(" (os error").map_or(text.clone(), |end| text[..end].to_owned())
+}
+
+fn is_plain(c: char) -> bool {
+    !c.is_control()
+        && c != '\\'
+        && !matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_words() {
+        let error = std::io::Error::from_raw_os_error(2);
+        assert!(error.to_string().contains("os error"));
+        assert!(!show_error(&error).contains("os error") && !show_error(&error).is_empty());
+    }
+
+    #[test]
+    fn what_could_fool_a_reader_is_spelled_out() {
+        assert_eq!(escape("notes.txt"), "notes.txt");
+        assert_eq!(escape("Füße 文.txt"), "Füße 文.txt");
+        assert_eq!(escape("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(escape("x\ny\\"), "x\\ny\\\\");
+        assert_eq!(escape("exe\u{202e}txt.\u{200b}"), "exe\\u{202e}txt.\\u{200b}");
+    }
+}

@@ -21,3 +21,5 @@
 )]
 
 pub mod base;
+pub mod link;
+pub mod wire;

@@ -22,4 +22,5 @@
 
 pub mod base;
 pub mod link;
+pub mod transport;
 pub mod wire;

@@ -1,0 +1,132 @@
+//! Packets on their way out: a train of equal datagrams in one buffer.
+
+use crate::wire::header::{HEADER_LEN, Header};
+use crate::wire::protection::{self, CRC_LEN};
+use std::ops::Range;
+
+/// Bytes of header and trailer around a payload.
+pub const PACKET_OVERHEAD: usize = HEADER_LEN + CRC_LEN;
+
+/// A place in the train that waits for file bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The packet's number.
+    pub packet_number: u64,
+    /// Where the file bytes belong in [`Batch::bytes`].
+    pub payload: Range<usize>,
+    /// Which bytes of the transfer space they are.
+    pub offset: u64,
+}
+
+/// One or more datagrams, all of [`Batch::segment_size`] but the last, which may be shorter.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    segment_size: usize,
+    slots: Vec<Slot>,
+}
+
+impl Batch {
+    /// The datagrams, one behind the other.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes of each datagram but the last.
+    #[must_use]
+    pub fn segment_size(&self) -> usize {
+        self.segment_size
+    }
+
+    /// The datagrams, one by one.
+    pub fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.chunks(self.segment_size.max(1))
+    }
+
+    /// The places that wait for file bytes.
+    #[must_use]
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Calls `fill` with the offset and the place of each payload.
+    ///
+    /// # Errors
+    /// The first error of `fill`; the batch must not be sent then.
+    pub fn fill<E>(
+        &mut self,
+        mut fill: impl FnMut(u64, &mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for slot in &self.slots {
+            fill(slot.offset, &mut self.bytes[slot.payload.clone()])?;
+        }
+        Ok(())
+    }
+
+    /// Writes every packet's trailer; the payloads must be in place.
+    pub fn seal(&mut self) {
+        for packet in self.bytes.chunks_mut(self.segment_size.max(1)) {
+            protection::seal(packet);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.slots.clear();
+        self.segment_size = 0;
+    }
+
+    /// Appends a packet with room for a payload of `len` file bytes.
+    pub(super) fn push_data(&mut self, header: Header, packet_number: u64, len: usize) {
+        let start = self.bytes.len();
+        let payload = start + HEADER_LEN..start + HEADER_LEN + len;
+        self.bytes.resize(payload.end + CRC_LEN, 0);
+        header.write(&mut self.bytes[start..]);
+        if self.slots.is_empty() {
+            self.segment_size = len + PACKET_OVERHEAD;
+        }
+        self.slots.push(Slot { packet_number, payload, offset: header.offset });
+    }
+
+    /// Makes the batch one packet with `contents`, padded with zeros to `size` bytes.
+    pub(super) fn set_packet(&mut self, header: Header, contents: &[u8], size: usize) {
+        self.clear();
+        self.bytes.resize(HEADER_LEN, 0);
+        header.write(&mut self.bytes);
+        self.bytes.extend_from_slice(contents);
+        let len = (self.bytes.len() + CRC_LEN).max(size);
+        self.bytes.resize(len, 0);
+        self.segment_size = len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::header::{ConnectionId, PacketType};
+
+    #[test]
+    fn a_filled_and_sealed_train_opens_packet_by_packet() {
+        let mut batch = Batch::default();
+        for (number, len) in [(0u32, 10), (1, 10), (2, 4)] {
+            let header = Header {
+                kind: PacketType::Data,
+                connection_id: ConnectionId(1),
+                packet_number: number,
+                offset: u64::from(number) * 10,
+            };
+            batch.push_data(header, number.into(), len);
+        }
+        batch
+            .fill(|offset, payload| {
+                payload.fill(u8::try_from(offset).expect("small"));
+                Ok::<(), ()>(())
+            })
+            .expect("never fails");
+        batch.seal();
+        let opened: Vec<&[u8]> =
+            batch.datagrams().map(|packet| protection::open(packet).expect("sealed")).collect();
+        assert_eq!(opened, [&[0; 10][..], &[10; 10], &[20; 4]]);
+    }
+}

@@ -1,0 +1,100 @@
+//! Limits and defaults of a connection, each with its unit and reason.
+
+use crate::base::time::Duration;
+use crate::base::units::Rate;
+
+/// Datagrams that every path carries: the base of the MTU search, in bytes of UDP payload
+/// (RFC 8899 5.1.2 BASE_PLPMTU; RFC 9000 14.1).
+pub const BASE_DATAGRAM: u16 = 1200;
+
+/// The longest wait before an acknowledgement. Shorter than QUIC's 25 ms: the ACKs of a bulk
+/// transfer are cheap beside its data, and the tail waits for them.
+pub const MAX_ACK_DELAY: Duration = Duration::from_millis(5);
+
+/// Ack-eliciting packets between acknowledgements once a transfer runs.
+pub const ACK_EVERY: u64 = 16;
+
+/// The first packets are acknowledged in twos, so that slow start has a clock.
+pub const ACK_EVERY_AT_START: u64 = 2;
+
+/// How many packets count as the first ones.
+pub const START_PACKETS: u64 = 100;
+
+/// Packet numbers below the largest received that the receiver remembers: the window of
+/// 1 Gbit/s over 600 ms is 50,000 packets.
+pub const ACK_WINDOW: u64 = 1 << 16;
+
+/// Without any packet from the peer for this long, the connection is lost (RFC 9308 3.2).
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Nothing to send for this long: ask the peer whether it is there. Several of these fit into
+/// [`IDLE_TIMEOUT`], so that losing some does no harm.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// No answer to a HELLO for this long: unreachable.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time between the first HELLOs: at 30 % loss both ways half of the attempts fail.
+pub const HELLO_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Longest time between probes into silence, so that a link that comes back is noticed.
+pub const PTO_MAX: Duration = Duration::from_secs(3);
+
+/// Time between two HAVE frames while data arrives.
+pub const HAVE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Bytes of the control stream that may be unacknowledged or out of order.
+pub const CONTROL_WINDOW: u64 = 64 * 1024;
+
+/// Ranges of received bytes that the receiver tells apart; more gaps than that and new ones wait.
+pub const RECEIVED_RANGES_MAX: usize = 1 << 16;
+
+/// Ranges that a sender keeps apart of what was delivered or lost: more than an honest receiver can
+/// cause.
+pub const FRAGMENTS_MAX: usize = 2 * RECEIVED_RANGES_MAX;
+
+/// Packet numbers between the oldest outstanding packet and the newest, at most: what a sender at
+/// 10 Gbit/s over a second has outstanding.
+pub const OUTSTANDING_SPAN_SENDER: u64 = 1 << 21;
+
+/// The same for the receiver of files, which has few packets outstanding unless its peer acknowledges
+/// nothing.
+pub const OUTSTANDING_SPAN_RECEIVER: u64 = 1 << 16;
+
+/// Bytes beyond what the disk has taken that a sender may always send: covers a scheduling pause of
+/// the disk worker of 60 ms at 1 Gbit/s.
+pub const CREDIT_BACKLOG: u64 = 8 * 1024 * 1024;
+
+/// Packets of the initial window (RFC 9002 7.2).
+pub const INITIAL_WINDOW_PACKETS: u64 = 10;
+
+/// DATA that may follow the offer before the receiver has accepted it.
+pub const FIRST_FLIGHT: u64 = 64 * 1024;
+
+/// The CLOSE code for a peer that broke the protocol.
+pub const PROTOCOL_VIOLATION: u16 = 0xffff;
+
+/// How a sender chooses its rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CongestionChoice {
+    /// RFC 9438: fair to TCP, takes every loss for congestion.
+    #[default]
+    Cubic,
+    /// The rate that the user asks for, whatever is lost.
+    Fixed(Rate),
+}
+
+/// What the owner of a connection decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// How to choose the rate.
+    pub congestion: CongestionChoice,
+    /// The largest datagram to try, in bytes of UDP payload.
+    pub max_datagram: u16,
+    /// Bytes that the socket can hold before the host drops datagrams.
+    pub socket_buffer: u64,
+    /// Datagrams in one train handed to the socket.
+    pub max_train: usize,
+    /// Whether to record what happens to each packet.
+    pub trace: bool,
+}

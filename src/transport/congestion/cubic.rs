@@ -1,0 +1,344 @@
+//! CUBIC (RFC 9438) with HyStart++ (RFC 9406). Windows are in bytes.
+
+use super::hystart::{CSS_GROWTH_DIVISOR, HyStart, Phase};
+use super::{AckSample, Congestion, initial_window};
+use crate::base::time::{Duration, Instant};
+use crate::transport::rtt::Rtt;
+
+/// RFC 9438 4.6: what remains of the window after a congestion event.
+const BETA_CUBIC: f64 = 0.7;
+
+/// RFC 9438 5: in packets per second cubed.
+const C: f64 = 0.4;
+
+/// RFC 9438 4.3: what makes the Reno-friendly window as large as Reno's own.
+const ALPHA_CUBIC: f64 = 3.0 * (1.0 - BETA_CUBIC) / (1.0 + BETA_CUBIC);
+
+/// RFC 9002 7.7: faster than the window alone would go, so that pacing never starves it.
+const PACING_GAIN: f64 = 1.25;
+const PACING_GAIN_SLOW_START: f64 = 2.0;
+
+/// On a path shorter than this (loopback, one switch) the scheduler's jitter is longer than a round
+/// trip: pacing would only measure it.
+const UNPACED_RTT: Duration = Duration::from_micros(500);
+
+#[derive(Clone, Debug)]
+pub(super) struct Cubic {
+    datagram: f64,
+    cwnd: f64,
+    ssthresh: f64,
+    hystart: HyStart,
+    curve: Curve,
+    /// Losses of packets sent before this belong to an event that was already answered.
+    recovery_start: Option<Instant>,
+    /// What to go back to if the last event was none.
+    before_event: Option<BeforeEvent>,
+}
+
+/// The state before a congestion event, until it is known that the event was one.
+#[derive(Clone, Debug)]
+struct BeforeEvent {
+    cwnd: f64,
+    ssthresh: f64,
+    curve: Curve,
+    /// Packets sent until then belong to an earlier event.
+    earlier: Option<Instant>,
+    /// Packets of this event that were taken for lost and have not turned up.
+    missing: u32,
+}
+
+/// The window's growth since the last congestion event.
+#[derive(Clone, Debug)]
+struct Curve {
+    w_max: f64,
+    /// Seconds from the start of the epoch until the window is `w_max` again.
+    k: f64,
+    epoch_start: Option<Instant>,
+    w_est: f64,
+    cwnd_prior: f64,
+}
+
+impl Cubic {
+    pub(super) fn new(datagram: u16) -> Self {
+        Self {
+            datagram: f64::from(datagram),
+            cwnd: initial_window(datagram) as f64,
+            ssthresh: f64::INFINITY,
+            hystart: HyStart::new(),
+            curve: Curve { w_max: 0.0, k: 0.0, epoch_start: None, w_est: 0.0, cwnd_prior: 0.0 },
+            recovery_start: None,
+            before_event: None,
+        }
+    }
+
+    fn in_slow_start(&self) -> bool {
+        self.cwnd < self.ssthresh
+    }
+
+    fn slow_start(&mut self, sample: &AckSample<'_>) {
+        match self.hystart.on_ack(sample) {
+            Phase::SlowStart => self.cwnd += sample.bytes as f64,
+            Phase::Conservative => self.cwnd += (sample.bytes / CSS_GROWTH_DIVISOR) as f64,
+            Phase::Over => {
+                self.ssthresh = self.cwnd;
+                self.curve.w_max = self.cwnd;
+                self.curve.k = 0.0;
+            }
+        }
+    }
+
+    /// RFC 9438 4.2 to 4.5.
+    fn avoid_congestion(&mut self, sample: &AckSample<'_>) {
+        let curve = &mut self.curve;
+        let start = *curve.epoch_start.get_or_insert_with(|| {
+            curve.w_est = self.cwnd;
+            sample.now
+        });
+        let acked = sample.bytes as f64;
+        let t = sample.now.since(start).as_secs_f64();
+        let cubic = |t: f64| C * self.datagram * (t - curve.k).powi(3) + curve.w_max;
+
+        // RFC 9438 4.3: as Reno does, once the window is what it was before the event.
+        let alpha = if curve.w_est < curve.cwnd_prior { ALPHA_CUBIC } else { 1.0 };
+        curve.w_est += alpha * self.datagram * acked / self.cwnd;
+        if cubic(t) < curve.w_est {
+            self.cwnd = self.cwnd.max(curve.w_est);
+            return;
+        }
+        let ahead = t + sample.rtt.smoothed().as_secs_f64();
+        let target = cubic(ahead).clamp(self.cwnd, 1.5 * self.cwnd);
+        self.cwnd += (target - self.cwnd) / self.cwnd * acked;
+    }
+
+    fn floor(&self) -> f64 {
+        2.0 * self.datagram
+    }
+}
+
+impl Congestion for Cubic {
+    fn on_ack(&mut self, sample: &AckSample<'_>) {
+        let in_recovery = self.recovery_start.is_some_and(|start| sample.sent_at <= start);
+        // RFC 9002 7.8: a window that is not used says nothing about the path.
+        if in_recovery || sample.is_app_limited {
+            return;
+        }
+        if self.in_slow_start() {
+            self.slow_start(sample);
+        } else {
+            self.avoid_congestion(sample);
+        }
+    }
+
+    fn on_loss(&mut self, now: Instant, sent_at: Instant, packets: u32) {
+        if self.recovery_start.is_some_and(|start| sent_at <= start) {
+            if let Some(before) = &mut self.before_event {
+                before.missing += packets;
+            }
+            return;
+        }
+        self.before_event = Some(BeforeEvent {
+            cwnd: self.cwnd,
+            ssthresh: self.ssthresh,
+            curve: self.curve.clone(),
+            earlier: self.recovery_start,
+            missing: packets,
+        });
+        self.recovery_start = Some(now);
+        // RFC 9438 4.7: a flow whose windows shrink makes room faster.
+        let w_max = if self.cwnd < self.curve.w_max {
+            self.cwnd * (1.0 + BETA_CUBIC) / 2.0
+        } else {
+            self.cwnd
+        };
+        let cwnd_prior = self.cwnd;
+        self.cwnd = (self.cwnd * BETA_CUBIC).max(self.floor());
+        self.ssthresh = self.cwnd;
+        let k = ((w_max - self.cwnd).max(0.0) / self.datagram / C).cbrt();
+        self.curve = Curve { w_max, k, epoch_start: None, w_est: self.cwnd, cwnd_prior };
+    }
+
+    /// RFC 9438 4.9.2: undone once all packets of the last event have turned up after all.
+    fn on_spurious_loss(&mut self, sent_at: Instant) {
+        let Some(before) = &mut self.before_event else {
+            return;
+        };
+        if before.earlier.is_some_and(|start| sent_at <= start) {
+            return;
+        }
+        before.missing = before.missing.saturating_sub(1);
+        if before.missing > 0 {
+            return;
+        }
+        if let Some(before) = self.before_event.take() {
+            self.cwnd = self.cwnd.max(before.cwnd);
+            self.ssthresh = before.ssthresh;
+            self.curve = before.curve;
+        }
+    }
+
+    fn on_persistent_congestion(&mut self) {
+        self.ssthresh = (self.cwnd * BETA_CUBIC).max(self.floor());
+        self.cwnd = self.floor();
+        self.curve.epoch_start = None;
+        self.recovery_start = None;
+        self.before_event = None;
+    }
+
+    fn on_datagram_size(&mut self, bytes: u16) {
+        let untouched = self.cwnd <= INITIAL_IN_DATAGRAMS * self.datagram;
+        self.datagram = f64::from(bytes);
+        if untouched && self.ssthresh.is_infinite() {
+            self.cwnd = self.cwnd.max(initial_window(bytes) as f64);
+        }
+    }
+
+    fn window(&self) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive, and a float cast saturates"
+        )]
+        let window = self.cwnd as u64;
+        window
+    }
+
+    fn pacing_rate(&self, rtt: &Rtt) -> f64 {
+        if rtt.min() < UNPACED_RTT {
+            return f64::INFINITY;
+        }
+        let gain = if self.in_slow_start() { PACING_GAIN_SLOW_START } else { PACING_GAIN };
+        gain * self.cwnd / rtt.smoothed().as_secs_f64().max(1e-6)
+    }
+}
+
+/// The initial window in datagrams.
+const INITIAL_IN_DATAGRAMS: f64 = super::INITIAL_WINDOW_PACKETS as f64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATAGRAM: u16 = 1_000;
+    const RTT: Duration = Duration::from_millis(100);
+
+    struct Path {
+        cubic: Cubic,
+        rtt: Rtt,
+        now: Instant,
+        next: u64,
+    }
+
+    impl Path {
+        fn new() -> Self {
+            let mut rtt = Rtt::default();
+            rtt.update(RTT, Duration::ZERO);
+            Self { cubic: Cubic::new(DATAGRAM), rtt, now: Instant::ZERO, next: 0 }
+        }
+
+        /// One round trip in which a full window is acknowledged packet by packet.
+        fn round(&mut self) {
+            let sent_at = self.now;
+            let window = self.cubic.window();
+            let packets = window / u64::from(DATAGRAM);
+            self.next += packets;
+            self.now += RTT;
+            for index in 0..packets {
+                self.cubic.on_ack(&AckSample {
+                    now: self.now,
+                    bytes: u64::from(DATAGRAM),
+                    largest: self.next - packets + index,
+                    sent_at: sent_at + Duration::from_nanos(1),
+                    next: self.next,
+                    is_app_limited: false,
+                    rtt: &self.rtt,
+                });
+            }
+        }
+
+        fn lose(&mut self) {
+            self.cubic.on_loss(self.now, self.now, 1);
+        }
+
+        fn packets(&self) -> f64 {
+            self.cubic.window() as f64 / f64::from(DATAGRAM)
+        }
+    }
+
+    #[test]
+    fn slow_start_doubles_each_round() {
+        let mut path = Path::new();
+        for expected in [20.0, 40.0, 80.0, 160.0] {
+            path.round();
+            assert_eq!(path.packets(), expected);
+        }
+    }
+
+    #[test]
+    fn one_event_a_round_trip_cuts_to_seven_tenths() {
+        let mut path = Path::new();
+        for _ in 0..5 {
+            path.round();
+        }
+        let before = path.packets();
+        path.lose();
+        path.lose();
+        assert!((path.packets() - 0.7 * before).abs() < 1.0);
+    }
+
+    /// RFC 9438 4.2: the window is back at w_max after K seconds.
+    #[test]
+    fn the_window_returns_to_w_max_after_k() {
+        let mut path = Path::new();
+        for _ in 0..7 {
+            path.round();
+        }
+        let w_max = path.packets();
+        path.lose();
+        let k = (w_max * 0.3 / 0.4_f64).cbrt();
+        let start = path.now;
+        while path.now.since(start).as_secs_f64() < k {
+            path.round();
+        }
+        assert!((path.packets() / w_max - 1.0).abs() < 0.05, "{} of {w_max}", path.packets());
+        for _ in 0..50 {
+            path.round();
+        }
+        assert!(path.packets() > w_max + 40.0, "C t^3 beyond the plateau: 50 packets after 5 s");
+    }
+
+    #[test]
+    fn a_spurious_loss_is_undone() {
+        let mut path = Path::new();
+        for _ in 0..4 {
+            path.round();
+        }
+        let before = path.packets();
+        let sent_at = path.now;
+        path.lose();
+        path.cubic.on_spurious_loss(sent_at);
+        assert_eq!(path.packets(), before);
+    }
+
+    #[test]
+    fn an_unused_window_does_not_grow() {
+        let mut path = Path::new();
+        let before = path.cubic.window();
+        path.cubic.on_ack(&AckSample {
+            now: Instant::ZERO + RTT,
+            bytes: 1_000,
+            largest: 0,
+            sent_at: Instant::ZERO,
+            next: 1,
+            is_app_limited: true,
+            rtt: &path.rtt,
+        });
+        assert_eq!(path.cubic.window(), before);
+    }
+
+    #[test]
+    fn silence_leaves_two_packets() {
+        let mut path = Path::new();
+        path.cubic.on_persistent_congestion();
+        assert_eq!(path.packets(), 2.0);
+    }
+}

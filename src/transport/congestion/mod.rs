@@ -1,0 +1,67 @@
+//! How much may be in flight, and how fast it goes.
+
+mod cubic;
+mod fixed;
+mod hystart;
+
+use super::config::{CongestionChoice, INITIAL_WINDOW_PACKETS};
+use super::rtt::Rtt;
+use crate::base::time::Instant;
+use std::fmt::Debug;
+
+/// One acknowledgement, as a controller sees it.
+#[derive(Clone, Debug)]
+pub struct AckSample<'a> {
+    /// When it arrived.
+    pub now: Instant,
+    /// Bytes that it acknowledged for the first time.
+    pub bytes: u64,
+    /// The largest packet number that it acknowledged for the first time.
+    pub largest: u64,
+    /// When that packet was sent.
+    pub sent_at: Instant,
+    /// The packet number that will be sent next.
+    pub next: u64,
+    /// The sender had nothing more to send: its window was not the limit (RFC 9002 7.8).
+    pub is_app_limited: bool,
+    /// Round-trip times, this acknowledgement's included.
+    pub rtt: &'a Rtt,
+}
+
+/// A congestion controller.
+pub trait Congestion: Debug + Send {
+    /// Something was acknowledged for the first time.
+    fn on_ack(&mut self, sample: &AckSample<'_>);
+
+    /// That many packets were lost, the newest of them sent at `sent_at`.
+    fn on_loss(&mut self, now: Instant, sent_at: Instant, packets: u32);
+
+    /// What was taken for lost had only been late: the packet sent at `sent_at` arrived.
+    fn on_spurious_loss(&mut self, sent_at: Instant);
+
+    /// Nothing came back for several probe timeouts (RFC 9002 7.6).
+    fn on_persistent_congestion(&mut self);
+
+    /// The largest datagram changed, in bytes of UDP payload.
+    fn on_datagram_size(&mut self, bytes: u16);
+
+    /// Bytes that may be in flight.
+    fn window(&self) -> u64;
+
+    /// Bytes per second between trains.
+    fn pacing_rate(&self, rtt: &Rtt) -> f64;
+}
+
+/// The controller that the user chose.
+#[must_use]
+pub fn new(choice: CongestionChoice, datagram: u16) -> Box<dyn Congestion> {
+    match choice {
+        CongestionChoice::Cubic => Box::new(cubic::Cubic::new(datagram)),
+        CongestionChoice::Fixed(rate) => Box::new(fixed::Fixed::new(rate)),
+    }
+}
+
+/// RFC 9002 7.2, for any datagram size.
+fn initial_window(datagram: u16) -> u64 {
+    INITIAL_WINDOW_PACKETS * u64::from(datagram)
+}

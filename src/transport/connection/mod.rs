@@ -1,0 +1,371 @@
+//! The connection: routes packets, frames and timers to the parts. Glue only.
+
+mod close;
+mod receive;
+#[cfg(test)]
+mod tests;
+mod transmit;
+
+use self::close::Closing;
+use super::ack_tracker::AckTracker;
+use super::config::{
+    Config, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, INITIAL_WINDOW_PACKETS, KEEP_ALIVE, MAX_ACK_DELAY,
+};
+use super::congestion::{self, Congestion};
+use super::control_stream::{ControlReceiver, ControlSender};
+use super::error::End;
+use super::flow::CreditGrant;
+use super::loss::LossDetector;
+use super::mtu::MtuSearch;
+use super::pacer::Pacer;
+use super::recv_space::RecvSpace;
+use super::rtt::Rtt;
+use super::send_space::SendSpace;
+use super::sent_packets::SentPackets;
+use super::stats::Stats;
+use super::timers::{Timer, Timers};
+use super::trace::{Trace, TraceEvent};
+use crate::base::time::Instant;
+use crate::wire::handshake::{Hello, Parameters, Role, Suite, VERSION, Welcome};
+use crate::wire::header::ConnectionId;
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// What the owner learns from a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The peer has answered; control bytes and data can go.
+    Connected,
+    /// There are control bytes to read.
+    ControlReceived,
+    /// It is over. The last event.
+    Ended(End),
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// The initiator waits for a WELCOME.
+    Connecting(Hello),
+    Established,
+    /// Copies of CLOSE go out, in case the first ones are lost.
+    Closing(Closing),
+    Ended,
+}
+
+/// One reliable connection, seen from one side.
+#[derive(Debug)]
+pub struct Connection {
+    config: Config,
+    state: State,
+    peer_id: ConnectionId,
+    peer: Parameters,
+    /// When each HELLO went.
+    hellos: Vec<Instant>,
+    /// The responder's WELCOME, and whether the initiator has yet to receive one of its copies.
+    welcome: Option<Welcome>,
+    /// The number of the HELLO that is owed a WELCOME.
+    welcome_due: Option<u32>,
+    /// The peer receives at its address.
+    is_validated: bool,
+
+    rtt: Rtt,
+    sent: SentPackets,
+    loss: LossDetector,
+    congestion: Box<dyn Congestion>,
+    pacer: Pacer,
+    mtu: MtuSearch,
+    pto_count: u32,
+    /// Packets that may go whatever the window says (RFC 9002 6.2.4).
+    probes: u8,
+    /// The window had room left when there was nothing more to send.
+    is_app_limited: bool,
+    last_eliciting: Instant,
+
+    acks: AckTracker,
+    control_out: ControlSender,
+    control_in: ControlReceiver,
+    space_out: SendSpace,
+    space_in: RecvSpace,
+    credit: CreditGrant,
+    takes_data: bool,
+    have_due: bool,
+    is_have_in_flight: bool,
+    ping_due: bool,
+
+    timers: Timers,
+    events: VecDeque<Event>,
+    stats: Stats,
+    trace: Trace,
+}
+
+impl Connection {
+    /// Opens a connection: the first thing it transmits is a HELLO. `local_id` is random.
+    #[must_use]
+    pub fn initiate(now: Instant, config: Config, local_id: ConnectionId, role: Role) -> Self {
+        let hello = Hello {
+            connection_id: local_id,
+            versions: vec![VERSION],
+            suite: Suite::Open,
+            role,
+            parameters: parameters(&config),
+            cookie: Vec::new(),
+        };
+        let takes_data = role == Role::Receiver;
+        let mut connection = Self::new(now, config, State::Connecting(hello), takes_data);
+        connection.timers.set(Timer::Hello, Some(now));
+        connection.timers.set(Timer::Idle, Some(now + HANDSHAKE_TIMEOUT));
+        connection
+    }
+
+    /// Answers a HELLO that the [`super::handshake::Acceptor`] let pass; `number` is its packet
+    /// number. `local_id` is random and not in use.
+    #[must_use]
+    pub fn respond(
+        now: Instant,
+        config: Config,
+        local_id: ConnectionId,
+        hello: &Hello,
+        number: u32,
+    ) -> Self {
+        let takes_data = hello.role == Role::Sender;
+        let mut connection = Self::new(now, config, State::Established, takes_data);
+        connection.peer_id = hello.connection_id;
+        connection.set_peer(hello.parameters);
+        connection.is_validated = false;
+        connection.welcome_due = Some(number);
+        connection.welcome = Some(Welcome {
+            connection_id: local_id,
+            version: VERSION,
+            parameters: parameters(&config),
+        });
+        connection.timers.set(Timer::Idle, Some(now + HANDSHAKE_TIMEOUT));
+        connection
+    }
+
+    fn new(now: Instant, config: Config, state: State, takes_data: bool) -> Self {
+        let mtu = MtuSearch::new(config.max_datagram);
+        let datagram = mtu.current();
+        let congestion = congestion::new(config.congestion, datagram);
+        let burst = INITIAL_WINDOW_PACKETS * u64::from(datagram);
+        Self {
+            state,
+            peer_id: ConnectionId::NONE,
+            peer: parameters(&config),
+            hellos: Vec::new(),
+            welcome: None,
+            welcome_due: None,
+            is_validated: true,
+            rtt: Rtt::default(),
+            sent: SentPackets::default(),
+            loss: LossDetector::default(),
+            congestion,
+            pacer: Pacer::new(now, burst),
+            mtu,
+            pto_count: 0,
+            probes: 0,
+            is_app_limited: false,
+            last_eliciting: now,
+            acks: AckTracker::default(),
+            control_out: ControlSender::default(),
+            control_in: ControlReceiver::default(),
+            space_out: SendSpace::default(),
+            space_in: RecvSpace::default(),
+            credit: CreditGrant::new(now),
+            takes_data,
+            have_due: false,
+            is_have_in_flight: false,
+            ping_due: false,
+            timers: Timers::default(),
+            events: VecDeque::new(),
+            stats: Stats::default(),
+            trace: Trace::new(config.trace),
+            config,
+        }
+    }
+
+    /// The next thing the owner should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Connection::handle_timeout`] and [`Connection::poll_transmit`] want to be called again.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let ack = if self.is_established() { self.acks.deadline() } else { None };
+        [self.timers.next(), ack].into_iter().flatten().min()
+    }
+
+    /// A deadline has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::Close => self.on_close_timer(),
+                Timer::Have => {
+                    self.have_due = true;
+                    self.acks.report_all();
+                }
+                // These only wake the owner: what is due goes out with the next transmission.
+                Timer::Hello | Timer::Pace => {}
+                Timer::Idle => self.on_silence(),
+                Timer::KeepAlive => self.ping_due = true,
+                Timer::Loss => self.detect_losses(now),
+                Timer::MtuProbe => self.mtu.on_round_over(),
+                Timer::Pto => self.on_probe_timeout(now),
+            }
+        }
+    }
+
+    fn on_silence(&mut self) {
+        match self.state {
+            State::Connecting(_) => self.end(End::Unreachable),
+            State::Established => self.end(End::Silent),
+            State::Closing(_) | State::Ended => {}
+        }
+    }
+
+    fn on_probe_timeout(&mut self, now: Instant) {
+        self.pto_count += 1;
+        self.probes = 2;
+        self.stats.probe_timeouts += 1;
+        self.trace.record(now, || TraceEvent::ProbeTimeout);
+        // RFC 9002 7.6.1: kPersistentCongestionThreshold.
+        if self.pto_count == 3 {
+            self.congestion.on_persistent_congestion();
+        }
+    }
+
+    /// Appends to the ordered stream of control bytes.
+    pub fn write_control(&mut self, bytes: &[u8]) {
+        self.control_out.write(bytes);
+    }
+
+    /// Moves the control bytes that arrived to the end of `out`.
+    pub fn read_control(&mut self, out: &mut Vec<u8>) {
+        self.control_in.read(out);
+    }
+
+    /// Whether the peer has acknowledged all control bytes.
+    #[must_use]
+    pub fn is_control_acked(&self) -> bool {
+        self.control_out.is_drained()
+    }
+
+    /// Sender: bytes of the transfer space below `end` may go.
+    pub fn release(&mut self, end: u64) {
+        self.space_out.release(end);
+    }
+
+    /// Sender: those bytes need not go, or go again.
+    pub fn cancel_outgoing(&mut self, range: &Range<u64>) {
+        self.space_out.cancel(range);
+    }
+
+    /// Sender: a batch will not be sent; its packets never were.
+    pub fn abandon(&mut self, batch: &super::batch::Batch) {
+        for slot in batch.slots() {
+            self.sent.take(slot.packet_number);
+            let len = slot.payload.len() as u64;
+            self.space_out.on_lost(&(slot.offset..slot.offset + len));
+        }
+    }
+
+    /// Receiver: the transfer space ends here.
+    pub fn set_total(&mut self, total: u64) {
+        self.space_in.set_total(total);
+    }
+
+    /// Receiver: the sink has written `written` bytes in all.
+    pub fn on_written(&mut self, now: Instant, written: u64) {
+        self.space_in.set_written(written);
+        self.credit.on_written(now, written, self.rtt.smoothed());
+        self.raise_credit();
+    }
+
+    fn raise_credit(&mut self) {
+        let allowed = self.credit.allowance().saturating_sub(self.space_in.unwritten());
+        self.credit.raise(self.space_in.reach(allowed));
+    }
+
+    /// Receiver: those bytes did not survive; they must come again.
+    pub fn reject(&mut self, range: &Range<u64>) {
+        self.space_in.reject(range);
+        self.have_due = true;
+    }
+
+    /// Receiver: nobody waits for those bytes any more.
+    pub fn cancel_incoming(&mut self, range: Range<u64>) {
+        self.space_in.cancel(range);
+        self.raise_credit();
+        self.have_due = true;
+    }
+
+    /// Whether the responder has not answered yet.
+    #[must_use]
+    pub fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting(_))
+    }
+
+    /// Whether control bytes and data can go.
+    #[must_use]
+    pub fn is_established(&self) -> bool {
+        matches!(self.state, State::Established)
+    }
+
+    /// Whether the connection is over.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// Whether the peer has shown that it receives at its address.
+    #[must_use]
+    pub fn is_validated(&self) -> bool {
+        self.is_validated
+    }
+
+    /// Time to wait for an answer to something before saying it again.
+    #[must_use]
+    pub fn probe_timeout(&self) -> crate::base::time::Duration {
+        self.rtt.pto(self.peer.max_ack_delay)
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            delivered: self.space_out.delivered(),
+            written: self.stats.written.max(self.space_in.written()),
+            smoothed_rtt: self.rtt.smoothed(),
+            min_rtt: self.rtt.min(),
+            congestion_window: self.congestion.window(),
+            bytes_in_flight: self.sent.bytes_in_flight(),
+            datagram_size: self.mtu.current(),
+            ..self.stats
+        }
+    }
+
+    /// What was traced since the last call; nothing unless the configuration asks for it.
+    pub fn take_trace(&mut self) -> Vec<(Instant, TraceEvent)> {
+        self.trace.take()
+    }
+
+    fn set_peer(&mut self, peer: Parameters) {
+        self.peer = peer;
+        self.mtu.limit(peer.max_datagram);
+    }
+
+    fn on_valid_packet(&mut self, now: Instant) {
+        self.timers.set(Timer::Idle, Some(now + IDLE_TIMEOUT));
+        if self.timers.get(Timer::KeepAlive).is_none() {
+            self.timers.set(Timer::KeepAlive, Some(now + KEEP_ALIVE));
+        }
+    }
+}
+
+fn parameters(config: &Config) -> Parameters {
+    Parameters {
+        max_datagram: config.max_datagram,
+        max_ack_delay: MAX_ACK_DELAY,
+        socket_buffer: config.socket_buffer,
+    }
+}

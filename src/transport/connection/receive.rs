@@ -1,0 +1,326 @@
+//! What comes in.
+
+use super::{Connection, Event, State};
+use crate::base::time::{Duration, Instant};
+use crate::transport::config::{FRAGMENTS_MAX, HAVE_INTERVAL, PROTOCOL_VIOLATION};
+use crate::transport::congestion::AckSample;
+use crate::transport::error::End;
+use crate::transport::loss::Acked;
+use crate::transport::recv_space::Arrival;
+use crate::transport::sent_packets::Content;
+use crate::transport::timers::Timer;
+use crate::transport::trace::TraceEvent;
+use crate::wire::cursor::{Malformed, Reader};
+use crate::wire::frame::{Ack, Frame, read_frame};
+use crate::wire::handshake::{COOKIE_MAX, VERSION, Welcome, read_refuse, read_versions};
+use crate::wire::header::{Header, PacketType, full_packet_number};
+use crate::wire::protection;
+use std::ops::Range;
+
+/// After losses, whether the path became narrower is looked at this much later.
+const MTU_ROUND: Duration = Duration::from_secs(1);
+
+/// Takes file bytes at an offset of the transfer space; false if there is no room for them.
+pub(super) type TakeData<'a> = dyn FnMut(u64, &[u8]) -> bool + 'a;
+
+impl Connection {
+    /// A datagram arrived. File bytes that are new go to `take`; where it has no room, the packet
+    /// counts as lost and comes again.
+    pub fn handle_datagram(&mut self, now: Instant, packet: &[u8], take: &mut TakeData<'_>) {
+        let Ok(header) = Header::read(packet) else {
+            self.stats.damaged += 1;
+            return;
+        };
+        let Some(contents) = protection::open(packet) else {
+            self.stats.damaged += 1;
+            return;
+        };
+        self.stats.datagrams_received += 1;
+        self.stats.bytes_received += packet.len() as u64;
+        match header.kind {
+            PacketType::Control | PacketType::Data => self.on_packet(now, header, contents, take),
+            PacketType::Hello => self.on_repeated_hello(header.packet_number),
+            PacketType::Refuse | PacketType::Retry | PacketType::Versions | PacketType::Welcome => {
+                self.on_answer(now, header, contents);
+            }
+        }
+    }
+
+    fn on_repeated_hello(&mut self, number: u32) {
+        if self.is_established() && !self.is_validated {
+            self.welcome_due = Some(number);
+        }
+    }
+
+    /// What a responder may answer to a HELLO. Malformed answers are not from our responder.
+    fn on_answer(&mut self, now: Instant, header: Header, contents: &[u8]) {
+        let State::Connecting(hello) = &mut self.state else {
+            return;
+        };
+        match header.kind {
+            PacketType::Retry => {
+                let cookie = Reader::new(contents, "RETRY").short_string(COOKIE_MAX);
+                if let Ok(cookie) = cookie.map(<[u8]>::to_vec)
+                    // RFC 9000 17.2.5.2: one Retry and no more.
+                    && hello.cookie.is_empty()
+                {
+                    hello.cookie = cookie;
+                    self.timers.set(Timer::Hello, Some(now));
+                }
+            }
+            PacketType::Versions => {
+                let theirs = read_versions(&mut Reader::new(contents, "VERSIONS"));
+                // RFC 9000 6.2: a list with our version in it is no answer to our HELLO.
+                if let Ok(theirs) = theirs
+                    && !theirs.contains(&VERSION)
+                {
+                    self.end(End::Version { theirs });
+                }
+            }
+            PacketType::Refuse => {
+                if let Ok((code, reason)) = read_refuse(contents) {
+                    self.end(End::Refused { code, reason });
+                }
+            }
+            _ => {
+                if let Ok(welcome) = Welcome::read(contents) {
+                    self.on_welcome(now, header.packet_number, &welcome);
+                }
+            }
+        }
+    }
+
+    fn on_welcome(&mut self, now: Instant, number: u32, welcome: &Welcome) {
+        let sent_at =
+            usize::try_from(number).ok().and_then(|index| self.hellos.get(index).copied());
+        let Some(sent_at) = sent_at.filter(|_| welcome.version == VERSION) else {
+            return;
+        };
+        self.state = State::Established;
+        self.peer_id = welcome.connection_id;
+        self.set_peer(welcome.parameters);
+        self.rtt.update(now.since(sent_at), Duration::ZERO);
+        self.timers.set(Timer::Hello, None);
+        self.on_valid_packet(now);
+        // The responder may not send anything else before it has heard from us again.
+        self.ping_due = true;
+        self.events.push_back(Event::Connected);
+    }
+
+    fn on_packet(
+        &mut self,
+        now: Instant,
+        header: Header,
+        contents: &[u8],
+        take: &mut TakeData<'_>,
+    ) {
+        if !self.is_established() {
+            return;
+        }
+        let number = full_packet_number(self.acks.expected(), header.packet_number);
+        if !self.acks.is_new(number) {
+            return;
+        }
+        if !self.is_validated {
+            self.is_validated = true;
+            self.events.push_back(Event::Connected);
+        }
+        let is_ack_eliciting = if header.kind == PacketType::Data {
+            if !self.on_data(now, header.offset, contents, take) {
+                return;
+            }
+            true
+        } else {
+            match self.on_frames(now, number, contents) {
+                Ok(Some(is_ack_eliciting)) => is_ack_eliciting,
+                Ok(None) => return,
+                Err(malformed) => {
+                    self.close_with(PROTOCOL_VIOLATION, malformed.0, malformed.into());
+                    return;
+                }
+            }
+        };
+        if !self.is_established() {
+            return;
+        }
+        self.on_valid_packet(now);
+        self.acks.on_packet(now, number, is_ack_eliciting);
+    }
+
+    /// Whether the packet counts as received.
+    fn on_data(
+        &mut self,
+        now: Instant,
+        offset: u64,
+        payload: &[u8],
+        take: &mut TakeData<'_>,
+    ) -> bool {
+        let range = offset..offset + payload.len() as u64;
+        if !self.takes_data {
+            return false;
+        }
+        match self.space_in.judge(&range, self.credit.limit()) {
+            Arrival::Refused => return false,
+            Arrival::Duplicate => {}
+            Arrival::New => {
+                if !take(offset, payload) {
+                    return false;
+                }
+                self.space_in.take(range);
+            }
+        }
+        if self.timers.get(Timer::Have).is_none() {
+            self.timers.set(Timer::Have, Some(now + HAVE_INTERVAL));
+        }
+        true
+    }
+
+    /// Whether any frame asks for an acknowledgement; nothing if the packet has to come again.
+    fn on_frames(
+        &mut self,
+        now: Instant,
+        number: u64,
+        contents: &[u8],
+    ) -> Result<Option<bool>, Malformed> {
+        let mut is_ack_eliciting = false;
+        let mut reader = Reader::new(contents, "frame");
+        while let Some(frame) = read_frame(&mut reader)? {
+            is_ack_eliciting |= frame.is_ack_eliciting();
+            match frame {
+                Frame::Ack(ack) => self.on_ack(now, &ack)?,
+                Frame::Close { code, reason } => {
+                    let reason = String::from_utf8_lossy(reason).into_owned();
+                    self.end(End::Peer { code, reason });
+                    return Ok(None);
+                }
+                Frame::Credit { limit } => self.space_out.on_credit(limit),
+                // Only the newest word counts: an older one knows less than we do.
+                Frame::Have(have) if number >= self.acks.expected() => {
+                    self.stats.written = self.stats.written.max(have.written);
+                    self.space_out.on_have(&have);
+                    if self.space_out.fragments() > FRAGMENTS_MAX {
+                        return Err(Malformed("HAVE: more gaps than a receiver can have"));
+                    }
+                }
+                Frame::Have(_) => {}
+                Frame::Ping => {
+                    // One at a time: PINGs that come faster than answers get no more of them.
+                    self.have_due |= self.takes_data && !self.is_have_in_flight;
+                    self.credit.repeat();
+                }
+                Frame::Stream { offset, data } => {
+                    if self.control_in.on_piece(offset, data).is_err() {
+                        return Ok(None);
+                    }
+                    self.events.push_back(Event::ControlReceived);
+                }
+            }
+        }
+        Ok(Some(is_ack_eliciting))
+    }
+
+    fn on_ack(&mut self, now: Instant, ack: &Ack) -> Result<(), Malformed> {
+        if ack.largest() >= self.sent.next_number() {
+            return Err(Malformed("acknowledgement: of a packet never sent"));
+        }
+        let acked = self.loss.on_ack(&ack.ranges, &mut self.sent);
+        self.stats.spurious_retransmissions =
+            self.stats.spurious_retransmissions.max(ack.duplicates);
+        for (_, sent_at) in &acked.spurious {
+            self.stats.packets_lost -= 1;
+            self.stats.packets_acked += 1;
+            self.congestion.on_spurious_loss(*sent_at);
+        }
+        if let Some(newest) = acked.largest() {
+            let (newest_number, newest_sent_at) = (newest.number, newest.sent_at);
+            // An older report says nothing about when its packets arrived.
+            if newest_number == ack.largest() && acked.is_newest {
+                let delay = ack.delay.min(self.peer.max_ack_delay);
+                self.rtt.update(now.since(newest_sent_at), delay);
+            }
+            let bytes = self.settle(now, &acked);
+            self.congestion.on_ack(&AckSample {
+                now,
+                bytes,
+                largest: newest_number,
+                sent_at: newest_sent_at,
+                next: self.sent.next_number(),
+                is_app_limited: self.is_app_limited,
+                rtt: &self.rtt,
+            });
+            self.pto_count = 0;
+            self.probes = 0;
+        }
+        self.detect_losses(now);
+        Ok(())
+    }
+
+    /// Tells the parts what arrived; returns the bytes that were in flight.
+    fn settle(&mut self, now: Instant, acked: &Acked) -> u64 {
+        let mut bytes = 0;
+        for packet in &acked.packets {
+            let number = packet.number;
+            self.trace.record(now, || TraceEvent::Acked { number });
+            match &packet.content {
+                Content::Data(range) => {
+                    self.mtu.on_data_acked(packet.size);
+                    self.space_out.on_acked(range);
+                }
+                Content::MtuProbe => {
+                    self.mtu.on_probe_acked(packet.size);
+                    self.congestion.on_datagram_size(self.mtu.current());
+                    continue;
+                }
+                Content::Have => self.is_have_in_flight = false,
+                Content::Ping => {}
+                Content::Stream(piece) => self.control_out.on_acked(piece),
+            }
+            bytes += u64::from(packet.size);
+            self.stats.packets_acked += 1;
+        }
+        bytes
+    }
+
+    pub(super) fn detect_losses(&mut self, now: Instant) {
+        let (lost, next) = self.loss.detect(now, &self.rtt, &mut self.sent);
+        let mut newest = None;
+        let mut count = 0;
+        for (packet, rule) in lost {
+            let number = packet.number;
+            self.trace.record(now, || TraceEvent::Lost { number, rule });
+            match &packet.content {
+                Content::Data(range) => {
+                    self.mtu.on_data_lost(packet.size);
+                    if self.timers.get(Timer::MtuProbe).is_none() {
+                        self.timers.set(Timer::MtuProbe, Some(now + MTU_ROUND));
+                    }
+                    self.space_out.on_lost(range);
+                }
+                Content::Have => {
+                    self.is_have_in_flight = false;
+                    self.have_due = true;
+                }
+                // The probe's own timer decides: too large is not congestion.
+                Content::MtuProbe => continue,
+                Content::Ping => {}
+                Content::Stream(piece) => self.control_out.on_lost(piece),
+            }
+            self.stats.packets_lost += 1;
+            count += 1;
+            newest = newest.max(Some(packet.sent_at));
+        }
+        if let Some(sent_at) = newest {
+            self.congestion.on_loss(now, sent_at, count);
+        }
+        self.timers.set(Timer::Loss, next);
+        self.arm_pto();
+    }
+
+    /// What is outstanding in the transfer space, oldest first.
+    pub(super) fn oldest_outstanding_data(&self) -> Option<Range<u64>> {
+        self.sent.iter().find_map(|packet| match &packet.content {
+            Content::Data(range) => Some(range.clone()),
+            _ => None,
+        })
+    }
+}

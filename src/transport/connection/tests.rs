@@ -1,0 +1,503 @@
+//! Two connections and two links in virtual time.
+
+use super::*;
+use crate::base::time::Duration;
+use crate::base::units::{Rate, Share};
+use crate::link::{Direction, Fate, Link, LinkConfig};
+use crate::transport::batch::Batch;
+use crate::transport::config::{CongestionChoice, HELLO_INTERVAL, OUTSTANDING_SPAN_RECEIVER};
+use crate::wire::frame::{Ack, Frame};
+use crate::wire::handshake::HELLO_LEN;
+use crate::wire::header::{HEADER_LEN, Header, PacketType, low_bits};
+use crate::wire::protection::{self, CRC_LEN};
+use std::collections::BTreeMap;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn config(congestion: CongestionChoice) -> Config {
+    Config { congestion, max_datagram: 1472, socket_buffer: 4 << 20, max_train: 44, trace: false }
+}
+
+struct Side {
+    connection: Option<Connection>,
+    control: Vec<u8>,
+    end: Option<End>,
+    link: Link,
+}
+
+/// A sender that initiates, and a receiver that takes what comes.
+struct Pair {
+    now: Instant,
+    sender: Side,
+    receiver: Side,
+    /// Datagrams on their way: when, in which order, to whom.
+    travelling: BTreeMap<(Instant, u64), (bool, Vec<u8>)>,
+    order: u64,
+    taken: Vec<u8>,
+    /// Whether the receiver has room for file bytes.
+    has_room: bool,
+    /// Whether the owners read the control stream.
+    reads_control: bool,
+    path_mtu: usize,
+}
+
+impl Pair {
+    fn new(congestion: CongestionChoice, loss: f64, delay: Duration, seed: u64) -> Self {
+        let link = LinkConfig { loss: Share::new(loss), delay };
+        let side = |connection, direction| Side {
+            connection,
+            control: Vec::new(),
+            end: None,
+            link: Link::new(link, seed, direction),
+        };
+        let initiator =
+            Connection::initiate(Instant::ZERO, config(congestion), ConnectionId(11), Role::Sender);
+        Self {
+            now: Instant::ZERO,
+            sender: side(Some(initiator), Direction::Out),
+            receiver: side(None, Direction::Back),
+            travelling: BTreeMap::new(),
+            order: 0,
+            taken: Vec::new(),
+            has_room: true,
+            reads_control: true,
+            path_mtu: 1472,
+        }
+    }
+
+    fn sender(&mut self) -> &mut Connection {
+        self.sender.connection.as_mut().expect("exists from the start")
+    }
+
+    fn receiver(&mut self) -> &mut Connection {
+        self.receiver.connection.as_mut().expect("a HELLO has arrived")
+    }
+
+    /// Sends everything that is due on one side.
+    fn transmit(&mut self, from_sender: bool) {
+        let side = if from_sender { &mut self.sender } else { &mut self.receiver };
+        let Some(connection) = &mut side.connection else {
+            return;
+        };
+        let mut batch = Batch::default();
+        while connection.poll_transmit(self.now, &mut batch) {
+            batch
+                .fill(|offset, payload| {
+                    for (byte, at) in payload.iter_mut().zip(offset..) {
+                        *byte = pattern(at);
+                    }
+                    Ok::<(), ()>(())
+                })
+                .expect("never fails");
+            batch.seal();
+            for datagram in batch.datagrams() {
+                let fits = datagram.len() <= self.path_mtu;
+                if let (Fate::Arrives(at), true) = (side.link.carry(self.now), fits) {
+                    self.travelling.insert((at, self.order), (!from_sender, datagram.to_vec()));
+                    self.order += 1;
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, to_sender: bool, datagram: &[u8]) {
+        let Self { now, sender, receiver, taken, has_room, .. } = self;
+        let side = if to_sender { sender } else { receiver };
+        if side.connection.is_none() {
+            let hello = Hello::read(protection::open(datagram).expect("a HELLO"));
+            let hello = hello.expect("well-formed");
+            let number = Header::read(datagram).expect("well-formed").packet_number;
+            let config = config(CongestionChoice::Cubic);
+            let id = ConnectionId(22);
+            side.connection = Some(Connection::respond(*now, config, id, &hello, number));
+            return;
+        }
+        let connection = side.connection.as_mut().expect("just made");
+        connection.handle_datagram(*now, datagram, &mut |offset, payload| {
+            let start = usize::try_from(offset).expect("small");
+            taken.resize(taken.len().max(start + payload.len()), 0);
+            taken[start..start + payload.len()].copy_from_slice(payload);
+            *has_room
+        });
+        if *has_room {
+            let written = taken.len() as u64;
+            connection.on_written(*now, written);
+        }
+    }
+
+    /// One step: what is due now, or the jump to when something is.
+    fn step(&mut self) -> bool {
+        let goes_on = self.advance();
+        for side in [&mut self.sender, &mut self.receiver] {
+            let Some(connection) = &mut side.connection else {
+                continue;
+            };
+            if self.reads_control {
+                connection.read_control(&mut side.control);
+            }
+            while let Some(event) = connection.poll_event() {
+                if let Event::Ended(end) = event {
+                    assert!(side.end.is_none(), "one end only");
+                    side.end = Some(end);
+                }
+            }
+        }
+        goes_on
+    }
+
+    fn advance(&mut self) -> bool {
+        self.transmit(true);
+        self.transmit(false);
+        let arrival = self.travelling.first_key_value().map(|(key, _)| key.0);
+        let sides = [&self.sender.connection, &self.receiver.connection];
+        let deadline = sides.into_iter().flatten().filter_map(Connection::poll_timeout).min();
+        let Some(next) = [arrival, deadline].into_iter().flatten().min() else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        for connection in
+            [&mut self.sender.connection, &mut self.receiver.connection].into_iter().flatten()
+        {
+            connection.handle_timeout(self.now);
+        }
+        while let Some(entry) = self.travelling.first_entry().filter(|e| e.key().0 <= self.now) {
+            let (to_sender, datagram) = entry.remove();
+            self.deliver(to_sender, &datagram);
+        }
+        true
+    }
+
+    fn run_until(&mut self, seconds: u64, mut done: impl FnMut(&mut Self) -> bool) {
+        let limit = Instant::from_nanos(seconds * 1_000_000_000);
+        while !done(self) {
+            let goes_on = self.step();
+            assert!((goes_on && self.now < limit) || done(self), "stuck at {}", self.now);
+        }
+    }
+
+    fn connect(&mut self) {
+        self.run_until(30, |pair| {
+            pair.sender().is_established()
+                && pair.receiver.connection.as_ref().is_some_and(Connection::is_validated)
+        });
+    }
+
+    /// Moves `len` bytes and closes from the sender's side; returns when the last byte was there.
+    fn transfer(&mut self, len: u64) -> Instant {
+        self.connect();
+        self.sender().release(len);
+        self.receiver().set_total(len);
+        self.run_until(600, |pair| !pair.receiver().space_in.is_incomplete());
+        assert!((0..len).zip(&self.taken).all(|(at, byte)| *byte == pattern(at)));
+        self.now
+    }
+}
+
+fn pattern(at: u64) -> u8 {
+    blake3::hash(&(at / 4096).to_le_bytes()).as_bytes()[(at % 32) as usize]
+        .wrapping_add((at / 32 % 251) as u8)
+}
+
+#[test]
+fn a_clean_path_carries_everything_once() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 25 * MS, 1);
+    pair.transfer(3_000_000);
+    let stats = pair.sender().stats();
+    assert_eq!((stats.retransmissions, stats.packets_lost), (0, 0));
+    assert_eq!(stats.datagram_size, 1472);
+    assert!(stats.bytes_sent < 3_000_000 * 1035 / 1000, "{}", stats.bytes_sent);
+    assert!(stats.smoothed_rtt >= 50 * MS && stats.smoothed_rtt < 60 * MS);
+}
+
+#[test]
+fn every_loss_rate_is_survived() {
+    for (loss, seed) in [(0.01, 1), (0.05, 2), (0.2, 3), (0.4, 4), (0.4, 5), (0.4, 6)] {
+        let fixed = CongestionChoice::Fixed(Rate::from_bits_per_second(20_000_000));
+        let mut pair = Pair::new(fixed, loss, 25 * MS, seed);
+        pair.transfer(1_000_000);
+        let stats = pair.sender().stats();
+        let observed = stats.observed_loss().get();
+        assert!((observed - loss).abs() < 0.25 * loss + 0.01, "{loss}: {observed}");
+        let spurious = stats.spurious_retransmissions;
+        assert!(spurious * 10 <= stats.retransmissions, "{loss}: {spurious} spurious");
+    }
+}
+
+#[test]
+fn the_control_stream_arrives_in_order_both_ways_under_loss() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.3, 10 * MS, 9);
+    pair.connect();
+    let text: Vec<u8> = (0..40_000u64).map(pattern).collect();
+    pair.sender().write_control(&text);
+    pair.receiver().write_control(&text);
+    let len = text.len();
+    pair.run_until(120, |p| p.sender.control.len() == len && p.receiver.control.len() == len);
+    assert!(pair.sender.control == text && pair.receiver.control == text);
+    pair.run_until(120, |pair| pair.sender().is_control_acked());
+}
+
+#[test]
+fn nobody_there_is_known_after_ten_seconds() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 1.0, MS, 1);
+    pair.run_until(11, |pair| pair.sender.end.is_some());
+    assert_eq!(pair.sender.end, Some(End::Unreachable));
+    assert_eq!(pair.now, Instant::ZERO + HANDSHAKE_TIMEOUT);
+}
+
+#[test]
+fn a_silent_peer_is_known_after_thirty_seconds() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 25 * MS, 1);
+    pair.connect();
+    pair.sender().release(50_000_000);
+    pair.run_until(5, |pair| pair.taken.len() > 1_000_000);
+    let died = pair.now;
+    pair.receiver.link =
+        Link::new(LinkConfig { loss: Share::new(1.0), delay: MS }, 1, Direction::Back);
+    pair.run_until(60, |pair| pair.sender.end.is_some());
+    assert_eq!(pair.sender.end, Some(End::Silent));
+    assert!(pair.now.since(died) <= IDLE_TIMEOUT + 100 * MS);
+}
+
+#[test]
+fn a_blackout_of_twenty_seconds_is_survived() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 25 * MS, 1);
+    pair.connect();
+    pair.sender().release(8_000_000);
+    pair.receiver().set_total(8_000_000);
+    pair.run_until(5, |pair| pair.taken.len() > 100_000);
+    let link = |loss| LinkConfig { loss: Share::new(loss), delay: 25 * MS };
+    for side in [&mut pair.sender, &mut pair.receiver] {
+        side.link = Link::new(link(1.0), 1, Direction::Out);
+    }
+    let end = pair.now + Duration::from_secs(20);
+    pair.run_until(60, |pair| pair.now >= end);
+    for side in [&mut pair.sender, &mut pair.receiver] {
+        side.link = Link::new(link(0.0), 1, Direction::Out);
+    }
+    pair.run_until(60, |pair| pair.taken.len() > 1_000_000);
+    assert!(pair.now.since(end) < Duration::from_secs(6), "{:?}", pair.now.since(end));
+}
+
+#[test]
+fn an_idle_connection_stays() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.1, 25 * MS, 3);
+    pair.connect();
+    let end = pair.now + Duration::from_secs(300);
+    pair.run_until(400, |pair| pair.now >= end);
+    assert!(pair.sender.end.is_none() && pair.receiver.end.is_none());
+}
+
+#[test]
+fn closing_reaches_the_peer_and_ends_both_sides_soon() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.3, 25 * MS, 5);
+    pair.connect();
+    let start = pair.now;
+    pair.sender().close(7, "target exists");
+    pair.run_until(60, |pair| pair.sender.end.is_some());
+    assert_eq!(pair.sender.end, Some(End::Local));
+    assert!(pair.now.since(start) < 50 * MS, "no round trip is waited for");
+    pair.run_until(60, |pair| pair.receiver.end.is_some());
+    let expected = End::Peer { code: 7, reason: "target exists".into() };
+    assert_eq!(pair.receiver.end, Some(expected));
+}
+
+#[test]
+fn a_receiver_without_room_gets_the_bytes_later() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 5 * MS, 1);
+    pair.connect();
+    pair.sender().release(200_000);
+    pair.receiver().set_total(200_000);
+    pair.has_room = false;
+    let later = pair.now + 500 * MS;
+    pair.run_until(10, |pair| pair.now >= later);
+    pair.has_room = true;
+    pair.run_until(60, |pair| !pair.receiver().space_in.is_incomplete());
+}
+
+#[test]
+fn rejected_bytes_come_again() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 5 * MS, 1);
+    pair.transfer(500_000);
+    pair.receiver().reject(&(100_000..200_000));
+    pair.run_until(60, |pair| !pair.receiver().space_in.is_incomplete());
+    assert!(pair.sender().stats().retransmissions >= 68);
+}
+
+#[test]
+fn cancelled_bytes_are_waited_for_by_nobody() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.05, 5 * MS, 1);
+    pair.connect();
+    pair.sender().cancel_outgoing(&(100_000..900_000));
+    pair.receiver().cancel_incoming(100_000..900_000);
+    pair.sender().release(1_000_000);
+    pair.receiver().set_total(1_000_000);
+    pair.run_until(60, |pair| !pair.receiver().space_in.is_incomplete());
+    assert!(pair.sender().stats().data_packets_sent < 200);
+}
+
+#[test]
+fn a_narrow_path_is_found_and_used() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 10 * MS, 1);
+    pair.path_mtu = 1400;
+    pair.transfer(2_000_000);
+    assert_eq!(pair.sender().stats().datagram_size, 1392);
+    assert_eq!(pair.sender().stats().retransmissions, 0, "a lost probe is not data");
+}
+
+#[test]
+fn the_handshake_survives_thirty_percent_loss_both_ways() {
+    let mut slowest = Duration::ZERO;
+    for seed in 0..200 {
+        let mut pair = Pair::new(CongestionChoice::Cubic, 0.3, 25 * MS, seed);
+        pair.connect();
+        slowest = slowest.max(pair.now.since(Instant::ZERO));
+    }
+    assert!(slowest < Duration::from_secs(9), "{slowest:?}");
+}
+
+#[test]
+fn before_it_is_answered_a_responder_sends_no_more_than_it_received() {
+    let hello_to = |connection: &mut Connection, number: u32| {
+        let header = Header {
+            kind: PacketType::Hello,
+            connection_id: ConnectionId::NONE,
+            packet_number: number,
+            offset: 0,
+        };
+        let mut packet = vec![0; HELLO_LEN];
+        header.write(&mut packet);
+        protection::seal(&mut packet);
+        connection.handle_datagram(Instant::ZERO, &packet, &mut |_, _| false);
+    };
+    let hello = Hello {
+        connection_id: ConnectionId(1),
+        versions: vec![VERSION],
+        suite: Suite::Open,
+        role: Role::Receiver,
+        parameters: parameters(&config(CongestionChoice::Cubic)),
+        cookie: Vec::new(),
+    };
+    let config = config(CongestionChoice::Cubic);
+    let mut responder = Connection::respond(Instant::ZERO, config, ConnectionId(2), &hello, 0);
+    responder.write_control(&[1; 5_000]);
+    responder.release(1 << 20);
+    let mut batch = Batch::default();
+    for number in 1..20 {
+        let mut sent = 0;
+        while responder.poll_transmit(Instant::ZERO, &mut batch) {
+            sent += batch.bytes().len();
+        }
+        assert!(sent > 0 && sent <= HELLO_LEN, "{sent}");
+        hello_to(&mut responder, number);
+    }
+    let mut now = Instant::ZERO;
+    while let Some(due) = responder.poll_timeout() {
+        now = now.max(due);
+        responder.handle_timeout(now);
+    }
+    assert!(responder.is_ended());
+    assert_eq!(now, Instant::ZERO + HANDSHAKE_TIMEOUT, "half-open connections end");
+}
+
+/// A sealed CONTROL packet for the sender of `pair`.
+fn forge(pair: &mut Pair, frames: &[Frame<'_>]) {
+    let mut packet = vec![0; HEADER_LEN];
+    let header = Header {
+        kind: PacketType::Control,
+        connection_id: ConnectionId(11),
+        packet_number: low_bits(pair.sender().acks.expected() + 1),
+        offset: 0,
+    };
+    header.write(&mut packet);
+    for frame in frames {
+        frame.put(&mut packet);
+    }
+    packet.resize(packet.len() + CRC_LEN, 0);
+    protection::seal(&mut packet);
+    pair.deliver(true, &packet);
+}
+
+#[test]
+fn acknowledging_what_was_never_sent_ends_the_connection() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, MS, 1);
+    pair.connect();
+    let ranges = vec![1_000_000..1_000_001];
+    forge(&mut pair, &[Frame::Ack(Ack { delay: MS, duplicates: 0, ranges })]);
+    pair.run_until(5, |pair| pair.sender.end.is_some() && pair.receiver.end.is_some());
+    assert!(matches!(pair.sender.end, Some(End::Protocol(_))));
+    assert!(matches!(pair.receiver.end, Some(End::Peer { .. })));
+}
+
+#[test]
+fn control_bytes_beyond_the_window_are_as_if_they_had_not_come() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, MS, 1);
+    pair.connect();
+    let expected = pair.sender().acks.expected();
+    forge(&mut pair, &[Frame::Stream { offset: 1 << 20, data: b"x" }]);
+    assert_eq!(pair.sender().acks.expected(), expected);
+}
+
+#[test]
+fn a_reader_that_lags_behind_makes_the_writer_wait() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, MS, 1);
+    pair.connect();
+    let text: Vec<u8> = (0..400_000u64).map(pattern).collect();
+    pair.sender().write_control(&text);
+    pair.reads_control = false;
+    let later = pair.now + Duration::from_secs(20);
+    pair.run_until(60, |pair| pair.now >= later);
+    assert!(pair.receiver.end.is_none() && pair.sender.end.is_none());
+    pair.reads_control = true;
+    pair.run_until(120, |pair| pair.receiver.control.len() == text.len());
+    assert!(pair.receiver.control == text);
+}
+
+#[test]
+fn a_peer_that_acknowledges_nothing_is_left() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, MS, 1);
+    pair.connect();
+    let now = pair.now;
+    let receiver = pair.receiver();
+    let mut batch = Batch::default();
+    for number in 0..2 * OUTSTANDING_SPAN_RECEIVER {
+        receiver.acks.on_packet(now, 1_000 + number, true);
+        receiver.ping_due = true;
+        while receiver.poll_transmit(now, &mut batch) {}
+    }
+    assert!(!receiver.is_established());
+}
+
+#[test]
+fn a_sender_takes_no_file_bytes() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, MS, 1);
+    pair.connect();
+    let mut packet = vec![0; HEADER_LEN + 10 + CRC_LEN];
+    let header = Header {
+        kind: PacketType::Data,
+        connection_id: ConnectionId(11),
+        packet_number: 900,
+        offset: 0,
+    };
+    header.write(&mut packet);
+    protection::seal(&mut packet);
+    pair.deliver(true, &packet);
+    assert!(pair.taken.is_empty());
+}
+
+#[test]
+fn a_hello_goes_four_times_a_second() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 1.0, MS, 1);
+    pair.run_until(3, |pair| pair.now >= Instant::ZERO + HELLO_INTERVAL * 5);
+    assert_eq!(pair.sender().stats().datagrams_sent, 5);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = |seed| {
+        let mut pair = Pair::new(CongestionChoice::Cubic, 0.05, 20 * MS, seed);
+        let done = pair.transfer(300_000);
+        (done, pair.sender().stats())
+    };
+    assert_eq!(run(3), run(3));
+    assert_ne!(run(3), run(4));
+}

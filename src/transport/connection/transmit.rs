@@ -1,0 +1,307 @@
+//! What goes out.
+
+use super::{Connection, State};
+use crate::base::time::{Duration, Instant};
+use crate::transport::batch::{Batch, PACKET_OVERHEAD};
+use crate::transport::config::{
+    BASE_DATAGRAM, HANDSHAKE_TIMEOUT, HELLO_INTERVAL, KEEP_ALIVE, OUTSTANDING_SPAN_RECEIVER,
+    OUTSTANDING_SPAN_SENDER, PROTOCOL_VIOLATION, PTO_MAX,
+};
+use crate::transport::send_space::Segment;
+use crate::transport::sent_packets::{Content, SentPacket};
+use crate::transport::timers::Timer;
+use crate::transport::trace::TraceEvent;
+use crate::wire::cursor::Malformed;
+use crate::wire::frame::{Frame, STREAM_OVERHEAD};
+use crate::wire::handshake::HELLO_LEN;
+use crate::wire::header::{ConnectionId, Header, PacketType, low_bits};
+
+/// The first HELLOs go at their short interval for this long, later ones at four times that.
+const HELLO_SPRINT: Duration = Duration::from_secs(3);
+
+/// Kept free in every control packet, so that an acknowledgement can always go along.
+pub(super) const ACK_ROOM: usize = 80;
+
+/// At most this much of a control packet says what is missing.
+const HAVE_ROOM: usize = 700;
+
+/// Round trips shorter than this: what is in flight is in the peer's socket buffer.
+const LOCAL_RTT: Duration = Duration::from_millis(2);
+
+/// Bytes of one train, at most: what one segmentation offload buffer holds.
+const TRAIN_BYTES: usize = 65_000;
+
+impl Connection {
+    /// Fills `batch` with the next packets to send; false if there is nothing to send now.
+    pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        batch.clear();
+        self.watch_outstanding();
+        let sends = match &self.state {
+            State::Connecting(_) => self.poll_hello(now, batch),
+            State::Established if !self.is_validated => self.poll_welcome(batch),
+            State::Established => {
+                self.poll_control(now, batch)
+                    || self.poll_mtu_probe(now, batch)
+                    || self.poll_data(now, batch)
+            }
+            State::Closing(_) => self.poll_close(now, batch),
+            State::Ended => false,
+        };
+        if sends {
+            self.stats.datagrams_sent += batch.datagrams().count() as u64;
+            self.stats.bytes_sent += batch.bytes().len() as u64;
+        }
+        sends
+    }
+
+    /// A peer that takes everything and acknowledges nothing would have us remember it all.
+    fn watch_outstanding(&mut self) {
+        let most =
+            if self.takes_data { OUTSTANDING_SPAN_RECEIVER } else { OUTSTANDING_SPAN_SENDER };
+        if self.sent.span() > most {
+            let malformed = Malformed("acknowledgement: none for too many packets");
+            self.close_with(PROTOCOL_VIOLATION, malformed.0, malformed.into());
+        }
+    }
+
+    fn poll_hello(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        let State::Connecting(hello) = &self.state else {
+            return false;
+        };
+        if self.timers.get(Timer::Hello).is_some_and(|due| due > now) {
+            return false;
+        }
+        let header = Header {
+            kind: PacketType::Hello,
+            connection_id: ConnectionId::NONE,
+            packet_number: u32::try_from(self.hellos.len()).expect("few HELLOs in ten seconds"),
+            offset: 0,
+        };
+        let mut contents = Vec::new();
+        hello.put(&mut contents);
+        batch.set_packet(header, &contents, HELLO_LEN);
+        self.hellos.push(now);
+        let begun = self.hellos[0];
+        let slower = if now.since(begun) < HELLO_SPRINT { 1 } else { 4 };
+        debug_assert!(HELLO_SPRINT < HANDSHAKE_TIMEOUT);
+        self.timers.set(Timer::Hello, Some(now + HELLO_INTERVAL * slower));
+        true
+    }
+
+    /// One WELCOME for each HELLO and nothing else: no more than was received (RFC 9000 8.1).
+    fn poll_welcome(&mut self, batch: &mut Batch) -> bool {
+        let (Some(number), Some(welcome)) = (self.welcome_due.take(), &self.welcome) else {
+            return false;
+        };
+        let header = Header {
+            kind: PacketType::Welcome,
+            connection_id: self.peer_id,
+            packet_number: number,
+            offset: 0,
+        };
+        let mut contents = Vec::new();
+        welcome.put(&mut contents);
+        batch.set_packet(header, &contents, 0);
+        true
+    }
+
+    fn poll_control(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        let ack_due = self.acks.deadline().is_some_and(|due| due <= now);
+        let may_send = self.probes > 0 || self.sent.bytes_in_flight() < self.window();
+        let stream_due = may_send && self.control_out.has_next();
+        let probe_due = self.probes > 0 && !self.has_data_to_probe_with();
+        if !(ack_due || stream_due || probe_due || self.have_due || self.ping_due) {
+            return false;
+        }
+        let limit = usize::from(self.mtu.current()) - PACKET_OVERHEAD;
+        let mut contents = Vec::with_capacity(limit);
+        let mut content = None;
+        if let Some(limit) = self.credit.news().filter(|_| self.takes_data) {
+            Frame::Credit { limit }.put(&mut contents);
+        }
+        if std::mem::take(&mut self.have_due) {
+            Frame::Have(self.space_in.have(HAVE_ROOM)).put(&mut contents);
+            content = Some(Content::Have);
+            self.is_have_in_flight = true;
+        }
+        if stream_due || probe_due {
+            // What is remembered of the packet is the stream's piece; a HAVE along with it is extra.
+            self.is_have_in_flight = false;
+            content = Some(self.put_stream(&mut contents, limit - ACK_ROOM));
+        }
+        if std::mem::take(&mut self.ping_due) && content.is_none() {
+            Frame::Ping.put(&mut contents);
+            content = Some(Content::Ping);
+        }
+        if ack_due || self.acks.is_pending() {
+            let room = limit - contents.len();
+            let ack = self.acks.frame(now, self.space_in.duplicates(), room);
+            if let Some(ack) = ack {
+                Frame::Ack(ack).put(&mut contents);
+            }
+        }
+        if contents.is_empty() {
+            return false;
+        }
+        batch.set_packet(self.header(PacketType::Control, 0), &contents, 0);
+        self.on_control_sent(now, batch.bytes().len(), content);
+        true
+    }
+
+    /// Puts the next piece of the control stream; where a probe has none, the oldest piece again, or
+    /// a PING.
+    fn put_stream(&mut self, contents: &mut Vec<u8>, limit: usize) -> Content {
+        let room = limit.saturating_sub(contents.len() + STREAM_OVERHEAD);
+        let piece = self.control_out.next(room).or_else(|| self.control_out.again(room));
+        match piece {
+            Some((offset, data)) => {
+                Frame::Stream { offset, data: &data }.put(contents);
+                Content::Stream(offset..offset + data.len() as u64)
+            }
+            None => {
+                Frame::Ping.put(contents);
+                Content::Ping
+            }
+        }
+    }
+
+    fn on_control_sent(&mut self, now: Instant, size: usize, content: Option<Content>) {
+        let Some(content) = content else {
+            self.sent.skip();
+            return;
+        };
+        self.probes = self.probes.saturating_sub(1);
+        self.record_sent(now, size, content);
+        self.arm_pto();
+    }
+
+    fn poll_mtu_probe(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        let Some(size) = self.mtu.next_probe() else {
+            return false;
+        };
+        let mut contents = Vec::new();
+        Frame::Ping.put(&mut contents);
+        batch.set_packet(self.header(PacketType::Control, 0), &contents, size.into());
+        let patience = self.probe_timeout().max(50 * MS);
+        self.timers.set(Timer::MtuProbe, Some(now + patience));
+        self.record_sent(now, size.into(), Content::MtuProbe);
+        true
+    }
+
+    fn poll_data(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        let is_probe = self.probes > 0 && self.has_data_to_probe_with();
+        if !is_probe && !self.space_out.has_next() {
+            self.is_app_limited = self.sent.bytes_in_flight() < self.window();
+            return false;
+        }
+        self.is_app_limited = false;
+        // A probe that stays unanswered may have met a path that became narrower (RFC 8899 4.3).
+        let is_narrow = is_probe && self.pto_count > 1;
+        let datagram = usize::from(if is_narrow { BASE_DATAGRAM } else { self.mtu.current() });
+        let train = if is_probe { 1 } else { self.train_length(now, datagram) };
+        let payload = datagram - PACKET_OVERHEAD;
+        while batch.slots().len() < train {
+            let Some(segment) = self.next_segment(payload as u64, is_probe) else {
+                break;
+            };
+            let len = usize::try_from(segment.range.end - segment.range.start)
+                .expect("no longer than a payload");
+            self.push_segment(now, batch, segment, len);
+            // A train's datagrams are equal but for the last.
+            if len + PACKET_OVERHEAD < batch.segment_size() || len < payload {
+                break;
+            }
+        }
+        if batch.slots().is_empty() {
+            return false;
+        }
+        self.probes = self.probes.saturating_sub(1);
+        self.pacer.on_sent(batch.bytes().len() as u64);
+        self.arm_pto();
+        true
+    }
+
+    /// How many datagrams may go now; sets the pacer's timer where that is none.
+    fn train_length(&mut self, now: Instant, datagram: usize) -> usize {
+        let room = self.window().saturating_sub(self.sent.bytes_in_flight());
+        if room < datagram as u64 && self.sent.bytes_in_flight() > 0 {
+            return 0;
+        }
+        let rate = self.congestion.pacing_rate(&self.rtt);
+        match self.pacer.allowance(now, rate, datagram as u64) {
+            Ok(bytes) => {
+                let bytes = usize::try_from(bytes.min(room)).unwrap_or(usize::MAX).min(TRAIN_BYTES);
+                (bytes / datagram).clamp(1, self.config.max_train)
+            }
+            Err(later) => {
+                self.timers.set(Timer::Pace, Some(later));
+                0
+            }
+        }
+    }
+
+    fn next_segment(&mut self, payload: u64, is_probe: bool) -> Option<Segment> {
+        self.space_out.next(payload).or_else(|| {
+            let oldest = self.oldest_outstanding_data().filter(|_| is_probe)?;
+            let range = oldest.start..oldest.end.min(oldest.start + payload);
+            Some(Segment { range, again: true })
+        })
+    }
+
+    fn push_segment(&mut self, now: Instant, batch: &mut Batch, segment: Segment, len: usize) {
+        let Segment { range, again } = segment;
+        let number = self.sent.next_number();
+        batch.push_data(self.header(PacketType::Data, range.start), number, len);
+        self.stats.data_packets_sent += 1;
+        self.stats.retransmissions += u64::from(again);
+        self.trace.record(now, || TraceEvent::DataSent { number, range: range.clone(), again });
+        self.record_sent(now, len + PACKET_OVERHEAD, Content::Data(range));
+    }
+
+    fn has_data_to_probe_with(&self) -> bool {
+        self.space_out.has_next() || self.oldest_outstanding_data().is_some()
+    }
+
+    fn record_sent(&mut self, now: Instant, size: usize, content: Content) {
+        let size = u16::try_from(size).expect("a datagram");
+        let number = self.sent.next_number();
+        self.sent.push(SentPacket { number, sent_at: now, size, content });
+        self.last_eliciting = now;
+        // A sender that waits for credit asks for it: the frame that gave it may be lost.
+        let patience =
+            if self.space_out.is_blocked() { self.probe_timeout() * 2 } else { KEEP_ALIVE };
+        self.timers.set(Timer::KeepAlive, Some(now + patience));
+    }
+
+    /// RFC 9002 6.2.1: armed while something is outstanding and no loss timer is.
+    pub(super) fn arm_pto(&mut self) {
+        let waits = self.is_established()
+            && !self.sent.is_empty()
+            && self.timers.get(Timer::Loss).is_none();
+        let deadline = waits.then(|| {
+            let pto = self.probe_timeout();
+            let backed_off = pto * 2u32.pow(self.pto_count.min(10));
+            self.last_eliciting + backed_off.min(PTO_MAX.max(pto))
+        });
+        self.timers.set(Timer::Pto, deadline);
+    }
+
+    /// Bytes that may be in flight: the path's and, where there is hardly a path, what the peer's
+    /// socket holds.
+    fn window(&self) -> u64 {
+        let path = self.congestion.window();
+        let is_local = self.rtt.is_sampled() && self.rtt.min() < LOCAL_RTT;
+        if is_local && self.peer.socket_buffer > 0 {
+            path.min((self.peer.socket_buffer / 2).max(64 * 1024))
+        } else {
+            path
+        }
+    }
+
+    pub(super) fn header(&self, kind: PacketType, offset: u64) -> Header {
+        let packet_number = low_bits(self.sent.next_number());
+        Header { kind, connection_id: self.peer_id, packet_number, offset }
+    }
+}
+
+pub(super) const MS: Duration = Duration::from_millis(1);

@@ -1,0 +1,43 @@
+//! How a connection ends.
+
+use crate::wire::cursor::Malformed;
+use crate::wire::handshake::RefuseCode;
+
+/// Why a connection is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum End {
+    /// This side closed it.
+    #[error("closed here")]
+    Local,
+    /// The peer closed it; code 0 means that all is well.
+    #[error("closed by the peer: {reason}")]
+    Peer {
+        /// The transfer's code.
+        code: u16,
+        /// For a person to read. Not to be trusted, nor shown unescaped.
+        reason: String,
+    },
+    /// The peer broke the protocol.
+    #[error("the peer sent something that makes no sense: {0}")]
+    Protocol(#[from] Malformed),
+    /// The responder will not have this connection.
+    #[error("refused: {reason}")]
+    Refused {
+        /// What kind of refusal.
+        code: RefuseCode,
+        /// For a person to read. Not to be trusted, nor shown unescaped.
+        reason: String,
+    },
+    /// Nothing arrived for the idle timeout.
+    #[error("nothing received for {} s", super::config::IDLE_TIMEOUT.as_secs())]
+    Silent,
+    /// Nobody answered.
+    #[error("no answer for {} s", super::config::HANDSHAKE_TIMEOUT.as_secs())]
+    Unreachable,
+    /// The responder speaks other versions.
+    #[error("the other side speaks other versions of the protocol: {theirs:?}")]
+    Version {
+        /// Those it offers.
+        theirs: Vec<u16>,
+    },
+}

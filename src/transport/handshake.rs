@@ -1,0 +1,232 @@
+//! The responder's side before there is a connection: versions, address check, refusals.
+//!
+//! A quiet listener answers a HELLO at once and keeps state for it. One with many half-open
+//! connections first sends a cookie, which costs it neither state nor more bytes than it received;
+//! only an initiator that receives at its claimed address can return it (RFC 9000 8.1.2).
+
+use crate::base::time::{Duration, Instant};
+use crate::wire::cursor::put_short_string;
+use crate::wire::handshake::{
+    HELLO_LEN, Hello, RefuseCode, Role, VERSION, put_refuse, put_versions,
+};
+use crate::wire::header::{ConnectionId, HEADER_LEN, Header, PacketType};
+use crate::wire::protection::{self, CRC_LEN};
+
+/// More half-open connections than this, and a cookie is asked for.
+pub const HALF_OPEN_QUIET: usize = 64;
+
+/// A cookie is good for the span in which it was made and the next one.
+const COOKIE_SPAN: Duration = Duration::from_secs(15);
+
+const COOKIE_LEN: usize = 16;
+
+/// How busy the listener is.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Connections whose initiator has not proven its address.
+    pub half_open: usize,
+    /// Connections in all.
+    pub total: usize,
+    /// Connections that the listener will have.
+    pub limit: usize,
+}
+
+/// What to do about a HELLO.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Open a connection.
+    Accept(Hello),
+    /// Nothing.
+    Ignore,
+    /// Send this datagram back.
+    Reply(Vec<u8>),
+}
+
+/// Judges HELLOs that belong to no connection yet.
+#[derive(Clone, Debug)]
+pub struct Acceptor {
+    secret: [u8; 32],
+}
+
+impl Acceptor {
+    /// An acceptor whose cookies are keyed with `secret`, which nobody else knows.
+    #[must_use]
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self { secret }
+    }
+
+    /// Judges a HELLO from `peer` (its address, in any fixed form).
+    #[must_use]
+    pub fn on_hello(&self, now: Instant, peer: &[u8], datagram: &[u8], load: Load) -> Answer {
+        let Some(body) = open_hello(datagram) else {
+            return Answer::Ignore;
+        };
+        let Ok((id, versions)) = Hello::read_invariant(body) else {
+            return Answer::Ignore;
+        };
+        if !versions.contains(&VERSION) {
+            return reply(PacketType::Versions, id, |out| {
+                put_versions(out, &[VERSION]);
+            });
+        }
+        let Ok(hello) = Hello::read(body) else {
+            return refuse(id, RefuseCode::Unsupported, "this side has no secured mode yet");
+        };
+        if hello.role == Role::Receiver {
+            return refuse(id, RefuseCode::Unsupported, "this side has no files to offer");
+        }
+        let proven = self.knows(now, peer, &hello);
+        if load.total >= load.limit && proven {
+            return refuse(id, RefuseCode::Busy, "as many transfers as it serves are under way");
+        }
+        if proven || (load.half_open < HALF_OPEN_QUIET && load.total < load.limit) {
+            return Answer::Accept(hello);
+        }
+        let cookie = self.cookie(span_number(now), peer, id);
+        reply(PacketType::Retry, id, |out| put_short_string(out, &cookie))
+    }
+
+    fn knows(&self, now: Instant, peer: &[u8], hello: &Hello) -> bool {
+        let span = span_number(now);
+        [Some(span), span.checked_sub(1)].into_iter().flatten().any(|span| {
+            // A comparison of hashes tells nothing about where they differ.
+            let expected = self.cookie(span, peer, hello.connection_id);
+            blake3::hash(&expected) == blake3::hash(&hello.cookie)
+        })
+    }
+
+    fn cookie(&self, span: u64, peer: &[u8], id: ConnectionId) -> [u8; COOKIE_LEN] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(&span.to_be_bytes()).update(&id.0.to_be_bytes()).update(peer);
+        let mut cookie = [0; COOKIE_LEN];
+        hasher.finalize_xof().fill(&mut cookie);
+        cookie
+    }
+}
+
+/// What the initiator of a HELLO calls the connection.
+#[must_use]
+pub fn initiators_id(datagram: &[u8]) -> Option<ConnectionId> {
+    Hello::read_invariant(open_hello(datagram)?).ok().map(|(id, _)| id)
+}
+
+/// The body of a HELLO that is as long as it must be; anything shorter could be made to answer with
+/// more than it cost.
+fn open_hello(datagram: &[u8]) -> Option<&[u8]> {
+    let header = Header::read(datagram).ok()?;
+    let is_hello = header.kind == PacketType::Hello && datagram.len() >= HELLO_LEN;
+    if is_hello { protection::open(datagram) } else { None }
+}
+
+fn span_number(now: Instant) -> u64 {
+    now.as_nanos() / crate::base::time::nanos(COOKIE_SPAN)
+}
+
+fn refuse(id: ConnectionId, code: RefuseCode, reason: &str) -> Answer {
+    reply(PacketType::Refuse, id, |out| put_refuse(out, code, reason))
+}
+
+fn reply(kind: PacketType, id: ConnectionId, body: impl FnOnce(&mut Vec<u8>)) -> Answer {
+    let mut packet = vec![0; HEADER_LEN];
+    Header { kind, connection_id: id, packet_number: 0, offset: 0 }.write(&mut packet);
+    body(&mut packet);
+    packet.resize(packet.len() + CRC_LEN, 0);
+    protection::seal(&mut packet);
+    Answer::Reply(packet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::cursor::Reader;
+    use crate::wire::handshake::{COOKIE_MAX, Parameters, Suite, read_refuse, read_versions};
+
+    const QUIET: Load = Load { half_open: 0, total: 0, limit: 100 };
+    const BUSY: Load = Load { half_open: HALF_OPEN_QUIET, total: 64, limit: 100 };
+    const FULL: Load = Load { half_open: 0, total: 100, limit: 100 };
+
+    fn hello(versions: &[u16], cookie: &[u8]) -> Vec<u8> {
+        let hello = Hello {
+            connection_id: ConnectionId(7),
+            versions: versions.to_vec(),
+            suite: Suite::Open,
+            role: Role::Sender,
+            parameters: Parameters {
+                max_datagram: 1200,
+                max_ack_delay: Duration::ZERO,
+                socket_buffer: 0,
+            },
+            cookie: cookie.to_vec(),
+        };
+        let mut packet = vec![0; HEADER_LEN];
+        let header = Header {
+            kind: PacketType::Hello,
+            connection_id: ConnectionId::NONE,
+            packet_number: 0,
+            offset: 0,
+        };
+        header.write(&mut packet);
+        hello.put(&mut packet);
+        packet.resize(HELLO_LEN, 0);
+        protection::seal(&mut packet);
+        packet
+    }
+
+    fn judge(now_s: u64, peer: &[u8], datagram: &[u8], load: Load) -> Answer {
+        let now = Instant::from_nanos(now_s * 1_000_000_000);
+        Acceptor::new([3; 32]).on_hello(now, peer, datagram, load)
+    }
+
+    fn replied(answer: &Answer, kind: PacketType) -> Vec<u8> {
+        let Answer::Reply(packet) = answer else { panic!("expected {kind:?}, got {answer:?}") };
+        let header = Header::read(packet).expect("well-formed");
+        assert_eq!((header.kind, header.connection_id), (kind, ConnectionId(7)));
+        assert!(packet.len() <= HELLO_LEN, "no amplification");
+        protection::open(packet).expect("sealed").to_vec()
+    }
+
+    fn cookie_of(answer: &Answer) -> Vec<u8> {
+        let body = replied(answer, PacketType::Retry);
+        Reader::new(&body, "RETRY").short_string(COOKIE_MAX).expect("a cookie").to_vec()
+    }
+
+    #[test]
+    fn a_quiet_listener_accepts_at_once() {
+        assert!(matches!(judge(0, b"a", &hello(&[VERSION], &[]), QUIET), Answer::Accept(_)));
+    }
+
+    #[test]
+    fn a_busy_listener_wants_a_cookie_that_only_its_address_can_return() {
+        let cookie = cookie_of(&judge(100, b"a", &hello(&[VERSION], &[]), BUSY));
+        let again = hello(&[VERSION], &cookie);
+        assert!(matches!(judge(101, b"a", &again, BUSY), Answer::Accept(_)));
+        assert!(matches!(judge(115, b"a", &again, BUSY), Answer::Accept(_)));
+        assert!(matches!(judge(101, b"b", &again, BUSY), Answer::Reply(_)), "another address");
+        assert!(matches!(judge(140, b"a", &again, BUSY), Answer::Reply(_)), "too old");
+    }
+
+    #[test]
+    fn a_full_listener_says_so_to_who_proved_its_address() {
+        let cookie = cookie_of(&judge(0, b"a", &hello(&[VERSION], &[]), FULL));
+        let answer = judge(0, b"a", &hello(&[VERSION], &cookie), FULL);
+        let (code, _) = read_refuse(&replied(&answer, PacketType::Refuse)).expect("a refusal");
+        assert_eq!(code, RefuseCode::Busy);
+    }
+
+    #[test]
+    fn unknown_versions_are_answered_with_ours() {
+        let answer = judge(0, b"a", &hello(&[99, 98], &[]), QUIET);
+        let body = replied(&answer, PacketType::Versions);
+        assert_eq!(read_versions(&mut Reader::new(&body, "VERSIONS")), Ok(vec![VERSION]));
+    }
+
+    #[test]
+    fn short_or_damaged_hellos_get_nothing() {
+        let good = hello(&[VERSION], &[]);
+        let mut damaged = good.clone();
+        damaged[30] ^= 1;
+        assert_eq!(judge(0, b"a", &good[..HELLO_LEN - 1], QUIET), Answer::Ignore);
+        assert_eq!(judge(0, b"a", &damaged, QUIET), Answer::Ignore);
+        assert_eq!(judge(0, b"a", &[], QUIET), Answer::Ignore);
+    }
+}

@@ -1,0 +1,235 @@
+//! The sender's view of the transfer space: what goes next, what must go again, what is there.
+
+use super::config::FIRST_FLIGHT;
+use crate::base::range_set::RangeSet;
+use crate::wire::frame::Have;
+use std::ops::Range;
+
+/// One stretch of the transfer space to send in one packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Its bytes.
+    pub range: Range<u64>,
+    /// Whether they were sent before.
+    pub again: bool,
+}
+
+/// Which bytes are new, lost or delivered.
+#[derive(Clone, Debug)]
+pub struct SendSpace {
+    /// Bytes below this were sent at least once.
+    fresh: u64,
+    /// The transfer allows sending below this.
+    released: u64,
+    /// The receiver allows sending below this.
+    credit: u64,
+    lost: RangeSet,
+    delivered: RangeSet,
+    /// Counted as delivered, whatever the receiver still believes to be missing.
+    cancelled: RangeSet,
+}
+
+impl Default for SendSpace {
+    /// The first flight needs no word from the receiver.
+    fn default() -> Self {
+        Self {
+            fresh: 0,
+            released: 0,
+            credit: FIRST_FLIGHT,
+            lost: RangeSet::new(),
+            delivered: RangeSet::new(),
+            cancelled: RangeSet::new(),
+        }
+    }
+}
+
+impl SendSpace {
+    /// Allows sending below `end`.
+    pub fn release(&mut self, end: u64) {
+        self.released = self.released.max(end);
+    }
+
+    /// The receiver allows sending below `limit`.
+    pub fn on_credit(&mut self, limit: u64) {
+        self.credit = self.credit.max(limit);
+    }
+
+    /// Whether there is something that may be sent.
+    #[must_use]
+    pub fn has_next(&self) -> bool {
+        !self.lost.is_empty() || self.fresh < self.released.min(self.credit)
+    }
+
+    /// Whether only the receiver's credit keeps new bytes back.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.lost.is_empty() && self.fresh < self.released && self.fresh >= self.credit
+    }
+
+    /// The next stretch of at most `max` bytes: what was lost first, then what is new.
+    pub fn next(&mut self, max: u64) -> Option<Segment> {
+        if let Some(range) = self.lost.pop_front(max) {
+            return Some(Segment { range, again: true });
+        }
+        self.skip_delivered();
+        let end = self.released.min(self.credit).min(self.fresh + max);
+        if self.fresh >= end {
+            return None;
+        }
+        let range = self.fresh..end;
+        self.fresh = end;
+        Some(Segment { range, again: false })
+    }
+
+    /// Bytes that were cancelled before they were sent are not sent.
+    fn skip_delivered(&mut self) {
+        if let Some(done) = self.delivered.range_at(self.fresh) {
+            self.fresh = done.end;
+        }
+    }
+
+    /// A packet with those bytes was acknowledged.
+    pub fn on_acked(&mut self, range: &Range<u64>) {
+        self.delivered.insert(range.clone());
+        self.lost.remove(range);
+    }
+
+    /// A packet with those bytes was lost.
+    pub fn on_lost(&mut self, range: &Range<u64>) {
+        for gap in self.delivered.gaps(range.clone()).collect::<Vec<_>>() {
+            self.lost.insert(gap);
+        }
+    }
+
+    /// Nobody wants those bytes any more.
+    pub fn cancel(&mut self, range: &Range<u64>) {
+        self.cancelled.insert(range.clone());
+        self.on_acked(range);
+    }
+
+    /// What the receiver says is missing rules: all else below its upper end is there, and what had
+    /// been acknowledged but did not survive goes out again.
+    pub fn on_have(&mut self, have: &Have) {
+        let mut held_from = 0;
+        for missing in &have.missing {
+            self.on_held(held_from..missing.start);
+            held_from = missing.end;
+            for wanted in self.cancelled.gaps(missing.clone()).collect::<Vec<_>>() {
+                self.on_revoked(&wanted);
+            }
+        }
+        self.on_held(held_from..have.upper);
+    }
+
+    /// Nobody has what was never sent, whatever the receiver says.
+    fn on_held(&mut self, range: Range<u64>) {
+        self.on_acked(&(range.start..range.end.min(self.fresh)));
+    }
+
+    /// Ranges kept apart.
+    #[must_use]
+    pub fn fragments(&self) -> usize {
+        self.delivered.len().max(self.lost.len())
+    }
+
+    /// Those of the bytes that had been delivered go out again; others are on their way.
+    fn on_revoked(&mut self, range: &Range<u64>) {
+        for revoked in self.delivered.intersection(range.clone()) {
+            self.lost.insert(revoked);
+        }
+        self.delivered.remove(range);
+    }
+
+    /// Bytes known to be at the receiver.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.delivered.total()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space(released: u64) -> SendSpace {
+        let mut space = SendSpace::default();
+        space.release(released);
+        space.on_credit(u64::MAX);
+        space
+    }
+
+    fn next(space: &mut SendSpace, max: u64) -> Option<(Range<u64>, bool)> {
+        space.next(max).map(|segment| (segment.range, segment.again))
+    }
+
+    #[test]
+    fn lost_bytes_go_before_new_ones() {
+        let mut space = space(300);
+        assert_eq!(next(&mut space, 100), Some((0..100, false)));
+        assert_eq!(next(&mut space, 100), Some((100..200, false)));
+        space.on_lost(&(0..100));
+        assert_eq!(next(&mut space, 60), Some((0..60, true)));
+        assert_eq!(next(&mut space, 60), Some((60..100, true)));
+        assert_eq!(next(&mut space, 100), Some((200..300, false)));
+        assert_eq!(next(&mut space, 100), None);
+    }
+
+    #[test]
+    fn what_arrived_by_another_packet_is_not_sent_again() {
+        let mut space = space(100);
+        next(&mut space, 100);
+        space.on_lost(&(0..100));
+        space.on_acked(&(20..50));
+        assert_eq!(next(&mut space, 100), Some((0..20, true)));
+        assert_eq!(next(&mut space, 100), Some((50..100, true)));
+        space.on_acked(&(0..100));
+        space.on_lost(&(0..100));
+        assert!(!space.has_next());
+        assert_eq!(space.delivered(), 100);
+    }
+
+    #[test]
+    fn credit_and_release_both_hold_back() {
+        let mut space = SendSpace::default();
+        space.release(100_000);
+        assert_eq!(next(&mut space, 100_000), Some((0..FIRST_FLIGHT, false)));
+        assert!(space.is_blocked() && !space.has_next());
+        space.on_credit(70_000);
+        assert_eq!(next(&mut space, 100_000), Some((FIRST_FLIGHT..70_000, false)));
+        assert!(space.is_blocked());
+        space.on_credit(500_000);
+        assert_eq!(next(&mut space, 100_000), Some((70_000..100_000, false)));
+        assert!(!space.is_blocked(), "nothing more is released");
+    }
+
+    #[test]
+    fn the_receivers_word_rules() {
+        let mut space = space(400);
+        while next(&mut space, 100).is_some() {}
+        space.on_acked(&(0..100));
+        space.on_lost(&(200..300));
+        let have = Have { written: 0, upper: 400, missing: vec![50..100, 350..400] };
+        space.on_have(&have);
+        assert_eq!(next(&mut space, 100), Some((50..100, true)), "acknowledged, then dropped");
+        assert_eq!(next(&mut space, 100), None, "200..300 is there, 350..400 is still in flight");
+        assert_eq!(space.delivered(), 300);
+    }
+
+    #[test]
+    fn bytes_already_known_to_be_lost_stay_so_when_others_are_revoked() {
+        let mut space = space(300);
+        while next(&mut space, 100).is_some() {}
+        space.on_acked(&(0..100));
+        space.on_lost(&(100..200));
+        space.on_have(&Have { written: 0, upper: 300, missing: vec![0..200] });
+        assert_eq!(next(&mut space, 300), Some((0..200, true)));
+    }
+
+    #[test]
+    fn cancelled_bytes_are_never_sent() {
+        let mut space = space(300);
+        next(&mut space, 50);
+        space.cancel(&(50..200));
+        assert_eq!(next(&mut space, 300), Some((200..300, false)));
+    }
+}

@@ -1,0 +1,101 @@
+//! The deadlines of a connection.
+
+use crate::base::time::Instant;
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// The next copy of CLOSE is due.
+    Close,
+    /// A HAVE frame is due.
+    Have,
+    /// The next HELLO is due.
+    Hello,
+    /// The peer has been silent for too long.
+    Idle,
+    /// We have been silent for too long.
+    KeepAlive,
+    /// The oldest overtaken packet counts as lost.
+    Loss,
+    /// The MTU probe counts as lost.
+    MtuProbe,
+    /// The pacer lets the next packet go.
+    Pace,
+    /// Nothing was acknowledged for too long.
+    Pto,
+}
+
+impl Timer {
+    const ALL: [Self; 9] = [
+        Self::Close,
+        Self::Have,
+        Self::Hello,
+        Self::Idle,
+        Self::KeepAlive,
+        Self::Loss,
+        Self::MtuProbe,
+        Self::Pace,
+        Self::Pto,
+    ];
+}
+
+/// One optional deadline for each [`Timer`].
+#[derive(Clone, Debug, Default)]
+pub struct Timers([Option<Instant>; Timer::ALL.len()]);
+
+impl Timers {
+    /// Arms `timer`, or disarms it with `None`.
+    pub fn set(&mut self, timer: Timer, deadline: Option<Instant>) {
+        self.0[timer as usize] = deadline;
+    }
+
+    /// When `timer` is due.
+    #[must_use]
+    pub fn get(&self, timer: Timer) -> Option<Instant> {
+        self.0[timer as usize]
+    }
+
+    /// Disarms everything.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The earliest deadline.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.0.iter().flatten().min().copied()
+    }
+
+    /// Disarms and returns one timer that is due at `now`.
+    pub fn expire(&mut self, now: Instant) -> Option<Timer> {
+        let due =
+            Timer::ALL.into_iter().find(|timer| self.get(*timer).is_some_and(|at| at <= now))?;
+        self.set(due, None);
+        Some(due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_due_timer_fires_once() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Pto, Some(Instant::from_nanos(5)));
+        timers.set(Timer::Loss, Some(Instant::from_nanos(3)));
+        timers.set(Timer::Idle, Some(Instant::from_nanos(9)));
+        assert_eq!(timers.next(), Some(Instant::from_nanos(3)));
+        assert_eq!(timers.expire(Instant::from_nanos(6)), Some(Timer::Loss));
+        assert_eq!(timers.expire(Instant::from_nanos(6)), Some(Timer::Pto));
+        assert_eq!(timers.expire(Instant::from_nanos(6)), None);
+        assert_eq!(timers.next(), Some(Instant::from_nanos(9)));
+    }
+
+    #[test]
+    fn every_timer_has_its_own_place() {
+        for (index, timer) in Timer::ALL.into_iter().enumerate() {
+            assert_eq!(timer as usize, index);
+        }
+    }
+}

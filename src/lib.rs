@@ -22,5 +22,6 @@
 
 pub mod base;
 pub mod link;
+pub mod transfer;
 pub mod transport;
 pub mod wire;

@@ -1,0 +1,143 @@
+//! BLAKE3 over groups of 1 MiB, aligned to each file.
+//!
+//! A group is a subtree of BLAKE3's tree (1,024 chunks), so the values of all groups combine to the
+//! very hash that `b3sum` prints, and each group can be checked as soon as it is there.
+
+use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
+use std::fmt;
+use std::ops::Range;
+
+/// Bytes of a group.
+pub const GROUP: u64 = 1 << 20;
+
+/// A BLAKE3 hash, or the chaining value of a group.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// The hash of some bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Groups of a file of `size` bytes; an empty file has one empty group.
+#[must_use]
+pub fn group_count(size: u64) -> u64 {
+    size.div_ceil(GROUP).max(1)
+}
+
+/// The bytes of a group in a file of `size` bytes.
+#[must_use]
+pub fn group_range(group: u64, size: u64) -> Range<u64> {
+    let start = group.saturating_mul(GROUP).min(size);
+    start..start.saturating_add(GROUP).min(size)
+}
+
+/// The value of a group: its subtree's chaining value, or the hash where it is the whole file.
+#[must_use]
+pub fn group_value(group: u64, bytes: &[u8], size: u64) -> Hash {
+    if size <= GROUP {
+        return Hash::of(bytes);
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.set_input_offset(group * GROUP);
+    Hash(hasher.update(bytes).finalize_non_root())
+}
+
+/// Combines the values of a file's groups, in order, to its hash.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    /// Complete subtrees, the largest first; their sizes are the binary digits of `count`.
+    subtrees: Vec<Hash>,
+    count: u64,
+}
+
+impl Tree {
+    /// Groups taken so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Takes the next group's value.
+    pub fn push(&mut self, value: Hash) {
+        // The last merge is left open: it may be the root's.
+        while self.subtrees.len() > self.count.count_ones() as usize {
+            self.merge_last_two();
+        }
+        self.subtrees.push(value);
+        self.count += 1;
+    }
+
+    /// The hash of the file whose groups were all taken.
+    ///
+    /// # Panics
+    /// If none was: even an empty file has a group.
+    #[must_use]
+    pub fn root(mut self) -> Hash {
+        while self.subtrees.len() > 2 {
+            self.merge_last_two();
+        }
+        match self.subtrees[..] {
+            [only] => only,
+            [left, right] => Hash(*merge_subtrees_root(&left.0, &right.0, Mode::Hash).as_bytes()),
+            _ => panic!("a file has at least one group"),
+        }
+    }
+
+    fn merge_last_two(&mut self) {
+        let right = self.subtrees.pop().expect("two subtrees");
+        let left = self.subtrees.pop().expect("two subtrees");
+        self.subtrees.push(Hash(merge_subtrees_non_root(&left.0, &right.0, Mode::Hash)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_combine_to_the_hash_of_the_whole() {
+        let longest = 9 * GROUP + 5;
+        let bytes: Vec<u8> = (0..longest).map(|at| (at * at % 251) as u8).collect();
+        let ends = [0, 1, 1023, GROUP - 1, GROUP, GROUP + 1, 2 * GROUP, 3 * GROUP + 7];
+        for size in ends.into_iter().chain((4..10).map(|n| n * GROUP - 1)).chain([longest]) {
+            let file = &bytes[..size as usize];
+            let mut tree = Tree::default();
+            for group in 0..group_count(size) {
+                let range = group_range(group, size);
+                let part = &file[range.start as usize..range.end as usize];
+                tree.push(group_value(group, part, size));
+            }
+            assert_eq!(tree.root(), Hash::of(file), "{size} bytes");
+        }
+    }
+
+    #[test]
+    fn the_hash_prints_as_b3sum_prints_it() {
+        assert_eq!(
+            Hash::of(b"").to_string(),
+            "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+        );
+    }
+
+    #[test]
+    fn group_ranges_never_overflow() {
+        assert_eq!(group_range(u64::MAX, 10), 10..10);
+        assert_eq!(group_count(u64::MAX), 1 << 44);
+    }
+}

@@ -1,0 +1,115 @@
+//! What a sink is told to do, and what it says it did.
+
+use super::hash::Hash;
+use super::name::FileName;
+use super::outcome::Failure;
+use std::ops::Range;
+
+/// Bytes of the transfer space, in pieces that are as long as they can be.
+#[derive(Debug, Default)]
+pub struct WriteBatch {
+    bytes: Vec<u8>,
+    /// Where each piece belongs, and where it is in `bytes`.
+    pieces: Vec<(u64, Range<usize>)>,
+}
+
+impl WriteBatch {
+    /// Appends bytes that belong at `offset`.
+    pub fn push(&mut self, offset: u64, bytes: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        match self.pieces.last_mut() {
+            Some((first, piece)) if *first + (piece.end - piece.start) as u64 == offset => {
+                piece.end = self.bytes.len();
+            }
+            _ => self.pieces.push((offset, start..self.bytes.len())),
+        }
+    }
+
+    /// Bytes in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The pieces: where each belongs, and its bytes.
+    pub fn pieces(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.pieces.iter().map(|(offset, piece)| (*offset, &self.bytes[piece.clone()]))
+    }
+}
+
+/// What the sink is to do.
+#[derive(Debug)]
+pub enum Job {
+    /// Those are the values of consecutive groups, says the sender.
+    Expect {
+        /// The file.
+        index: u32,
+        /// The first group.
+        first: u64,
+        /// Its value and those that follow.
+        values: Vec<Hash>,
+    },
+    /// That is the hash of the file, says the sender.
+    ExpectRoot {
+        /// The file.
+        index: u32,
+        /// Its hash.
+        hash: Hash,
+    },
+    /// Forget the file: it will not come.
+    Forget {
+        /// The file.
+        index: u32,
+    },
+    /// The next file, whose bytes are `range` of the transfer space.
+    Offer {
+        /// The file; offers come in order.
+        index: u32,
+        /// What it is to be called; none if it has been refused already.
+        name: Option<FileName>,
+        /// Its bytes.
+        range: Range<u64>,
+    },
+    /// Bytes of files that were offered.
+    Write(WriteBatch),
+}
+
+/// What the sink did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The file is wanted.
+    Accepted {
+        /// The file.
+        index: u32,
+    },
+    /// Those bytes are not what the sender says; they must come again.
+    Again(Range<u64>),
+    /// The file is verified, on stable storage, and has its name.
+    Committed {
+        /// The file.
+        index: u32,
+        /// Its hash.
+        hash: Hash,
+    },
+    /// A job is done. The last report of each.
+    Done {
+        /// Bytes of the job, where it was a [`Job::Write`].
+        bytes: usize,
+        /// Bytes of the transfer space that are in their files now.
+        total: u64,
+    },
+    /// The file is not kept.
+    Failed {
+        /// The file.
+        index: u32,
+        /// Why.
+        failure: Failure,
+    },
+}

@@ -1,0 +1,332 @@
+//! What sender and receiver of files say to each other, on an ordered reliable stream.
+//!
+//! A stream keeps no message boundaries, so each message carries its own: a type, a length, a body.
+
+use super::hash::{GROUP, Hash};
+use super::outcome::Reason;
+use crate::base::text::escape;
+use crate::wire::cursor::{Malformed, Reader, put_varint};
+use crate::wire::header::OFFSET_END;
+
+/// Bytes of a message's body, at most.
+pub const BODY_MAX: usize = 16 * 1024;
+
+/// The longest sentence that goes along with a failure, in bytes.
+const TEXT_MAX: usize = 1024;
+
+/// Files of one transfer, at most.
+pub const FILES_MAX: usize = 1 << 16;
+
+/// Values in one GROUPS message, at most.
+pub const VALUES_MAX: usize = 256;
+
+const OFFER: u8 = 1;
+const OFFER_END: u8 = 2;
+const ACCEPT: u8 = 3;
+const REJECT: u8 = 4;
+const GROUPS: u8 = 5;
+const ROOT: u8 = 6;
+const FAILED: u8 = 7;
+const COMMITTED: u8 = 8;
+
+/// One message. Files are named by their index in the order offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Receiver: all files below this index may come, but for those rejected.
+    Accept {
+        /// One more than the index of the last file judged.
+        below: u32,
+    },
+    /// Receiver: the file is verified, on stable storage, and has its name.
+    Committed {
+        /// The file.
+        index: u32,
+        /// The hash of what is there.
+        hash: Hash,
+    },
+    /// Sender: the file will not come.
+    Failed {
+        /// The file.
+        index: u32,
+        /// What kind of failure.
+        reason: Reason,
+        /// For a person.
+        text: String,
+    },
+    /// Sender: the values of consecutive groups of a file.
+    Groups {
+        /// The file.
+        index: u32,
+        /// The first group.
+        first: u64,
+        /// Its value and those of the groups that follow it.
+        values: Vec<Hash>,
+    },
+    /// Sender: the next file.
+    Offer {
+        /// Bytes.
+        size: u64,
+        /// The name proposed. Not to be trusted.
+        name: String,
+    },
+    /// Sender: that was the last file.
+    OfferEnd,
+    /// Receiver: the file is not wanted, or cannot be kept.
+    Reject {
+        /// The file.
+        index: u32,
+        /// What kind of failure.
+        reason: Reason,
+        /// For a person.
+        text: String,
+    },
+    /// Sender: the hash of the whole file.
+    Root {
+        /// The file.
+        index: u32,
+        /// Its hash.
+        hash: Hash,
+    },
+}
+
+impl Message {
+    /// Appends the message.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        let mut body = Vec::new();
+        let kind = self.put_body(&mut body);
+        out.push(kind);
+        put_varint(out, body.len() as u64);
+        out.extend_from_slice(&body);
+    }
+
+    fn put_body(&self, body: &mut Vec<u8>) -> u8 {
+        match self {
+            Self::Accept { below } => {
+                put_varint(body, u64::from(*below));
+                ACCEPT
+            }
+            Self::Committed { index, hash } => {
+                put_hash(body, *index, hash);
+                COMMITTED
+            }
+            Self::Failed { index, reason, text } => {
+                put_failure(body, *index, *reason, text);
+                FAILED
+            }
+            Self::Groups { index, first, values } => {
+                put_varint(body, u64::from(*index));
+                put_varint(body, *first);
+                values.iter().for_each(|value| body.extend_from_slice(&value.0));
+                GROUPS
+            }
+            Self::Offer { size, name } => {
+                put_varint(body, *size);
+                body.extend_from_slice(name.as_bytes());
+                OFFER
+            }
+            Self::OfferEnd => OFFER_END,
+            Self::Reject { index, reason, text } => {
+                put_failure(body, *index, *reason, text);
+                REJECT
+            }
+            Self::Root { index, hash } => {
+                put_hash(body, *index, hash);
+                ROOT
+            }
+        }
+    }
+
+    fn read(kind: u8, body: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(body, "transfer message");
+        let malformed = reader.malformed();
+        let message = match kind {
+            ACCEPT => Self::Accept { below: read_index(&mut reader)? },
+            COMMITTED => {
+                Self::Committed { index: read_index(&mut reader)?, hash: read_hash(&mut reader)? }
+            }
+            FAILED => {
+                let (index, reason, text) = read_failure(&mut reader)?;
+                Self::Failed { index, reason, text }
+            }
+            GROUPS => read_groups(&mut reader)?,
+            OFFER => {
+                let size = reader.varint()?;
+                let name = reader.bytes(reader.rest().len())?;
+                let name = std::str::from_utf8(name).map_err(|_| malformed)?.to_owned();
+                if size > OFFSET_END {
+                    return Err(malformed);
+                }
+                Self::Offer { size, name }
+            }
+            OFFER_END => Self::OfferEnd,
+            REJECT => {
+                let (index, reason, text) = read_failure(&mut reader)?;
+                Self::Reject { index, reason, text }
+            }
+            ROOT => Self::Root { index: read_index(&mut reader)?, hash: read_hash(&mut reader)? },
+            _ => return Err(malformed),
+        };
+        if reader.is_empty() { Ok(message) } else { Err(malformed) }
+    }
+}
+
+fn put_hash(body: &mut Vec<u8>, index: u32, hash: &Hash) {
+    put_varint(body, u64::from(index));
+    body.extend_from_slice(&hash.0);
+}
+
+fn put_failure(body: &mut Vec<u8>, index: u32, reason: Reason, text: &str) {
+    put_varint(body, u64::from(index));
+    body.push(reason.code());
+    body.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(TEXT_MAX)]);
+}
+
+fn read_index(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
+    u32::try_from(reader.varint()?).map_err(|_| reader.malformed())
+}
+
+fn read_hash(reader: &mut Reader<'_>) -> Result<Hash, Malformed> {
+    reader.array().map(Hash)
+}
+
+fn read_failure(reader: &mut Reader<'_>) -> Result<(u32, Reason, String), Malformed> {
+    let index = read_index(reader)?;
+    let reason = Reason::from_code(reader.u8()?.into());
+    let text = reader.bytes(reader.rest().len())?;
+    if text.len() > TEXT_MAX {
+        return Err(reader.malformed());
+    }
+    Ok((index, reason, escape(&String::from_utf8_lossy(text))))
+}
+
+fn read_groups(reader: &mut Reader<'_>) -> Result<Message, Malformed> {
+    let index = read_index(reader)?;
+    let first = reader.varint()?;
+    let (values, rest) = reader.rest().as_chunks::<32>();
+    let in_range = first < OFFSET_END / GROUP && (1..=VALUES_MAX).contains(&values.len());
+    if !rest.is_empty() || !in_range {
+        return Err(reader.malformed());
+    }
+    let values = values.iter().map(|value| Hash(*value)).collect();
+    reader.bytes(reader.rest().len())?;
+    Ok(Message::Groups { index, first, values })
+}
+
+/// Cuts messages out of a stream of bytes that comes in pieces of any size.
+#[derive(Debug, Default)]
+pub struct MessageReader {
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that have become messages.
+    taken: usize,
+}
+
+impl MessageReader {
+    /// Where the stream's next bytes are to be appended.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        &mut self.buffer
+    }
+
+    /// Bytes that are not messages yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.buffer.len() - self.taken
+    }
+
+    /// The next complete message.
+    ///
+    /// # Errors
+    /// Malformed: nothing that follows means anything.
+    pub fn next_message(&mut self) -> Result<Option<Message>, Malformed> {
+        let mut reader = Reader::new(&self.buffer[self.taken..], "transfer message");
+        let (Ok(kind), Ok(len)) = (reader.u8(), reader.varint()) else {
+            return Ok(None);
+        };
+        let len = usize::try_from(len).ok().filter(|len| *len <= BODY_MAX);
+        let len = len.ok_or(reader.malformed())?;
+        let Ok(body) = reader.bytes(len) else {
+            return Ok(None);
+        };
+        self.taken = self.buffer.len() - reader.rest().len();
+        Message::read(kind, body).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn samples() -> Vec<Message> {
+        let text = "no space left: 5 GiB wanted".to_owned();
+        vec![
+            Message::Offer { size: 1 << 40, name: "Füße.txt".into() },
+            Message::Offer { size: 0, name: String::new() },
+            Message::OfferEnd,
+            Message::Accept { below: 2 },
+            Message::Reject { index: 1, reason: Reason::Full, text: text.clone() },
+            Message::Groups { index: 0, first: 77, values: vec![Hash([1; 32]), Hash([2; 32])] },
+            Message::Root { index: 0, hash: Hash([3; 32]) },
+            Message::Failed { index: 1, reason: Reason::Source, text },
+            Message::Committed { index: 0, hash: Hash([3; 32]) },
+        ]
+    }
+
+    fn read_all(reader: &mut MessageReader) -> Result<Vec<Message>, Malformed> {
+        let mut read = Vec::new();
+        while let Some(message) = reader.next_message()? {
+            read.push(message);
+        }
+        Ok(read)
+    }
+
+    /// The lesson of sticky packets: one byte at a time or all at once, the messages are the same.
+    #[test]
+    fn messages_survive_any_cutting_and_glueing() {
+        let mut bytes = Vec::new();
+        samples().iter().for_each(|message| message.put(&mut bytes));
+        for piece in [1, 2, 3, 7, 64, bytes.len()] {
+            let mut reader = MessageReader::default();
+            let mut read = Vec::new();
+            for part in bytes.chunks(piece) {
+                reader.buffer().extend_from_slice(part);
+                read.extend(read_all(&mut reader).expect("well-formed"));
+            }
+            assert_eq!(read, samples(), "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_limit_is_refused_before_it_is_waited_for() {
+        let mut reader = MessageReader::default();
+        reader.buffer().push(OFFER);
+        put_varint(reader.buffer(), BODY_MAX as u64 + 1);
+        assert!(reader.next_message().is_err());
+    }
+
+    #[test]
+    fn a_peers_sentence_cannot_move_the_cursor() {
+        let mut reader = MessageReader::default();
+        let text = "\u{1b}[2Jgone".to_owned();
+        Message::Reject { index: 0, reason: Reason::Other, text }.put(reader.buffer());
+        let Ok(Some(Message::Reject { text, .. })) = reader.next_message() else {
+            panic!("a REJECT")
+        };
+        assert_eq!(text, "\\u{1b}[2Jgone");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut reader = MessageReader::default();
+            reader.buffer().extend(bytes);
+            let _ = read_all(&mut reader);
+        }
+
+        #[test]
+        fn any_body_reads_without_panic(kind in 0u8..10, body in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Message::read(kind, &body);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Floor 3: what is moved, and whether it arrived.
+//!
+//! The files of a transfer, in the order offered, form one space of bytes. A [`sender::Sending`] reads
+//! it from a [`source::Source`], a [`receiver::Receiving`] has it written by a [`sink::Sink`]; between
+//! them go [`message`]s. None of them knows whether UDP or TCP carries all this. A
+//! [`session::Session`] joins either of them to a connection of our own transport; over TCP the
+//! stream itself does.
+//!
+//! Three words: *acknowledged* bytes were handed to the sink, *written* bytes are in the file,
+//! a *committed* file is verified, on stable storage, and has its name.
+
+pub mod directory;
+pub mod hash;
+pub mod job;
+pub mod message;
+pub mod name;
+pub mod open_files;
+pub mod outcome;
+pub mod positioned;
+pub mod receiver;
+pub mod sender;
+pub mod session;
+pub mod sink;
+pub mod source;

@@ -1,0 +1,67 @@
+//! A bounded number of open files, for transfers of more files than a process may have open.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+
+/// Far below the 256 that the strictest systems allow a process, and enough for the files that share
+/// a window.
+const OPEN_MAX: usize = 32;
+
+/// The files used last.
+#[derive(Debug, Default)]
+pub struct OpenFiles(VecDeque<(usize, File)>);
+
+impl OpenFiles {
+    /// The file of that index; opened if it is not, in the place of the one used longest ago.
+    ///
+    /// # Errors
+    /// As `open` says.
+    pub fn get(
+        &mut self,
+        index: usize,
+        open: impl FnOnce() -> io::Result<File>,
+    ) -> io::Result<&File> {
+        let place = self.0.iter().position(|(held, _)| *held == index);
+        let entry = match place.and_then(|place| self.0.remove(place)) {
+            Some(entry) => entry,
+            None => (index, open()?),
+        };
+        self.0.truncate(OPEN_MAX - 1);
+        self.0.push_front(entry);
+        Ok(&self.0[0].1)
+    }
+
+    /// Closes the file of that index.
+    pub fn close(&mut self, index: usize) {
+        self.0.retain(|(held, _)| *held != index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn the_file_used_longest_ago_makes_room() {
+        let opened = Cell::new(0);
+        let open = || {
+            opened.set(opened.get() + 1);
+            tempfile::tempfile()
+        };
+        let mut files = OpenFiles::default();
+        for index in 0..OPEN_MAX {
+            files.get(index, open).expect("a file");
+        }
+        files.get(0, open).expect("still open");
+        assert_eq!(opened.get(), OPEN_MAX);
+        files.get(OPEN_MAX, open).expect("a file");
+        files.get(0, open).expect("still open");
+        assert_eq!((opened.get(), files.0.len()), (OPEN_MAX + 1, OPEN_MAX));
+        files.get(1, open).expect("opened again");
+        assert_eq!(opened.get(), OPEN_MAX + 2);
+        files.close(1);
+        assert_eq!(files.0.len(), OPEN_MAX - 1);
+    }
+}

@@ -1,0 +1,324 @@
+//! A transfer on a connection of our own transport: the same glue over a real socket and in virtual
+//! time.
+//!
+//! The owner calls [`Session::handle_datagram`], [`Session::handle_timeout`] and, for a receiving
+//! session, [`Session::next_job`] and [`Session::on_report`] around its sink; then
+//! [`Session::poll_transmit`] until `false`; and waits until [`Session::poll_timeout`]. The transfer
+//! is over when [`Session::report`] says how.
+
+use super::job::{Job, Report};
+use super::outcome::{Failure, Reason, TransferReport};
+use super::receiver::{Demand, Receiving};
+use super::sender::Sending;
+use crate::base::text::escape;
+use crate::base::time::{Duration, Instant};
+use crate::transport::batch::Batch;
+use crate::transport::error::End;
+use crate::transport::stats::Stats;
+use crate::transport::trace::TraceEvent;
+use crate::transport::{Connection, Event};
+use crate::wire::cursor::Malformed;
+
+/// A receiver whose sender knows how every file ended waits this long for its farewell.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// What is said of a peer that is no longer heard.
+pub const SILENCE: &str = "nothing received for 30 s";
+
+/// Where a transfer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The other side has not answered.
+    Connecting,
+    /// Bytes go.
+    Transferring,
+    /// All bytes are there; the receiver verifies and stores them.
+    Committing,
+}
+
+/// How far a transfer is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Where it is.
+    pub phase: Phase,
+    /// File bytes at the receiver.
+    pub done: u64,
+    /// File bytes offered.
+    pub total: u64,
+    /// What the transport counted; nothing over TCP.
+    pub stats: Option<Stats>,
+}
+
+/// Which side of the files this is.
+#[derive(Debug)]
+enum Side {
+    Receiving(Receiving),
+    Sending(Sending),
+}
+
+/// One transfer on one connection.
+#[derive(Debug)]
+pub struct Session {
+    connection: Connection,
+    side: Side,
+    /// What this side closed the connection with.
+    failure: Option<Failure>,
+    end: Option<End>,
+    linger_until: Option<Instant>,
+    /// When every file had an outcome.
+    completed_at: Option<Instant>,
+}
+
+impl Session {
+    /// Sends files over `connection`.
+    #[must_use]
+    pub fn sending(connection: Connection, sending: Sending) -> Self {
+        Self::new(connection, Side::Sending(sending))
+    }
+
+    /// Receives files over `connection`.
+    #[must_use]
+    pub fn receiving(connection: Connection, receiving: Receiving) -> Self {
+        Self::new(connection, Side::Receiving(receiving))
+    }
+
+    fn new(connection: Connection, side: Side) -> Self {
+        Self { connection, side, failure: None, end: None, linger_until: None, completed_at: None }
+    }
+
+    /// A datagram arrived.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        match &mut self.side {
+            Side::Receiving(receiving) => {
+                let mut take = |offset, bytes: &[u8]| receiving.take_data(offset, bytes);
+                self.connection.handle_datagram(now, datagram, &mut take);
+            }
+            Side::Sending(_) => self.connection.handle_datagram(now, datagram, &mut |_, _| false),
+        }
+        self.pump(now);
+    }
+
+    /// A deadline has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.connection.handle_timeout(now);
+        if self.linger_until.is_some_and(|until| until <= now) {
+            self.connection.close(0, "");
+        }
+        self.pump(now);
+    }
+
+    /// When [`Session::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let linger = self.linger_until.filter(|_| self.connection.is_established());
+        [self.connection.poll_timeout(), linger].into_iter().flatten().min()
+    }
+
+    /// The next thing for this session's sink to do.
+    pub fn next_job(&mut self) -> Option<Job> {
+        match &mut self.side {
+            Side::Receiving(receiving) => receiving.next_job(),
+            Side::Sending(_) => None,
+        }
+    }
+
+    /// This session's sink did something.
+    pub fn on_report(&mut self, now: Instant, report: Report) {
+        if let Side::Receiving(receiving) = &mut self.side {
+            receiving.on_report(report);
+        }
+        self.pump(now);
+    }
+
+    /// Fills `batch` with the next packets, sealed; false if there is nothing to send now.
+    pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        while self.connection.poll_transmit(now, batch) {
+            let Side::Sending(sending) = &mut self.side else {
+                batch.seal();
+                return true;
+            };
+            let filled = batch.fill(|offset, payload| sending.read(offset, payload));
+            self.tell();
+            if filled.is_ok() {
+                batch.seal();
+                return true;
+            }
+            self.connection.abandon(batch);
+            self.pump(now);
+        }
+        false
+    }
+
+    /// Ends the transfer from this side.
+    pub fn abort(&mut self, now: Instant, failure: Failure) {
+        self.refuse(failure);
+        self.pump(now);
+    }
+
+    fn refuse(&mut self, failure: Failure) {
+        self.connection.close(u16::from(failure.reason.code()), &failure.text);
+        self.failure.get_or_insert(failure);
+    }
+
+    /// Moves what happened from the connection to the transfer and back.
+    fn pump(&mut self, now: Instant) {
+        while let Some(event) = self.connection.poll_event() {
+            match event {
+                // What was received is looked at below, whatever else happened.
+                Event::Connected | Event::ControlReceived => {}
+                Event::Ended(end) => self.end = Some(end),
+            }
+        }
+        if let Err(malformed) = self.read_messages() {
+            let text = format!("the other side broke the protocol: {malformed}");
+            self.refuse(Failure::new(Reason::Other, text));
+        }
+        self.tell();
+        self.apply(now);
+        self.finish(now);
+    }
+
+    fn read_messages(&mut self) -> Result<(), Malformed> {
+        match &mut self.side {
+            Side::Receiving(receiving) => {
+                if receiving.has_room() {
+                    self.connection.read_control(receiving.incoming());
+                }
+                receiving.handle_messages()
+            }
+            Side::Sending(sending) => {
+                self.connection.read_control(sending.incoming());
+                sending.handle_messages()
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        let outgoing = match &mut self.side {
+            Side::Receiving(receiving) => receiving.take_outgoing(),
+            Side::Sending(sending) => sending.take_outgoing(),
+        };
+        self.connection.write_control(&outgoing);
+    }
+
+    fn apply(&mut self, now: Instant) {
+        let connection = &mut self.connection;
+        match &mut self.side {
+            Side::Receiving(receiving) => {
+                for demand in receiving.take_demands() {
+                    match demand {
+                        Demand::Again(range) => connection.reject(&range),
+                        Demand::Cancel(range) => connection.cancel_incoming(range),
+                        Demand::Total(total) => connection.set_total(total),
+                        Demand::Written(written) => connection.on_written(now, written),
+                    }
+                }
+            }
+            Side::Sending(sending) => {
+                for range in sending.take_cancelled() {
+                    connection.cancel_outgoing(&range);
+                }
+                connection.release(sending.released());
+            }
+        }
+    }
+
+    fn finish(&mut self, now: Instant) {
+        if !self.is_complete() || !self.connection.is_established() {
+            return;
+        }
+        self.completed_at.get_or_insert(now);
+        match &self.side {
+            // COMMITTED, or a failure that the receiver knows of, is all there is to wait for.
+            Side::Sending(_) if self.connection.is_control_acked() => self.connection.close(0, ""),
+            Side::Sending(_) => {}
+            // Until the sender has acknowledged COMMITTED it is repeated; a sender that is gone ends
+            // the connection by its silence.
+            Side::Receiving(_) if self.connection.is_control_acked() => {
+                self.linger_until.get_or_insert(now + LINGER);
+            }
+            Side::Receiving(_) => {}
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        match &self.side {
+            Side::Receiving(receiving) => receiving.is_complete(),
+            Side::Sending(sending) => sending.is_complete(),
+        }
+    }
+
+    /// How far the transfer is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let stats = self.connection.stats();
+        let (done, total) = match &self.side {
+            Side::Receiving(receiving) => receiving.progress(),
+            Side::Sending(sending) => (stats.delivered, sending.total()),
+        };
+        let phase = match () {
+            () if self.connection.is_connecting() => Phase::Connecting,
+            () if done < total => Phase::Transferring,
+            () => Phase::Committing,
+        };
+        Progress { phase, done, total, stats: Some(stats) }
+    }
+
+    /// How the transfer ended, once it has.
+    #[must_use]
+    pub fn report(&self) -> Option<TransferReport> {
+        let end = self.end.as_ref()?;
+        let failure = self.failure.clone().unwrap_or_else(|| failure_of(end));
+        let files = match &self.side {
+            Side::Receiving(receiving) => receiving.reports(&failure),
+            Side::Sending(sending) => sending.reports(&failure),
+        };
+        let failure = (!self.is_complete()).then_some(failure);
+        Some(TransferReport { files, failure, stats: Some(self.connection.stats()) })
+    }
+
+    /// When every file had an outcome; never, if the transfer ended before.
+    #[must_use]
+    pub fn completed_at(&self) -> Option<Instant> {
+        self.completed_at
+    }
+
+    /// Whether the peer has shown that it receives at its address.
+    #[must_use]
+    pub fn is_validated(&self) -> bool {
+        self.connection.is_validated()
+    }
+
+    /// What was traced since the last call.
+    pub fn take_trace(&mut self) -> Vec<(Instant, TraceEvent)> {
+        self.connection.take_trace()
+    }
+}
+
+/// What the end of the connection means for a transfer that is not complete.
+fn failure_of(end: &End) -> Failure {
+    let reason = match end {
+        End::Local | End::Protocol(_) => Reason::Other,
+        End::Peer { code, reason } => return failure_of_close(*code, reason),
+        End::Refused { .. } => Reason::Refused,
+        End::Silent => return Failure::new(Reason::Interrupted, SILENCE),
+        End::Unreachable => Reason::Unreachable,
+        End::Version { .. } => Reason::Version,
+    };
+    Failure::new(reason, escape(&end.to_string()))
+}
+
+/// What it means that the other side ended a transfer with that code.
+#[must_use]
+pub fn failure_of_close(code: u16, reason: &str) -> Failure {
+    let text = escape(reason);
+    match Reason::from_code(code) {
+        _ if code == 0 => {
+            Failure::new(Reason::Interrupted, "the other side ended the transfer before its end")
+        }
+        Reason::User | Reason::Terminated => {
+            Failure::new(Reason::Interrupted, "the other side was interrupted by its user")
+        }
+        reason => Failure::new(reason, format!("the other side ended the transfer: {text}")),
+    }
+}

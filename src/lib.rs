@@ -21,7 +21,10 @@
 )]
 
 pub mod base;
+pub mod cli;
 pub mod link;
+pub mod net;
+pub mod report;
 pub mod transfer;
 pub mod transport;
 pub mod wire;

@@ -1,0 +1,178 @@
+//! What can be typed. Data only: no function here decides anything.
+
+use crate::base::time::Duration;
+use crate::base::units::{Rate, Share, parse_duration};
+use crate::transport::config::CongestionChoice;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Exit codes, shown below the help of every command.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 done                       6 refused
+  1 other                      7 target exists
+  2 usage                      8 disk full
+  3 unreachable                9 source missing, unreadable or changed
+  4 interrupted               10 version mismatch
+  5 integrity failure        130 interrupted by the user (143 terminated)";
+
+/// Sends files between machines over UDP with a reliability layer of its own, carries the same
+/// transfer over TCP to compare, and makes links worse on purpose so that reliability can be watched.
+#[derive(Debug, Parser)]
+#[command(name = "volley", version, about, after_help = EXIT_CODES)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch a transfer over a lossy link, in one process, without any set-up
+    #[command(after_help = EXIT_CODES)]
+    Demo(Demo),
+    /// Listen, and receive files into a directory
+    #[command(visible_alias = "receive", after_help = EXIT_CODES)]
+    Recv(Recv),
+    /// Send files to a listener
+    #[command(override_usage = "volley send [OPTIONS] PATH... DEST", after_help = EXIT_CODES)]
+    Send(Send),
+}
+
+/// `volley send`
+#[derive(Debug, Args)]
+pub struct Send {
+    /// The files to send, then where to.
+    #[arg(
+        required = true,
+        num_args = 1..,
+        value_name = "PATH... DEST",
+        help = "The files to send, then where to: HOST[:PORT]"
+    )]
+    pub words: Vec<PathBuf>,
+    /// No authentication, no encryption: for the classroom and trusted wires
+    #[arg(long)]
+    pub open: bool,
+    /// Use a plain TCP connection instead of UDP
+    #[arg(long)]
+    pub tcp: bool,
+    /// How to choose the rate over UDP: cubic (fair to TCP, slow where packets get lost at random),
+    /// or fixed:RATE for a line that is yours and known to be lossy
+    #[arg(long, value_name = "CC", default_value = "cubic", value_parser = parse_congestion)]
+    pub cc: CongestionChoice,
+    /// The local address to send from
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<String>,
+    /// An imperfect link in front of the socket
+    #[command(flatten)]
+    pub link: LinkOptions,
+    /// What to print
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `volley recv`
+#[derive(Debug, Args)]
+pub struct Recv {
+    /// Where the files go
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub directory: PathBuf,
+    /// No authentication, no encryption: for the classroom and trusted wires
+    #[arg(long)]
+    pub open: bool,
+    /// End after one transfer that completed
+    #[arg(long)]
+    pub once: bool,
+    /// Replace files that have the same name
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Take names that begin with a dot
+    #[arg(long)]
+    pub hidden: bool,
+    /// The port to listen on, UDP and TCP
+    #[arg(short, long, value_name = "N", default_value_t = crate::net::DEFAULT_PORT)]
+    pub port: u16,
+    /// The local address to listen on: ADDR or ADDR:PORT
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<String>,
+    /// An imperfect link in front of the socket
+    #[command(flatten)]
+    pub link: LinkOptions,
+    /// What to print
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `volley demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// The share of datagrams that are lost, each way
+    #[arg(long, value_name = "P%", default_value = "5%")]
+    pub loss: Share,
+    /// How much later each datagram arrives, each way
+    #[arg(long, value_name = "D", default_value = "25ms", value_parser = parse_duration)]
+    pub delay: Duration,
+    /// Repeat the losses of an earlier run
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// An imperfect link in front of the UDP socket, both ways.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Imperfect link (UDP only; both directions, drawn apart)")]
+pub struct LinkOptions {
+    /// Lose this share of all datagrams
+    #[arg(long, value_name = "P%")]
+    pub loss: Option<Share>,
+    /// Deliver each datagram this much later
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub delay: Option<Duration>,
+    /// Repeat the losses of an earlier run
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// What to print.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputOptions {
+    /// One JSON object for each transfer, on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Only errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+fn parse_congestion(text: &str) -> Result<CongestionChoice, String> {
+    match text.split_once(':') {
+        None if text == "cubic" => Ok(CongestionChoice::Cubic),
+        Some(("fixed", rate)) => {
+            rate.parse::<Rate>().map(CongestionChoice::Fixed).map_err(|error| error.to_string())
+        }
+        _ => Err("write cubic, or fixed:RATE such as fixed:50Mbit".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn congestion_choices_read() {
+        assert_eq!(parse_congestion("cubic"), Ok(CongestionChoice::Cubic));
+        let rate = Rate::from_bits_per_second(50_000_000);
+        assert_eq!(parse_congestion("fixed:50Mbit"), Ok(CongestionChoice::Fixed(rate)));
+        for text in ["", "bbr", "fixed", "fixed:", "fixed:50", "cubic:5Mbit"] {
+            assert!(parse_congestion(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Floor 5: commands, arguments, progress, exit codes. The only floor that prints.
+//!
+//! Text is parsed into arguments ([`args`]), arguments into checked orders ([`destination`] and the
+//! commands), and each command runs to an exit code. People read standard error; standard output
+//! belongs to `--json`.
+
+pub mod args;
+pub mod console;
+pub mod demo;
+pub mod destination;
+pub mod progress;
+pub mod recv;
+pub mod send;
+pub mod story;
+
+use crate::net::{Carrier, Finished, Impairment, Interrupt};
+use crate::report::summary::{Direction, LinkSummary, Summary};
+use crate::transfer::outcome::{Failure, Reason};
+use args::{Arguments, Command};
+use clap::Parser;
+use console::Console;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::process::ExitCode;
+
+/// The exit code for a command line that makes no sense.
+const USAGE: u8 = 2;
+
+/// Why a command ends without having succeeded.
+#[derive(Debug)]
+pub enum Stop {
+    /// It has been told already; only the exit code is left.
+    Told(Reason),
+    /// The command line makes no sense.
+    Usage(String),
+    /// Something failed.
+    Failed(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; clap knows where to print which.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+    };
+    let interrupt = Interrupt::default();
+    if let Err(error) = heed_signals(&interrupt) {
+        Console::plain().say(&format!("cannot watch for signals: {error}"));
+        return Reason::Other.code().into();
+    }
+    let (json, done) = match arguments.command {
+        Command::Demo(order) => (false, demo::run(&order, &interrupt)),
+        Command::Recv(order) => (order.output.json, recv::run(&order, &interrupt)),
+        Command::Send(order) => (order.output.json, send::run(&order, &interrupt)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => end(stop, json).into(),
+    }
+}
+
+fn end(stop: Stop, json: bool) -> u8 {
+    let console = Console::plain();
+    match stop {
+        Stop::Told(reason) => reason.code(),
+        Stop::Usage(text) => {
+            console.say(&format!("error: {text}\n\nFor more information, try '--help'."));
+            USAGE
+        }
+        Stop::Failed(failure) => {
+            if json {
+                console.print(&crate::report::json::failed(&failure).to_string());
+            }
+            console.say(&format!("error: {}", failure.text));
+            failure.reason.code()
+        }
+    }
+}
+
+/// The first signal asks for an orderly end, the second one ends at once.
+fn heed_signals(interrupt: &Interrupt) -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    let interrupt = interrupt.clone();
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            let asks = if signal == SIGINT { SIGINT } else { SIGTERM };
+            if interrupt.get().is_some() {
+                std::process::exit(128 + asks);
+            }
+            interrupt.set(asks);
+        }
+    });
+    Ok(())
+}
+
+/// Nobody gives up authentication and encryption without having said so.
+fn require_open(is_open: bool, verb: &str) -> Result<(), Stop> {
+    if is_open {
+        return Ok(());
+    }
+    Err(Stop::Usage(format!(
+        "secured mode is not there yet; add --open on both sides to {verb} without authentication \
+         and encryption, on wires that you trust"
+    )))
+}
+
+/// The summary of a transfer that is over.
+fn summary(
+    finished: &Finished,
+    direction: Direction,
+    impairment: Option<Impairment>,
+) -> Summary<'_> {
+    let link = impairment.zip(finished.impaired).map(|(impairment, counts)| LinkSummary {
+        config: impairment.link,
+        seed: impairment.seed,
+        out: counts.out,
+        back: counts.back,
+    });
+    Summary {
+        direction,
+        carrier: match finished.carrier {
+            Carrier::Tcp => "TCP",
+            Carrier::Udp => "UDP",
+        },
+        peer: show_peer(finished.peer),
+        elapsed: finished.elapsed,
+        report: &finished.report,
+        link,
+    }
+}
+
+/// An address as people write it: an IPv4 address in its IPv6 form is an IPv4 address.
+fn show_peer(peer: std::net::SocketAddr) -> String {
+    std::net::SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string()
+}

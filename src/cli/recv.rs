@@ -1,0 +1,141 @@
+//! `volley recv`
+
+use super::args::Recv;
+use super::console::Console;
+use super::destination::parse_bind;
+use super::progress::Meter;
+use super::send::{announce, impairment};
+use super::{Stop, require_open, show_peer, summary};
+use crate::base::units::show_size;
+use crate::net::listen::{Listener, Reception};
+use crate::net::{DEFAULT_PORT, Finished, Impairment, Interrupt, Notice, Observer};
+use crate::report::json;
+use crate::report::summary::Direction;
+use crate::transfer::directory::Directory;
+use crate::transfer::outcome::Reason;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+/// Runs the command.
+///
+/// # Errors
+/// It could not listen, was interrupted, or the one transfer did not succeed.
+pub fn run(order: &Recv, interrupt: &Interrupt) -> Result<(), Stop> {
+    require_open(order.open, "receive")?;
+    let impairment = impairment(&order.link)?;
+    let (bind, port) = match order.bind.as_deref().map(parse_bind).transpose() {
+        Ok(Some((address, port))) => (Some(address), port.unwrap_or(order.port)),
+        Ok(None) => (None, order.port),
+        Err(text) => return Err(Stop::Usage(text)),
+    };
+    let console = Console::new(order.output.quiet);
+    let listener = Listener::bind(bind, port)?;
+    let directory = Arc::new(Directory::open(&order.directory)?);
+    greet(&console, &directory, listener.address());
+    announce(&console, impairment);
+    let reception = Reception {
+        directory,
+        overwrite: order.overwrite,
+        takes_hidden: order.hidden,
+        once: order.once,
+        impairment,
+    };
+    let observer = observe(&console, impairment, order.output.json);
+    match listener.run(&reception, &observer, interrupt) {
+        Ok(None) => Ok(()),
+        Ok(Some(reason)) => Err(Stop::Told(reason)),
+        Err(failure) if matches!(failure.reason, Reason::User | Reason::Terminated) => {
+            console.tell("interrupted; what was not complete is not kept");
+            Err(Stop::Told(failure.reason))
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Says what to type on the other machine.
+fn greet(console: &Console, directory: &Directory, address: SocketAddr) {
+    let path = crate::base::text::escape(&directory.path().to_string_lossy());
+    let free = directory.free_space().map(|bytes| format!(" ({} free)", show_size(bytes)));
+    let port = match address.port() {
+        DEFAULT_PORT => String::new(),
+        port => format!(":{port}"),
+    };
+    let mut lines = vec![
+        format!("receiving into {path}{}", free.unwrap_or_default()),
+        "open mode: whoever reaches this port can send, and nothing is encrypted".into(),
+        "on the other machine, type:".into(),
+    ];
+    for host in reachable_hosts(address.ip()) {
+        let host = match host {
+            IpAddr::V6(ip) if !port.is_empty() => format!("[{ip}]"),
+            ip => ip.to_string(),
+        };
+        lines.push(format!("  volley send FILE... {host}{port} --open"));
+    }
+    console.tell(&lines.join("\n"));
+}
+
+/// The addresses under which others may reach this machine; this machine's own if there are none.
+fn reachable_hosts(bound: IpAddr) -> Vec<IpAddr> {
+    if !bound.is_unspecified() {
+        return vec![bound.to_canonical()];
+    }
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let all: Vec<IpAddr> = interfaces
+        .iter()
+        .map(if_addrs::Interface::ip)
+        .filter(|ip| bound.is_ipv6() || ip.is_ipv4())
+        .collect();
+    let is_usable = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    };
+    let usable: Vec<IpAddr> = all.iter().copied().filter(is_usable).collect();
+    let own = all.iter().copied().find(IpAddr::is_loopback);
+    if usable.is_empty() { own.into_iter().collect() } else { usable }
+}
+
+/// Shows each transfer in its own bar, and tells how it ended.
+fn observe(console: &Console, impairment: Option<Impairment>, json: bool) -> Observer {
+    let console = console.clone();
+    let meters: Mutex<HashMap<u64, Meter>> = Mutex::default();
+    Arc::new(move |notice| {
+        let mut meters = meters.lock().expect("nobody panics while holding it");
+        match notice {
+            Notice::Started { id, peer, .. } => {
+                meters.insert(id, Meter::new(&console, show_peer(peer)));
+            }
+            Notice::Progress { id, progress } => {
+                if let Some(meter) = meters.get_mut(&id) {
+                    meter.update(&progress);
+                }
+            }
+            Notice::Ended { id, finished } => {
+                if let Some(meter) = meters.remove(&id) {
+                    meter.clear();
+                }
+                conclude(&console, &finished, impairment, json);
+            }
+        }
+    })
+}
+
+fn conclude(console: &Console, finished: &Finished, impairment: Option<Impairment>, json: bool) {
+    let report = &finished.report;
+    if report.files.is_empty() {
+        let peer = show_peer(finished.peer);
+        let why = report.failure.as_ref().map_or("nothing was offered", |failure| &failure.text);
+        console.tell(&format!("{peer} connected and sent nothing: {why}"));
+        return;
+    }
+    let summary = summary(finished, Direction::Received, impairment);
+    if json {
+        let code = report.verdict().map_or(0, Reason::code);
+        console.print(&json::transfer(&summary, code).to_string());
+    }
+    match report.verdict() {
+        None => console.tell(&summary.text()),
+        Some(_) => console.say(&summary.text()),
+    }
+}

@@ -1,0 +1,47 @@
+//! The only reader of the operating system's clock and of its randomness.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the module that the rest is kept from bypassing"
+)]
+
+use crate::base::time::Instant;
+use rand::rngs::SysRng;
+use rand::{TryCryptoRng, TryRng};
+
+/// Moments since the clock was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(std::time::Instant);
+
+impl Clock {
+    /// A clock that begins now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// The time since it began.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        let elapsed = self.0.elapsed();
+        Instant::ZERO + elapsed
+    }
+}
+
+/// A number that nobody can guess.
+#[must_use]
+pub fn random_u64() -> u64 {
+    source().try_next_u64().expect("the system has randomness")
+}
+
+/// Bytes that nobody can guess.
+#[must_use]
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    source().try_fill_bytes(&mut bytes).expect("the system has randomness");
+    bytes
+}
+
+fn source() -> impl TryCryptoRng<Error: std::fmt::Debug> {
+    SysRng
+}

@@ -1,0 +1,208 @@
+//! Sending files to a listener: one session on a datagram socket of its own.
+
+use super::engine::Engine;
+use super::udp::{Path, Udp};
+use super::{Finished, Impairment, Interrupt, Notice, Observer, tcp};
+use crate::base::text::show_error;
+use crate::base::time::Duration;
+use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::sender::Sending;
+use crate::transfer::session::{Phase, SILENCE, Session};
+use crate::transfer::source::Source;
+use crate::transport::Connection;
+use crate::transport::config::CongestionChoice;
+use crate::wire::handshake::Role;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+/// An address that does not answer for this long gives way to the next one.
+const NEXT_ADDRESS: Duration = Duration::from_millis(2500);
+
+/// After this long without an answer it is worth knowing whether TCP gets one.
+const TRY_TCP: Duration = Duration::from_secs(3);
+
+/// The loop looks at the interrupt this often.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What to send, where, and how.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The files.
+    pub paths: Vec<PathBuf>,
+    /// The listener's addresses, best first; at least one.
+    pub addresses: Vec<SocketAddr>,
+    /// The address to send from, and the port if it is not zero.
+    pub bind: Option<SocketAddr>,
+    /// How to choose the rate.
+    pub congestion: CongestionChoice,
+    /// An imperfect link in front of the socket.
+    pub impairment: Option<Impairment>,
+    /// Whether to record what happens to each packet.
+    pub traces: bool,
+}
+
+/// Sends the files over UDP.
+///
+/// # Errors
+/// A file cannot be read, the socket cannot be made, or nobody answered at any address.
+pub fn send(
+    order: &Order,
+    observer: &Observer,
+    interrupt: &Interrupt,
+) -> Result<Finished, Failure> {
+    let mut last = None;
+    // An address of the other family cannot be reached from the one to send from.
+    let fits = |address: &&SocketAddr| order.bind.is_none_or(|b| b.is_ipv4() == address.is_ipv4());
+    let addresses: Vec<&SocketAddr> = order.addresses.iter().filter(fits).collect();
+    for (place, address) in addresses.iter().enumerate() {
+        let source = Source::open(&order.paths)?;
+        let is_last = place + 1 == addresses.len();
+        let finished =
+            Attempt::start(order, **address, source, observer)?.run(interrupt, is_last)?;
+        let is_unreachable =
+            finished.report.failure.as_ref().is_some_and(|f| f.reason == Reason::Unreachable);
+        last = Some(finished);
+        if !is_unreachable || is_last {
+            break;
+        }
+    }
+    last.ok_or_else(|| {
+        Failure::new(Reason::Unreachable, "the host has no address of the family of --bind")
+    })
+}
+
+struct Attempt {
+    engine: Engine,
+    address: SocketAddr,
+    id: u64,
+    ended: Arc<Mutex<Option<Finished>>>,
+    phase: Arc<Mutex<Phase>>,
+}
+
+impl Attempt {
+    fn start(
+        order: &Order,
+        address: SocketAddr,
+        source: Source,
+        observer: &Observer,
+    ) -> Result<Self, Failure> {
+        let socket_failure = |error: io::Error| {
+            Failure::new(Reason::Other, format!("cannot open a UDP socket: {}", show_error(&error)))
+        };
+        let any = match address {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let local = order.bind.unwrap_or(SocketAddr::new(any, 0));
+        let udp = Udp::bind(local).map_err(socket_failure)?;
+        let (ended, phase) = (Arc::default(), Arc::new(Mutex::new(Phase::Connecting)));
+        let watching = watch(observer, &ended, &phase);
+        let mut engine =
+            Engine::new(udp, order.impairment, order.traces, watching).map_err(socket_failure)?;
+        let path = Path { peer: address, local: None };
+        let connection_id = engine.fresh_connection_id();
+        let config = engine.config(path, order.congestion);
+        let connection = Connection::initiate(engine.now(), config, connection_id, Role::Sender);
+        let session = Session::sending(connection, Sending::new(source));
+        let id = engine.add(session, connection_id, path, None);
+        Ok(Self { engine, address, id, ended, phase })
+    }
+
+    /// Runs until the transfer is over, or this address has had its time.
+    fn run(mut self, interrupt: &Interrupt, is_last: bool) -> Result<Finished, Failure> {
+        let mut tcp_answers: Option<JoinHandle<bool>> = None;
+        let mut is_aborted = false;
+        while self.engine.serves(self.id) || self.engine.holds_outgoing() {
+            let turned = self.engine.turn(PATIENCE);
+            turned.map_err(|error| {
+                let text = format!("the UDP socket failed: {}", show_error(&error));
+                Failure::new(Reason::Other, text)
+            })?;
+            if let Some(failure) = interrupt.failure().filter(|_| !is_aborted) {
+                is_aborted = true;
+                self.engine.abort_all(&failure);
+            }
+            let waited = self.engine.now().since(crate::base::time::Instant::ZERO);
+            if self.is_connecting() && waited > NEXT_ADDRESS && !is_last && !is_aborted {
+                is_aborted = true;
+                self.engine.abort_all(&Failure::new(Reason::Unreachable, "no answer"));
+            }
+            if self.is_connecting() && waited > TRY_TCP && tcp_answers.is_none() {
+                let address = self.address;
+                tcp_answers = Some(std::thread::spawn(move || tcp::answers(address)));
+            }
+        }
+        let finished = self.ended.lock().expect("nobody panics while holding it").take();
+        let mut finished = finished.expect("a session that is over has been reported");
+        let refused = self.engine.udp().last_error();
+        explain(&mut finished, self.address, tcp_answers, refused);
+        Ok(finished)
+    }
+
+    fn is_connecting(&self) -> bool {
+        *self.phase.lock().expect("nobody panics while holding it") == Phase::Connecting
+    }
+}
+
+/// Keeps the outcome, and passes everything else on.
+fn watch(
+    observer: &Observer,
+    ended: &Arc<Mutex<Option<Finished>>>,
+    phase: &Arc<Mutex<Phase>>,
+) -> Observer {
+    let (observer, ended, phase) = (observer.clone(), ended.clone(), phase.clone());
+    Arc::new(move |notice| {
+        if let Notice::Progress { progress, .. } = &notice {
+            *phase.lock().expect("nobody panics while holding it") = progress.phase;
+        }
+        match notice {
+            Notice::Ended { finished, .. } => {
+                *ended.lock().expect("nobody panics while holding it") = Some(*finished);
+            }
+            other => observer(other),
+        }
+    })
+}
+
+/// Says what to check, and what TCP said.
+fn explain(
+    finished: &mut Finished,
+    address: SocketAddr,
+    tcp_answers: Option<JoinHandle<bool>>,
+    refused: Option<io::Error>,
+) {
+    let Some(failure) = &mut finished.report.failure else {
+        return;
+    };
+    let (host, port) = (address.ip(), address.port());
+    match failure.reason {
+        Reason::Unreachable => {
+            let answers = tcp_answers.is_some_and(|asked| asked.join().unwrap_or(false));
+            failure.text = if let Some(error) = refused {
+                format!("cannot send to {host} on UDP port {port}: {}", show_error(&error))
+            } else if answers {
+                format!(
+                    "{host} answers on TCP port {port} but not on UDP port {port}: UDP is blocked \
+                     on the way, or another program listens there; open UDP port {port} in the \
+                     firewalls, or add --tcp"
+                )
+            } else {
+                format!(
+                    "no answer from {host} on UDP port {port} for 10 s; check that `volley recv` \
+                     runs there, the address and port, and that firewalls let UDP port {port} \
+                     through"
+                )
+            };
+        }
+        Reason::Interrupted if failure.text == SILENCE => {
+            failure.text = format!(
+                "nothing received from {host} on UDP port {port} for 30 s; send again when it is \
+                 back"
+            );
+        }
+        _ => {}
+    }
+}

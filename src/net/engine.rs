@@ -1,0 +1,397 @@
+//! The loop that owns a datagram socket and all sessions on it.
+//!
+//! One turn: if nothing arrived in the last one, wait for a datagram, a worker or the earliest
+//! deadline; receive what has arrived and hand each datagram to its session; hand over what disk
+//! workers have done; fire deadlines; then for each session that was touched, pass jobs to its worker
+//! and send what it wants to send.
+
+mod port;
+mod sessions;
+
+use self::port::Port;
+use self::sessions::{Served, Sessions};
+use super::clock::Clock;
+use super::impair::ImpairedLink;
+use super::udp::{Path, Udp};
+use super::wait::Waiter;
+use super::worker::{Told, Worker};
+use super::{Carrier, Finished, Impairment, Notice, Observer, Seen};
+use crate::base::text::show_error;
+use crate::base::time::{Duration, Instant};
+use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::session::Session;
+use crate::transfer::sink::Sink;
+use crate::transport::batch::Batch;
+use crate::transport::config::{Config, CongestionChoice};
+use crate::wire::header::ConnectionId;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Receptions in one turn; timers and sending must not wait for a flood to end.
+const RECEPTIONS_MAX: usize = 4;
+
+/// Trains that one session sends in one turn, so that others get theirs.
+const TRAINS_MAX: usize = 8;
+
+/// After the system refused to accept a connection (too many files are open), the next one is waited
+/// for only after this long.
+const CONNECTIONS_REST: Duration = Duration::from_secs(1);
+
+/// How often owners are told how far a session is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The loop.
+pub struct Engine {
+    port: Port,
+    clock: Clock,
+    waiter: Waiter,
+    /// Not ours to read, but the owner wants to wake when somebody connects.
+    also: Option<TcpListener>,
+    /// Not before then.
+    also_from: Instant,
+    traces: bool,
+    observer: Observer,
+    sessions: Sessions,
+    next_id: u64,
+    /// Workers of sessions that are over, and what is to be told once they have stopped.
+    retiring: BTreeMap<u64, (Worker, Option<Box<Finished>>)>,
+    told: (Sender<Told>, Receiver<Told>),
+    batch: Batch,
+    next_progress: Instant,
+    /// Something arrived in the last turn: more may have since.
+    is_busy: bool,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// A loop over `udp`.
+    ///
+    /// # Errors
+    /// The system has no way to wait for sockets.
+    pub fn new(
+        udp: Udp,
+        impairment: Option<Impairment>,
+        traces: bool,
+        observer: Observer,
+    ) -> io::Result<Self> {
+        let link = impairment.map(|impairment| ImpairedLink::new(impairment, traces));
+        Ok(Self {
+            port: Port::new(udp, link),
+            clock: Clock::start(),
+            waiter: Waiter::new()?,
+            also: None,
+            also_from: Instant::ZERO,
+            traces,
+            observer,
+            sessions: Sessions::default(),
+            next_id: 1,
+            retiring: BTreeMap::new(),
+            told: channel(),
+            batch: Batch::default(),
+            next_progress: Instant::ZERO,
+            is_busy: true,
+        })
+    }
+
+    /// The time since the loop was made.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn udp(&self) -> &Udp {
+        &self.port.udp
+    }
+
+    /// Ends a turn's wait also when somebody connects to `listener`.
+    pub fn also_wake_for(&mut self, listener: TcpListener) {
+        self.also = Some(listener);
+    }
+
+    /// Nobody can be accepted now: do not wake for that for a while.
+    pub fn rest_from_connections(&mut self) {
+        self.also_from = self.now() + CONNECTIONS_REST;
+    }
+
+    /// The configuration of a connection to `path`.
+    #[must_use]
+    pub fn config(&self, path: Path, congestion: CongestionChoice) -> Config {
+        Config {
+            congestion,
+            max_datagram: self.port.udp.max_datagram(path.peer),
+            socket_buffer: self.port.udp.receive_buffer(),
+            max_train: self.port.udp.max_train(),
+            trace: self.traces,
+        }
+    }
+
+    /// A number for a transfer, of whatever carrier.
+    pub fn take_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    /// A connection id that is not in use here.
+    #[must_use]
+    pub fn fresh_connection_id(&self) -> ConnectionId {
+        loop {
+            let [a, b, c, d] = super::clock::random_bytes();
+            let id = ConnectionId(u32::from_be_bytes([a, b, c, d]));
+            if id != ConnectionId::NONE && !self.sessions.knows(id) {
+                return id;
+            }
+        }
+    }
+
+    /// Takes a session in; a receiving one with its sink. Returns its number.
+    pub fn add(
+        &mut self,
+        session: Session,
+        connection_id: ConnectionId,
+        path: Path,
+        sink: Option<Sink>,
+    ) -> u64 {
+        let id = self.take_id();
+        let served = Served {
+            session,
+            path,
+            sink,
+            worker: None,
+            began: self.now(),
+            is_announced: false,
+            trace: Vec::new(),
+            deadline: None,
+        };
+        self.sessions.add(id, connection_id, served);
+        id
+    }
+
+    /// A datagram for a session that the owner knows the number of.
+    pub fn deliver_to(&mut self, id: u64, datagram: &[u8]) {
+        let now = self.now();
+        self.sessions.deliver(now, id, datagram);
+    }
+
+    /// Sends a datagram that belongs to no session.
+    pub fn reply(&mut self, path: Path, datagram: &[u8]) {
+        let now = self.now();
+        self.port.send(now, path, datagram);
+    }
+
+    /// HELLOs that arrived in the last turn.
+    pub fn take_hellos(&mut self) -> Vec<(Path, Vec<u8>)> {
+        self.sessions.take_hellos()
+    }
+
+    /// Sessions whose peer has not proven its address, and sessions in all.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        let half_open = self.sessions.iter().filter(|(_, served)| !served.session.is_validated());
+        (half_open.count(), self.sessions.iter().count() + self.retiring.len())
+    }
+
+    /// Whether datagrams that were sent have yet to leave the imperfect link: the last words of a
+    /// session that is over.
+    #[must_use]
+    pub fn holds_outgoing(&self) -> bool {
+        self.port.holds_outgoing()
+    }
+
+    /// Whether a session of that number is being served.
+    #[must_use]
+    pub fn serves(&self, id: u64) -> bool {
+        self.sessions.contains(id) || self.retiring.contains_key(&id)
+    }
+
+    /// Ends all sessions from this side.
+    pub fn abort_all(&mut self, failure: &Failure) {
+        self.sessions.abort_all(self.clock.now(), failure);
+    }
+
+    /// One turn; waits for `patience` at most.
+    ///
+    /// # Errors
+    /// The socket does not work any more.
+    pub fn turn(&mut self, patience: Duration) -> io::Result<()> {
+        if !self.is_busy && !self.sessions.has_touched() {
+            self.wait(patience)?;
+        }
+        self.is_busy = self.receive()?;
+        let now = self.now();
+        let Self { port, sessions, .. } = self;
+        port.release(now, |path, datagram| sessions.dispatch(now, path, datagram));
+        self.take_reports(now);
+        self.sessions.fire_deadlines(now);
+        for id in self.sessions.take_touched() {
+            self.serve(id);
+        }
+        self.tell_progress(now);
+        Ok(())
+    }
+
+    fn receive(&mut self) -> io::Result<bool> {
+        let mut is_busy = false;
+        for _ in 0..RECEPTIONS_MAX {
+            let now = self.clock.now();
+            let Self { port, sessions, .. } = self;
+            if !port.receive(now, |path, datagram| sessions.dispatch(now, path, datagram))? {
+                break;
+            }
+            is_busy = true;
+        }
+        Ok(is_busy)
+    }
+
+    fn take_reports(&mut self, now: Instant) {
+        while let Ok((id, reports)) = self.told.1.try_recv() {
+            let Some(served) = self.sessions.touch(id) else {
+                if reports.is_none() {
+                    self.bury(id);
+                }
+                continue;
+            };
+            let Some(reports) = reports else {
+                let failure = Failure::new(Reason::Other, "the thread that writes files failed");
+                served.session.abort(now, failure);
+                continue;
+            };
+            for report in reports {
+                served.session.on_report(now, report);
+            }
+        }
+    }
+
+    fn serve(&mut self, id: u64) {
+        let Some(mut served) = self.sessions.take(id) else {
+            return;
+        };
+        if !served.is_announced && served.session.is_validated() {
+            served.is_announced = true;
+            let peer = served.path.peer;
+            (self.observer)(Notice::Started { id, peer, carrier: Carrier::Udp });
+        }
+        self.pass_jobs(id, &mut served);
+        let has_more = self.transmit(&mut served);
+        if self.traces {
+            self.collect_trace(&mut served);
+        }
+        if served.session.report().is_some() {
+            self.retire(id, served);
+        } else {
+            self.sessions.put_back(id, served, has_more);
+        }
+    }
+
+    /// Hands jobs to the session's worker, which begins with the first one.
+    fn pass_jobs(&self, id: u64, served: &mut Served) {
+        while let Some(job) = served.session.next_job() {
+            if let Some(sink) = served.sink.take() {
+                match Worker::start(id, sink, self.told.0.clone(), self.waiter.waker()) {
+                    Ok(worker) => served.worker = Some(worker),
+                    Err(error) => {
+                        let text = format!("cannot start a thread: {}", show_error(&error));
+                        served.session.abort(self.now(), Failure::new(Reason::Other, text));
+                    }
+                }
+            }
+            if let Some(worker) = &served.worker {
+                worker.submit(job);
+            }
+        }
+    }
+
+    /// Sends what the session wants to send; true if there is more than fits into one turn.
+    fn transmit(&mut self, served: &mut Served) -> bool {
+        for _ in 0..TRAINS_MAX {
+            let now = self.clock.now();
+            if !served.session.poll_transmit(now, &mut self.batch) {
+                return false;
+            }
+            self.port.send_batch(now, served.path, &self.batch);
+        }
+        true
+    }
+
+    fn collect_trace(&mut self, served: &mut Served) {
+        let events = served.session.take_trace().into_iter();
+        served.trace.extend(events.map(|(at, event)| (at, Seen::Connection(event))));
+        served.trace.extend(self.port.take_trace());
+    }
+
+    fn retire(&mut self, id: u64, mut served: Served) {
+        self.sessions.forget(id);
+        let report = served.session.report().expect("it is over");
+        let until = served.session.completed_at().unwrap_or_else(|| self.now());
+        let finished = Finished {
+            report,
+            carrier: Carrier::Udp,
+            peer: served.path.peer,
+            elapsed: until.since(served.began),
+            impaired: self.port.counts(),
+            trace: served.trace,
+        };
+        // Nobody is told of the end of what nobody was told had begun.
+        let was_known = served.is_announced || served.session.progress().total > 0;
+        let finished = was_known.then(|| Box::new(finished));
+        match served.worker.take() {
+            Some(mut worker) => {
+                worker.close();
+                self.retiring.insert(id, (worker, finished));
+            }
+            None => self.tell_ended(id, finished),
+        }
+    }
+
+    /// A closed worker has put away what is not committed: only now the transfer is over.
+    fn bury(&mut self, id: u64) {
+        if let Some((_, finished)) = self.retiring.remove(&id) {
+            self.tell_ended(id, finished);
+        }
+    }
+
+    fn tell_ended(&self, id: u64, finished: Option<Box<Finished>>) {
+        if let Some(finished) = finished {
+            (self.observer)(Notice::Ended { id, finished });
+        }
+    }
+
+    fn tell_progress(&mut self, now: Instant) {
+        if now < self.next_progress {
+            return;
+        }
+        self.next_progress = now + PROGRESS_INTERVAL;
+        for (id, served) in self.sessions.iter().filter(|(_, served)| served.is_announced) {
+            let progress = served.session.progress();
+            (self.observer)(Notice::Progress { id, progress });
+        }
+    }
+
+    fn wait(&mut self, patience: Duration) -> io::Result<()> {
+        let now = self.now();
+        let deadline = self.sessions.next_deadline();
+        let release = self.port.next_release();
+        let progress = Some(self.next_progress).filter(|_| self.sessions.iter().next().is_some());
+        let until = [deadline, release, progress].into_iter().flatten().min();
+        let timeout = until.map_or(patience, |at| at.since(now).min(patience));
+        if timeout.is_zero() {
+            return Ok(());
+        }
+        match &self.also {
+            Some(listener) if self.also_from <= now => {
+                let sockets = [self.port.udp.socket().as_fd(), listener.as_fd()];
+                self.waiter.wait_readable(&sockets, timeout)
+            }
+            _ => self.waiter.wait_readable(&[self.port.udp.socket().as_fd()], timeout),
+        }
+    }
+}

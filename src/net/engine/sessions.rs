@@ -1,0 +1,149 @@
+//! The sessions of a loop, and what finds them: connection ids, deadlines, what was touched.
+
+use crate::base::time::Instant;
+use crate::net::Seen;
+use crate::net::udp::Path;
+use crate::net::worker::Worker;
+use crate::transfer::outcome::Failure;
+use crate::transfer::session::Session;
+use crate::transfer::sink::Sink;
+use crate::wire::header::{ConnectionId, peek_connection_id};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// HELLOs kept for the listener in one turn.
+const HELLOS_MAX: usize = 256;
+
+/// A session and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) session: Session,
+    pub(super) path: Path,
+    /// Until there is something for it to do.
+    pub(super) sink: Option<Sink>,
+    pub(super) worker: Option<Worker>,
+    pub(super) began: Instant,
+    pub(super) is_announced: bool,
+    pub(super) trace: Vec<(Instant, Seen)>,
+    pub(super) deadline: Option<Instant>,
+}
+
+/// All sessions by number.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    served: BTreeMap<u64, Served>,
+    ids: HashMap<ConnectionId, u64>,
+    deadlines: BTreeSet<(Instant, u64)>,
+    touched: BTreeSet<u64>,
+    hellos: Vec<(Path, Vec<u8>)>,
+}
+
+impl Sessions {
+    pub(super) fn add(&mut self, id: u64, connection_id: ConnectionId, served: Served) {
+        self.served.insert(id, served);
+        self.ids.insert(connection_id, id);
+        self.touched.insert(id);
+    }
+
+    /// Hands a datagram to the session that it is for. Its address must be the session's own: without
+    /// authentication, anything else would let a stranger redirect a transfer.
+    pub(super) fn dispatch(&mut self, now: Instant, path: Path, datagram: &[u8]) {
+        match peek_connection_id(datagram) {
+            Some(ConnectionId::NONE) if self.hellos.len() < HELLOS_MAX => {
+                self.hellos.push((path, datagram.to_vec()));
+            }
+            Some(connection_id) => {
+                let Some(id) = self.ids.get(&connection_id).copied() else {
+                    return;
+                };
+                let is_from_peer =
+                    self.served.get(&id).is_some_and(|served| served.path.peer == path.peer);
+                if is_from_peer {
+                    self.deliver(now, id, datagram);
+                }
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn deliver(&mut self, now: Instant, id: u64, datagram: &[u8]) {
+        if let Some(served) = self.touch(id) {
+            served.session.handle_datagram(now, datagram);
+        }
+    }
+
+    /// The session of that number, which will be served in this turn.
+    pub(super) fn touch(&mut self, id: u64) -> Option<&mut Served> {
+        let served = self.served.get_mut(&id)?;
+        self.touched.insert(id);
+        Some(served)
+    }
+
+    pub(super) fn fire_deadlines(&mut self, now: Instant) {
+        while let Some((at, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.deadlines.remove(&(at, id));
+            if let Some(served) = self.touch(id) {
+                served.deadline = None;
+                served.session.handle_timeout(now);
+            }
+        }
+    }
+
+    pub(super) fn abort_all(&mut self, now: Instant, failure: &Failure) {
+        for (id, served) in &mut self.served {
+            served.session.abort(now, failure.clone());
+            self.touched.insert(*id);
+        }
+    }
+
+    /// The numbers of the sessions to serve in this turn.
+    pub(super) fn take_touched(&mut self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.touched)
+    }
+
+    pub(super) fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// Takes a session out to serve it; it is put back, or forgotten.
+    pub(super) fn take(&mut self, id: u64) -> Option<Served> {
+        let mut served = self.served.remove(&id)?;
+        if let Some(at) = served.deadline.take() {
+            self.deadlines.remove(&(at, id));
+        }
+        Some(served)
+    }
+
+    /// Puts a session back; to be served again in the next turn if `has_more`.
+    pub(super) fn put_back(&mut self, id: u64, mut served: Served, has_more: bool) {
+        served.deadline = served.session.poll_timeout();
+        self.deadlines.extend(served.deadline.map(|at| (at, id)));
+        self.served.insert(id, served);
+        if has_more {
+            self.touched.insert(id);
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: u64) {
+        self.ids.retain(|_, known| *known != id);
+    }
+
+    pub(super) fn contains(&self, id: u64) -> bool {
+        self.served.contains_key(&id)
+    }
+
+    pub(super) fn knows(&self, connection_id: ConnectionId) -> bool {
+        self.ids.contains_key(&connection_id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Served)> {
+        self.served.iter().map(|(id, served)| (*id, served))
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn take_hellos(&mut self) -> Vec<(Path, Vec<u8>)> {
+        std::mem::take(&mut self.hellos)
+    }
+}

@@ -1,0 +1,306 @@
+//! Receiving files: one datagram socket and one stream socket on the same port serve everybody.
+
+use super::engine::Engine;
+use super::udp::{Path, Udp};
+use super::{Impairment, Interrupt, Notice, Observer, tcp};
+use crate::base::text::show_error;
+use crate::base::time::Duration;
+use crate::transfer::directory::Directory;
+use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::receiver::Receiving;
+use crate::transfer::session::Session;
+use crate::transfer::sink::{Sink, SinkPolicy};
+use crate::transport::Connection;
+use crate::transport::config::CongestionChoice;
+use crate::transport::handshake::{Acceptor, Answer, Load, initiators_id};
+use crate::wire::handshake::Hello;
+use crate::wire::header::{ConnectionId, Header};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+
+/// Transfers at the same time, over each carrier.
+pub const TRANSFERS_MAX: usize = 256;
+
+/// The loop looks at the interrupt this often.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// After an interrupt, transfers get this long to tell their peers.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A port chosen by the system may be taken for the other carrier; then another one is tried.
+const BIND_TRIES: usize = 16;
+
+/// How to receive.
+#[derive(Clone, Debug)]
+pub struct Reception {
+    /// Where files go.
+    pub directory: Arc<Directory>,
+    /// Replace what has the same name.
+    pub overwrite: bool,
+    /// Take names that begin with a dot.
+    pub takes_hidden: bool,
+    /// End after one transfer that completed.
+    pub once: bool,
+    /// An imperfect link in front of the datagram socket.
+    pub impairment: Option<Impairment>,
+}
+
+/// Both sockets, bound.
+#[derive(Debug)]
+pub struct Listener {
+    udp: Udp,
+    tcp: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds both sockets to the same port; without an address, to all of them.
+    ///
+    /// # Errors
+    /// The port is taken, or the address is not ours.
+    pub fn bind(address: Option<IpAddr>, port: u16) -> Result<Self, Failure> {
+        let choices = match address {
+            Some(address) => vec![address],
+            // A machine without IPv6 has no unspecified IPv6 address either.
+            None => vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
+        };
+        let mut last = None;
+        for choice in choices {
+            match bind_both(SocketAddr::new(choice, port)) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => {
+                    // Where IPv6 works, what it says is the answer.
+                    let no_family = matches!(
+                        error.kind(),
+                        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+                    ) || error.raw_os_error() == Some(EAFNOSUPPORT);
+                    last = Some((choice, error));
+                    if !no_family {
+                        break;
+                    }
+                }
+            }
+        }
+        let (choice, error) = last.expect("at least one choice");
+        Err(bind_failure(SocketAddr::new(choice, port), &error))
+    }
+
+    /// The address that both sockets are bound to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until interrupted, or until one transfer has completed if that is all that is wanted.
+    /// Says how that one ended; `None` where every file is committed.
+    ///
+    /// # Errors
+    /// The interrupt, or a socket that does not work any more.
+    pub fn run(
+        self,
+        reception: &Reception,
+        observer: &Observer,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Reason>, Failure> {
+        let completed = Arc::new(Mutex::new(None));
+        let observer = note_completion(observer, &completed);
+        let mut serving =
+            Serving::new(self, reception, observer, interrupt.clone()).map_err(socket_failure)?;
+        let ended = loop {
+            if let Err(error) = serving.turn() {
+                break Err(socket_failure(error));
+            }
+            if let Some(failure) = interrupt.failure() {
+                break Err(failure);
+            }
+            if let Some(verdict) = *completed.lock().expect("nobody panics while holding it")
+                && reception.once
+            {
+                break Ok(verdict);
+            }
+        };
+        let farewell = Failure::new(Reason::Interrupted, "it was to end after one transfer");
+        serving.end(ended.as_ref().err().unwrap_or(&farewell)).map_err(socket_failure)?;
+        ended
+    }
+}
+
+/// `EAFNOSUPPORT`, for which the standard library has no name of its own.
+const EAFNOSUPPORT: i32 = 97;
+
+fn bind_both(address: SocketAddr) -> io::Result<Listener> {
+    let mut last = None;
+    for _ in 0..BIND_TRIES {
+        let udp = Udp::bind(address)?;
+        let bound = udp.local_addr()?;
+        match tcp::listen(bound) {
+            Ok(tcp) => {
+                return Ok(Listener { udp, tcp, address: bound });
+            }
+            Err(error) if address.port() != 0 => return Err(error),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.expect("tried more than once"))
+}
+
+fn bind_failure(address: SocketAddr, error: &io::Error) -> Failure {
+    let port = address.port();
+    let text = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "port {port} is in use; end the program that has it, or choose another with --port"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!("{} is no address of this machine", address.ip())
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("port {port} is not for ordinary users; choose one above 1023 with --port")
+        }
+        _ => format!("cannot listen on {address}: {}", show_error(error)),
+    };
+    Failure::new(Reason::Other, text)
+}
+
+fn socket_failure(error: io::Error) -> Failure {
+    Failure::new(Reason::Other, format!("the socket failed: {}", show_error(&error)))
+}
+
+/// Notes the first transfer in which every file got an outcome, and passes everything on.
+fn note_completion(
+    observer: &Observer,
+    completed: &Arc<Mutex<Option<Option<Reason>>>>,
+) -> Observer {
+    let (observer, completed) = (observer.clone(), completed.clone());
+    Arc::new(move |notice| {
+        let verdict = match &notice {
+            Notice::Ended { finished, .. } => {
+                let report = &finished.report;
+                let is_complete = report.failure.is_none() && !report.files.is_empty();
+                is_complete.then(|| report.verdict())
+            }
+            _ => None,
+        };
+        observer(notice);
+        if let Some(verdict) = verdict {
+            completed.lock().expect("nobody panics while holding it").get_or_insert(verdict);
+        }
+    })
+}
+
+/// A listener at work.
+struct Serving {
+    engine: Engine,
+    tcp: TcpListener,
+    streams: tcp::Streams,
+    acceptor: Acceptor,
+    /// HELLOs that have a session, by where they came from and what they call it.
+    known: HashMap<(SocketAddr, ConnectionId), u64>,
+    reception: Reception,
+}
+
+impl Serving {
+    fn new(
+        listener: Listener,
+        reception: &Reception,
+        observer: Observer,
+        interrupt: Interrupt,
+    ) -> io::Result<Self> {
+        let Listener { udp, tcp, .. } = listener;
+        let mut engine = Engine::new(udp, reception.impairment, false, observer.clone())?;
+        engine.also_wake_for(tcp.try_clone()?);
+        Ok(Self {
+            engine,
+            tcp,
+            streams: tcp::Streams::new(observer, interrupt),
+            acceptor: Acceptor::new(super::clock::random_bytes()),
+            known: HashMap::new(),
+            reception: reception.clone(),
+        })
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.engine.turn(PATIENCE)?;
+        for (path, datagram) in self.engine.take_hellos() {
+            self.on_hello(path, &datagram);
+        }
+        loop {
+            let (stream, peer) = match self.tcp.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    self.engine.rest_from_connections();
+                    break;
+                }
+            };
+            let sink = self.sink(false);
+            let receiving = Receiving::new(self.reception.takes_hidden);
+            let id = self.engine.take_id();
+            self.streams.serve(id, stream, peer, receiving, sink);
+        }
+        Ok(())
+    }
+
+    fn on_hello(&mut self, path: Path, datagram: &[u8]) {
+        let Some(theirs) = initiators_id(datagram) else {
+            return;
+        };
+        if let Some(id) = self.known.get(&(path.peer, theirs)) {
+            return self.engine.deliver_to(*id, datagram);
+        }
+        let (half_open, total) = self.engine.load();
+        let load = Load { half_open, total, limit: TRANSFERS_MAX };
+        let now = self.engine.now();
+        match self.acceptor.on_hello(now, &address_bytes(path.peer), datagram, load) {
+            Answer::Accept(hello) => self.accept(path, &hello, datagram),
+            Answer::Ignore => {}
+            Answer::Reply(answer) => self.engine.reply(path, &answer),
+        }
+    }
+
+    fn accept(&mut self, path: Path, hello: &Hello, datagram: &[u8]) {
+        let Self { engine, known, .. } = self;
+        known.retain(|_, id| engine.serves(*id));
+        let Ok(header) = Header::read(datagram) else {
+            return;
+        };
+        let connection_id = engine.fresh_connection_id();
+        let config = engine.config(path, CongestionChoice::Cubic);
+        let connection =
+            Connection::respond(engine.now(), config, connection_id, hello, header.packet_number);
+        let receiving = Receiving::new(self.reception.takes_hidden);
+        let session = Session::receiving(connection, receiving);
+        let sink = self.sink(true);
+        let id = self.engine.add(session, connection_id, path, Some(sink));
+        self.known.insert((path.peer, hello.connection_id), id);
+    }
+
+    fn sink(&self, can_repeat: bool) -> Sink {
+        let policy = SinkPolicy { overwrite: self.reception.overwrite, can_repeat };
+        Sink::new(self.reception.directory.clone(), policy, super::clock::random_u64())
+    }
+
+    /// Tells all peers, and waits a moment until they have been told.
+    fn end(mut self, failure: &Failure) -> io::Result<()> {
+        self.engine.abort_all(failure);
+        let until = self.engine.now() + FAREWELL;
+        while (self.engine.load().1 > 0 || self.engine.holds_outgoing())
+            && self.engine.now() < until
+        {
+            self.engine.turn(Duration::from_millis(10))?;
+        }
+        self.streams.end();
+        Ok(())
+    }
+}
+
+/// The same bytes for the same peer, whatever family its address is written in.
+fn address_bytes(peer: SocketAddr) -> Vec<u8> {
+    let mut bytes = match peer.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    bytes.extend_from_slice(&peer.port().to_be_bytes());
+    bytes
+}

@@ -1,0 +1,139 @@
+//! Floor 4: the operating system's sockets and clock around the floors below.
+//!
+//! [`udp`] is the socket, [`impair`] an imperfect link in front of it, [`engine`] the loop that owns
+//! both and all sessions on them. [`dial`] opens one session, [`listen`] serves many, and [`tcp`]
+//! carries the same transfer over a kernel stream. Each tells its owner what happens as [`Notice`]s.
+
+pub mod clock;
+pub mod dial;
+pub mod engine;
+pub mod impair;
+pub mod listen;
+pub mod tcp;
+pub mod udp;
+pub mod wait;
+pub mod worker;
+
+use crate::base::time::Instant;
+use crate::link::{LinkConfig, LinkCounts};
+use crate::transfer::outcome::{Failure, TransferReport};
+use crate::transfer::session::Progress;
+use crate::transport::trace::TraceEvent;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// The port volley listens on unless told otherwise.
+pub const DEFAULT_PORT: u16 = 7117;
+
+/// What carries a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// A kernel stream.
+    Tcp,
+    /// Our own transport.
+    Udp,
+}
+
+/// An imperfect link in front of the socket, both ways.
+#[derive(Clone, Copy, Debug)]
+pub struct Impairment {
+    /// What each direction does.
+    pub link: LinkConfig,
+    /// What it draws from.
+    pub seed: u64,
+}
+
+/// What the impaired socket did to datagrams.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ImpairmentCounts {
+    /// From this side to the other.
+    pub out: LinkCounts,
+    /// From the other side to this one.
+    pub back: LinkCounts,
+}
+
+/// Something that happened to a packet, in the connection or on the impaired link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// In the connection.
+    Connection(TraceEvent),
+    /// The link lost the DATA packet of that number (its low 32 bits).
+    LostOnLink(u32),
+}
+
+/// How a transfer ended, and what the impaired link did meanwhile.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub report: TransferReport,
+    /// What carried it.
+    pub carrier: Carrier,
+    /// The other side.
+    pub peer: SocketAddr,
+    /// From the first packet to the outcome.
+    pub elapsed: std::time::Duration,
+    /// What the impaired link did; nothing without one.
+    pub impaired: Option<ImpairmentCounts>,
+    /// What happened to each packet, where that was asked for.
+    pub trace: Vec<(Instant, Seen)>,
+}
+
+/// What the owner of a loop is told.
+#[derive(Debug)]
+pub enum Notice {
+    /// A transfer is over.
+    Ended {
+        /// Which one.
+        id: u64,
+        /// How.
+        finished: Box<Finished>,
+    },
+    /// How far a transfer is.
+    Progress {
+        /// Which one.
+        id: u64,
+        /// How far.
+        progress: Progress,
+    },
+    /// A transfer began.
+    Started {
+        /// Numbers the transfers of one loop.
+        id: u64,
+        /// The other side.
+        peer: SocketAddr,
+        /// What carries it.
+        carrier: Carrier,
+    },
+}
+
+/// Takes notices, from any thread.
+pub type Observer = Arc<dyn Fn(Notice) + Send + Sync>;
+
+/// A request to end, which a signal handler sets and loops look at.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicI32>);
+
+impl Interrupt {
+    /// Asks to end because of `signal`.
+    pub fn set(&self, signal: i32) {
+        self.0.store(signal, Ordering::Relaxed);
+    }
+
+    /// The signal that asked to end.
+    #[must_use]
+    pub fn get(&self) -> Option<i32> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+    }
+
+    /// Why a transfer ends then.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        use crate::transfer::outcome::Reason;
+        let reason = if self.get()? == SIGTERM { Reason::Terminated } else { Reason::User };
+        Some(Failure::new(reason, "interrupted"))
+    }
+}
+
+/// The signal by which a system asks a program to end.
+pub const SIGTERM: i32 = 15;

@@ -1,0 +1,277 @@
+//! Receiving over streams: accept, recv, send, close; one thread for each.
+
+use super::record::{Record, RecordReader, is_timeout, write_all};
+use super::{CONNECT_TIMEOUT, STALL_MAX, prepare};
+use crate::base::text::show_error;
+use crate::base::time::{Duration, Instant};
+use crate::net::clock::Clock;
+use crate::net::listen::TRANSFERS_MAX;
+use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, SIGTERM};
+use crate::transfer::outcome::{Failure, Reason, TransferReport};
+use crate::transfer::receiver::Receiving;
+use crate::transfer::session::{Phase, Progress, failure_of_close};
+use crate::transfer::sink::Sink;
+use crate::wire::handshake::VERSION;
+use std::io::{self, Read};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+
+/// How often the observer is told how far a transfer is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A sender that knows how every file ended gets this long to say farewell.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// After its last word, a sender gets this long to hear it and leave.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The streams being served.
+pub struct Streams {
+    observer: Observer,
+    interrupt: Interrupt,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Streams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streams").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+impl Streams {
+    /// No streams yet.
+    #[must_use]
+    pub fn new(observer: Observer, interrupt: Interrupt) -> Self {
+        Self { observer, interrupt, threads: Vec::new() }
+    }
+
+    /// Serves a stream on a thread of its own. Beyond the limit it is closed at once.
+    pub fn serve(
+        &mut self,
+        id: u64,
+        stream: TcpStream,
+        peer: SocketAddr,
+        receiving: Receiving,
+        sink: Sink,
+    ) {
+        self.threads.retain(|thread| !thread.is_finished());
+        if prepare(&stream).is_err() {
+            return;
+        }
+        let interrupt = self.interrupt.clone();
+        if self.threads.len() >= TRANSFERS_MAX {
+            let reason = b"as many transfers as it serves are under way";
+            let mut record = Vec::new();
+            Record::Close { code: Reason::Refused.code().into(), reason }.write_to(&mut record);
+            let _ = write_all(&stream, &record, &interrupt);
+            return;
+        }
+        let download = Download {
+            id,
+            stream,
+            peer,
+            clock: Clock::start(),
+            interrupt,
+            observer: self.observer.clone(),
+            receiving,
+            sink: Some(sink),
+            is_announced: false,
+            next_progress: Instant::ZERO,
+        };
+        // Without a thread there is no transfer: the sender sees the stream end and may try again.
+        let thread = std::thread::Builder::new().spawn(move || download.run());
+        self.threads.extend(thread);
+    }
+
+    /// Ends all streams, each with a word to its sender, and waits for their threads.
+    pub fn end(self) {
+        if self.interrupt.get().is_none() {
+            self.interrupt.set(SIGTERM);
+        }
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Download {
+    id: u64,
+    stream: TcpStream,
+    peer: SocketAddr,
+    clock: Clock,
+    interrupt: Interrupt,
+    observer: Observer,
+    receiving: Receiving,
+    /// Until the transfer is over.
+    sink: Option<Sink>,
+    is_announced: bool,
+    next_progress: Instant,
+}
+
+impl Download {
+    fn run(mut self) {
+        // A panic in one connection ends that connection only.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.talk())).unwrap_or_else(|_| {
+            Err(Failure::new(Reason::Other, "an internal error ended this transfer"))
+        });
+        let is_complete = self.receiving.is_complete();
+        let failure = outcome.err().filter(|_| !is_complete);
+        // A stranger gets no word; a sender of another version is none.
+        let is_ours = |failure: &&Failure| self.is_announced || failure.reason == Reason::Version;
+        if let Some(failure) = failure.as_ref().filter(is_ours) {
+            let code = failure.reason.code().into();
+            let _ = self.write(&Record::Close { code, reason: failure.text.as_bytes() });
+        }
+        self.part();
+        // What is not committed is put away before anybody hears that the transfer is over.
+        self.sink = None;
+        if !self.is_announced {
+            return;
+        }
+        let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
+        let finished = Finished {
+            report: TransferReport {
+                files: self.receiving.reports(&otherwise),
+                failure,
+                stats: None,
+            },
+            carrier: Carrier::Tcp,
+            peer: self.peer,
+            elapsed: self.clock.now().since(Instant::ZERO),
+            impaired: None,
+            trace: Vec::new(),
+        };
+        (self.observer)(Notice::Ended { id: self.id, finished: Box::new(finished) });
+    }
+
+    /// Ends the stream so that the last record arrives: closing it over bytes that nobody has read
+    /// would reset it.
+    fn part(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+        let deadline = self.clock.now() + FAREWELL;
+        let mut ignored = vec![0; 1 << 16];
+        while self.clock.now() < deadline {
+            match self.stream.read(&mut ignored) {
+                Ok(0) => return,
+                Err(error) if !is_timeout(&error) => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn talk(&mut self) -> Result<(), Failure> {
+        let stream = self.stream.try_clone().map_err(|error| lost(&error))?;
+        let mut reader = RecordReader::new(stream, self.interrupt.clone());
+        self.greet(&mut reader)?;
+        reader.trust();
+        loop {
+            let since = self.clock.now();
+            let patience = if self.receiving.is_complete() { LINGER } else { STALL_MAX };
+            let clock = self.clock;
+            let record = reader.next(&move || clock.now() > since + patience);
+            let record =
+                record.map_err(|error| self.interrupt.failure().unwrap_or(lost(&error)))?;
+            match record {
+                Some(Record::Messages(bytes)) => {
+                    self.receiving.incoming().extend_from_slice(bytes);
+                }
+                Some(Record::Data { offset, bytes }) => self.take(offset, bytes)?,
+                Some(Record::Close { code, reason }) => {
+                    let reason = String::from_utf8_lossy(reason);
+                    return Err(failure_of_close(code, &reason));
+                }
+                Some(Record::Hello { .. } | Record::Welcome { .. }) => {
+                    return Err(Failure::new(Reason::Other, "the sender broke the protocol"));
+                }
+                // A stream that just ends has not ended well.
+                None => return Err(lost(&io::ErrorKind::UnexpectedEof.into())),
+            }
+            self.work()?;
+        }
+    }
+
+    /// The first record must come soon, and from one of us; who sends something else gets silence.
+    fn greet(&mut self, reader: &mut RecordReader<TcpStream>) -> Result<(), Failure> {
+        let stranger = || Failure::new(Reason::Other, "not a volley sender");
+        let deadline = self.clock.now() + CONNECT_TIMEOUT;
+        let clock = self.clock;
+        let first = reader.next(&move || clock.now() > deadline).map_err(|_| stranger())?;
+        let Some(Record::Hello { versions }) = first else {
+            return Err(stranger());
+        };
+        if !versions.contains(&VERSION) {
+            let text = format!("this side speaks version {VERSION} of the protocol only");
+            return Err(Failure::new(Reason::Version, text));
+        }
+        self.is_announced = true;
+        let (id, peer) = (self.id, self.peer);
+        (self.observer)(Notice::Started { id, peer, carrier: Carrier::Tcp });
+        self.write(&Record::Welcome { version: VERSION }).map_err(|error| lost(&error))
+    }
+
+    fn take(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
+        let fits = offset.checked_add(bytes.len() as u64).is_some();
+        if !fits || !self.receiving.take_data(offset, bytes) {
+            let text = "the sender sent bytes of a file that it did not offer";
+            return Err(Failure::new(Reason::Other, text));
+        }
+        Ok(())
+    }
+
+    /// Acts on messages, lets the sink do what there is to do, and tells the sender.
+    fn work(&mut self) -> Result<(), Failure> {
+        let sink = self.sink.as_mut().expect("until the transfer is over");
+        loop {
+            self.receiving.handle_messages().map_err(|malformed| {
+                let text = format!("the sender broke the protocol: {malformed}");
+                Failure::new(Reason::Other, text)
+            })?;
+            let Some(job) = self.receiving.next_job() else {
+                break;
+            };
+            for report in sink.run(job) {
+                self.receiving.on_report(report);
+            }
+        }
+        self.receiving.take_demands();
+        let outgoing = self.receiving.take_outgoing();
+        if !outgoing.is_empty() {
+            self.write(&Record::Messages(&outgoing)).map_err(|error| lost(&error))?;
+        }
+        self.tell_progress();
+        Ok(())
+    }
+
+    fn write(&self, record: &Record<'_>) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        record.write_to(&mut bytes);
+        write_all(&self.stream, &bytes, &self.interrupt)
+    }
+
+    fn tell_progress(&mut self) {
+        let now = self.clock.now();
+        if now < self.next_progress {
+            return;
+        }
+        self.next_progress = now + PROGRESS_INTERVAL;
+        let (done, total) = self.receiving.progress();
+        let phase = if done < total { Phase::Transferring } else { Phase::Committing };
+        let progress = Progress { phase, done, total, stats: None };
+        (self.observer)(Notice::Progress { id: self.id, progress });
+    }
+}
+
+fn lost(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return Failure::new(Reason::Other, "the sender broke the protocol");
+    }
+    let text = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the sender left before the transfer was complete".into(),
+        io::ErrorKind::TimedOut => {
+            format!("nothing received from the sender for {} s", STALL_MAX.as_secs())
+        }
+        _ => format!("the connection to the sender was lost: {}", show_error(error)),
+    };
+    Failure::new(Reason::Interrupted, text)
+}

@@ -1,0 +1,362 @@
+//! Sending over a stream: connect, send, recv, close.
+//!
+//! One thread writes; another reads what the receiver says, so that neither side ever waits for the
+//! other to read while the other waits for it.
+
+use super::record::{Record, RecordReader, write_all};
+use super::{CHUNK, CONNECT_TIMEOUT, PATIENCE, prepare};
+use crate::base::text::show_error;
+use crate::base::time::{Duration, Instant};
+use crate::net::clock::Clock;
+use crate::net::{Carrier, Finished, Interrupt, Notice, Observer};
+use crate::transfer::outcome::{Failure, Reason, TransferReport};
+use crate::transfer::sender::Sending;
+use crate::transfer::session::{Phase, Progress, failure_of_close};
+use crate::transfer::source::Source;
+use crate::wire::handshake::VERSION;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+
+/// How often the observer is told how far the transfer is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What was heard and not yet looked at, in records.
+const HEARD_MAX: usize = 64;
+
+/// After a broken write, what the receiver had to say is waited for this long.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What to send and where.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The files.
+    pub paths: Vec<PathBuf>,
+    /// The listener's addresses, best first.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Sends the files over TCP.
+///
+/// # Errors
+/// A file cannot be read, or nobody answered at any address.
+pub fn send(
+    order: &Order,
+    observer: &Observer,
+    interrupt: &Interrupt,
+) -> Result<Finished, Failure> {
+    let source = Source::open(&order.paths)?;
+    let clock = Clock::start();
+    let (stream, peer) = connect(&order.addresses, interrupt)?;
+    observer(Notice::Started { id: 1, peer, carrier: Carrier::Tcp });
+    let mut upload = Upload {
+        stream,
+        clock,
+        interrupt: interrupt.clone(),
+        observer: observer.clone(),
+        sending: Sending::new(source),
+        record: Vec::new(),
+        at: 0,
+        sent: 0,
+        next_progress: Instant::ZERO,
+    };
+    let failure = upload.run(peer).err();
+    let _ = upload.stream.shutdown(Shutdown::Both);
+    let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
+    let report = TransferReport { files: upload.sending.reports(&otherwise), failure, stats: None };
+    let elapsed = clock.now().since(Instant::ZERO);
+    let trace = Vec::new();
+    Ok(Finished { report, carrier: Carrier::Tcp, peer, elapsed, impaired: None, trace })
+}
+
+fn connect(
+    addresses: &[SocketAddr],
+    interrupt: &Interrupt,
+) -> Result<(TcpStream, SocketAddr), Failure> {
+    let mut last = Failure::new(Reason::Unreachable, "there is no address to send to");
+    for address in addresses {
+        let Some(connected) = connect_to(*address, interrupt) else {
+            return Err(interrupt.failure().unwrap_or(last));
+        };
+        match connected.and_then(|stream| prepare(&stream).map(|()| stream)) {
+            Ok(stream) => return Ok((stream, *address)),
+            Err(error) => {
+                let text = format!(
+                    "cannot connect to {} on TCP port {}: {}; check that `volley recv` runs \
+                     there, the address and port, and the firewalls",
+                    address.ip(),
+                    address.port(),
+                    show_error(&error)
+                );
+                last = Failure::new(Reason::Unreachable, text);
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Connects on a thread of its own, for connecting cannot be interrupted; nothing if waiting for it was.
+fn connect_to(address: SocketAddr, interrupt: &Interrupt) -> Option<io::Result<TcpStream>> {
+    let (tell, connected) = channel();
+    std::thread::spawn(move || tell.send(TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)));
+    loop {
+        match connected.recv_timeout(PATIENCE) {
+            Ok(connected) => return Some(connected),
+            Err(_) if interrupt.get().is_some() => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Some(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+        }
+    }
+}
+
+/// What the reading thread heard.
+enum Heard {
+    Close(u16, String),
+    Ended(io::Result<()>),
+    Messages(Vec<u8>),
+    Welcome(u16),
+}
+
+struct Upload {
+    stream: TcpStream,
+    clock: Clock,
+    interrupt: Interrupt,
+    observer: Observer,
+    sending: Sending,
+    record: Vec<u8>,
+    /// The next byte of the transfer space to send.
+    at: u64,
+    sent: u64,
+    next_progress: Instant,
+}
+
+impl Upload {
+    fn run(&mut self, peer: SocketAddr) -> Result<(), Failure> {
+        let (heard, reader) = self.start_reading().map_err(|error| lost(&error))?;
+        let done = self.talk(&heard);
+        let done = match done {
+            Err(_) if self.interrupt.get().is_some() => {
+                let failure = self.interrupt.failure().expect("just looked");
+                let code = failure.reason.code().into();
+                let _ = self.write(&Record::Close { code, reason: failure.text.as_bytes() });
+                Err(failure)
+            }
+            // A receiver that closes says why before it goes.
+            Err(Stop::Broken(error)) => {
+                Err(self.last_words(&heard).unwrap_or_else(|| lost(&error)))
+            }
+            Err(Stop::Failed(failure)) => {
+                let code = failure.reason.code().into();
+                let _ = self.write(&Record::Close { code, reason: failure.text.as_bytes() });
+                Err(failure)
+            }
+            Ok(()) => {
+                let _ = self.write(&Record::Close { code: 0, reason: b"" });
+                Ok(())
+            }
+        };
+        let _ = self.stream.shutdown(Shutdown::Both);
+        let _ = reader.join();
+        done.map_err(|failure| explain(failure, peer))
+    }
+
+    fn start_reading(&self) -> io::Result<(Receiver<Heard>, JoinHandle<()>)> {
+        let stream = self.stream.try_clone()?;
+        let (tell, heard) = sync_channel(HEARD_MAX);
+        let interrupt = self.interrupt.clone();
+        Ok((heard, std::thread::spawn(move || listen(&stream, interrupt, &tell))))
+    }
+
+    fn talk(&mut self, heard: &Receiver<Heard>) -> Result<(), Stop> {
+        self.write(&Record::Hello { versions: vec![VERSION] })?;
+        match heard.recv_timeout(CONNECT_TIMEOUT) {
+            Ok(Heard::Welcome(VERSION)) => {}
+            Ok(Heard::Welcome(theirs)) => {
+                let text = format!("the other side speaks version {theirs} of the protocol");
+                return Err(Failure::new(Reason::Version, text).into());
+            }
+            Ok(Heard::Close(code, reason)) => return Err(failure_of_close(code, &reason).into()),
+            Ok(Heard::Ended(_) | Heard::Messages(_)) | Err(RecvTimeoutError::Disconnected) => {
+                let text = "something else than `volley recv` listens there";
+                return Err(Failure::new(Reason::Unreachable, text).into());
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let text = "it accepts TCP connections but does not answer as `volley recv` would";
+                return Err(Failure::new(Reason::Unreachable, text).into());
+            }
+        }
+        while !self.sending.is_complete() {
+            self.step(heard)?;
+        }
+        Ok(())
+    }
+
+    /// Says what is to be said, hears what was said, and sends one piece of a file.
+    fn step(&mut self, heard: &Receiver<Heard>) -> Result<(), Stop> {
+        let outgoing = self.sending.take_outgoing();
+        if !outgoing.is_empty() {
+            self.write_messages(&outgoing)?;
+        }
+        let piece = self.next_piece();
+        let patience = if piece.is_some() { Duration::ZERO } else { PROGRESS_INTERVAL };
+        match heard.recv_timeout(patience) {
+            Ok(Heard::Close(code, reason)) => return Err(failure_of_close(code, &reason).into()),
+            Ok(Heard::Ended(Err(error))) => return Err(Stop::Broken(error)),
+            Ok(Heard::Ended(Ok(())) | Heard::Welcome(_)) | Err(RecvTimeoutError::Disconnected) => {
+                return Err(Stop::Broken(io::ErrorKind::UnexpectedEof.into()));
+            }
+            Ok(Heard::Messages(bytes)) => {
+                self.sending.incoming().extend_from_slice(&bytes);
+                self.sending.handle_messages().map_err(|malformed| {
+                    let text = format!("the other side broke the protocol: {malformed}");
+                    Failure::new(Reason::Other, text)
+                })?;
+                // What was said may change what is to be sent.
+                return Ok(());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if let Some(failure) = self.interrupt.failure() {
+            return Err(failure.into());
+        }
+        if let Some((offset, len)) = piece {
+            self.send_piece(offset, len)?;
+        }
+        self.tell_progress();
+        Ok(())
+    }
+
+    /// Where the next bytes that are wanted are, once the receiver has judged all files.
+    fn next_piece(&self) -> Option<(u64, usize)> {
+        if !self.sending.is_judged() {
+            return None;
+        }
+        let wanted = self.sending.next_wanted(self.at)?;
+        let offset = wanted.start;
+        let len = usize::try_from(wanted.end - offset).unwrap_or(CHUNK).min(CHUNK);
+        Some((offset, len))
+    }
+
+    fn send_piece(&mut self, offset: u64, len: usize) -> Result<(), Stop> {
+        let mut bytes = vec![0; len];
+        self.at = offset + len as u64;
+        // A file that cannot be read has failed; the receiver is told with the next messages.
+        if self.sending.read(offset, &mut bytes).is_ok() {
+            self.write(&Record::Data { offset, bytes: &bytes })?;
+            self.sent += len as u64;
+        }
+        Ok(())
+    }
+
+    fn write_messages(&mut self, messages: &[u8]) -> io::Result<()> {
+        messages.chunks(CHUNK).try_for_each(|piece| self.write(&Record::Messages(piece)))
+    }
+
+    fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
+        record.write_to(&mut self.record);
+        write_all(&self.stream, &self.record, &self.interrupt)
+    }
+
+    fn tell_progress(&mut self) {
+        let now = self.clock.now();
+        if now < self.next_progress {
+            return;
+        }
+        self.next_progress = now + PROGRESS_INTERVAL;
+        let total = self.sending.total();
+        let phase = if self.sent < total { Phase::Transferring } else { Phase::Committing };
+        let progress = Progress { phase, done: self.sent, total, stats: None };
+        (self.observer)(Notice::Progress { id: 1, progress });
+    }
+
+    /// What the receiver said before the stream broke.
+    fn last_words(&mut self, heard: &Receiver<Heard>) -> Option<Failure> {
+        if let Some(failure) = self.interrupt.failure() {
+            return Some(failure);
+        }
+        while let Ok(word) = heard.recv_timeout(LAST_WORDS) {
+            match word {
+                Heard::Close(code, reason) => return Some(failure_of_close(code, &reason)),
+                Heard::Messages(bytes) => {
+                    self.sending.incoming().extend_from_slice(&bytes);
+                    let _ = self.sending.handle_messages();
+                }
+                Heard::Ended(_) => return None,
+                Heard::Welcome(_) => {}
+            }
+        }
+        None
+    }
+}
+
+/// Why an upload stops early.
+enum Stop {
+    Broken(io::Error),
+    Failed(Failure),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+fn lost(error: &io::Error) -> Failure {
+    let text = match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            "the other side left before the transfer was complete; send again when it is back"
+                .into()
+        }
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+            "the other side is gone (broken pipe); send again when it is back".into()
+        }
+        _ => format!(
+            "the connection was lost: {}; send again when the other side is back",
+            show_error(error)
+        ),
+    };
+    Failure::new(Reason::Interrupted, text)
+}
+
+fn explain(failure: Failure, peer: SocketAddr) -> Failure {
+    Failure { text: format!("{peer}: {}", failure.text), ..failure }
+}
+
+/// The reading thread: passes on what the receiver says.
+fn listen(stream: &TcpStream, interrupt: Interrupt, tell: &SyncSender<Heard>) {
+    let mut reader = RecordReader::new(stream, interrupt);
+    reader.trust();
+    loop {
+        let word = match reader.next(&|| false) {
+            Ok(Some(Record::Messages(bytes))) => Heard::Messages(bytes.to_vec()),
+            Ok(Some(Record::Close { code, reason })) => {
+                Heard::Close(code, String::from_utf8_lossy(reason).into_owned())
+            }
+            Ok(Some(Record::Welcome { version })) => Heard::Welcome(version),
+            Ok(Some(Record::Data { .. } | Record::Hello { .. })) => {
+                Heard::Ended(Err(io::ErrorKind::InvalidData.into()))
+            }
+            Ok(None) => Heard::Ended(Ok(())),
+            Err(error) => Heard::Ended(Err(error)),
+        };
+        let is_end = matches!(word, Heard::Ended(_));
+        let is_close = matches!(word, Heard::Close(..));
+        if tell.send(word).is_err() || is_end {
+            return;
+        }
+        if is_close {
+            // The thread that writes may wait for a receiver that reads no more.
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+    }
+}

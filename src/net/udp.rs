@@ -1,0 +1,209 @@
+//! The datagram socket: bind, recvfrom, sendto, in batches where the system can.
+
+use crate::transport::batch::Batch;
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Mutex;
+
+/// Asked for; the system may grant less.
+const SOCKET_BUFFER: usize = 4 << 20;
+
+/// UDP payload of a datagram that fits an Ethernet frame over IPv4 and over IPv6.
+const ETHERNET_V4: u16 = 1472;
+const ETHERNET_V6: u16 = 1452;
+
+/// Buffers of one reception; each may hold a train of merged datagrams.
+const RECEIVE_BUFFERS: usize = if BATCH_SIZE < 16 { BATCH_SIZE } else { 16 };
+const RECEIVE_BUFFER_LEN: usize = 1 << 16;
+
+/// Where a datagram came from and to which of our addresses, so that the answer leaves from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// The other side.
+    pub peer: SocketAddr,
+    /// Our address.
+    pub local: Option<IpAddr>,
+}
+
+/// A bound datagram socket that never blocks.
+#[derive(Debug)]
+pub struct Udp {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    /// What the system last said of a datagram that it would not send.
+    last_error: Mutex<Option<io::Error>>,
+}
+
+impl Udp {
+    /// Binds to `address`; an unspecified IPv6 address takes IPv4 as well.
+    ///
+    /// # Errors
+    /// As the system says: in use, not ours, no such family.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        // More than the default, which holds a millisecond of a fast link; less is no error.
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+        socket.bind(&SockAddr::from(address))?;
+        let socket = UdpSocket::from(socket);
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        Ok(Self { socket, state, last_error: Mutex::default() })
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The socket itself, to wait on.
+    #[must_use]
+    pub fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// The largest datagram to try towards `peer`.
+    #[must_use]
+    pub fn max_datagram(&self, peer: SocketAddr) -> u16 {
+        match peer.ip().to_canonical() {
+            IpAddr::V4(_) => ETHERNET_V4,
+            IpAddr::V6(_) => ETHERNET_V6,
+        }
+    }
+
+    /// Bytes that wait in the receive buffer before the host drops some.
+    #[must_use]
+    pub fn receive_buffer(&self) -> u64 {
+        let size = self.state.recv_buffer_size(UdpSockRef::from(&self.socket)).unwrap_or(0);
+        // Linux counts its own bookkeeping too, and reports twice what was asked for.
+        (size / 2) as u64
+    }
+
+    /// Datagrams that are worth building in one train.
+    #[must_use]
+    pub fn max_train(&self) -> usize {
+        self.state.max_gso_segments().max(16)
+    }
+
+    /// Sends all datagrams of `batch`; one by one where the system does not segment.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the send buffer is full; then none of the rest went.
+    pub fn send_batch(&self, path: Path, batch: &Batch) -> io::Result<()> {
+        let segment = batch.segment_size();
+        let at_once = self.state.max_gso_segments().max(1) * segment;
+        for train in batch.bytes().chunks(at_once.max(1)) {
+            match self.try_send(path, train, segment) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                // The first train may be what teaches the socket that it cannot segment: its
+                // datagrams go out singly at once, for a lost train costs a probe timeout.
+                Err(_) if train.len() > segment => {
+                    train.chunks(segment).for_each(|datagram| self.send(path, datagram));
+                }
+                // Anything else that goes wrong with a datagram is one more way to lose it.
+                Err(error) => self.note(error),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one datagram. One that cannot be sent is lost, as any datagram may be.
+    pub fn send(&self, path: Path, datagram: &[u8]) {
+        if let Err(error) = self.try_send(path, datagram, datagram.len()) {
+            self.note(error);
+        }
+    }
+
+    /// Remembers an error that may explain why nobody answers; full buffers and probes that are too
+    /// large do not.
+    fn note(&self, error: io::Error) {
+        let is_ordinary =
+            error.kind() == io::ErrorKind::WouldBlock || quinn_udp::is_msg_size_err(&error);
+        if !is_ordinary {
+            *self.last_error.lock().expect("nobody panics while holding it") = Some(error);
+        }
+    }
+
+    /// What the system last said of a datagram that it would not send.
+    #[must_use]
+    pub fn last_error(&self) -> Option<io::Error> {
+        self.last_error.lock().expect("nobody panics while holding it").take()
+    }
+
+    fn try_send(&self, path: Path, bytes: &[u8], segment: usize) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: path.peer,
+            ecn: None,
+            contents: bytes,
+            segment_size: (bytes.len() > segment).then_some(segment),
+            src_ip: path.local,
+        };
+        self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
+    }
+}
+
+/// Buffers for receiving, reused.
+#[derive(Debug)]
+pub struct ReceiveBuffers {
+    bytes: Vec<u8>,
+    meta: [RecvMeta; RECEIVE_BUFFERS],
+}
+
+impl Default for ReceiveBuffers {
+    fn default() -> Self {
+        Self {
+            bytes: vec![0; RECEIVE_BUFFERS * RECEIVE_BUFFER_LEN],
+            meta: [RecvMeta::default(); RECEIVE_BUFFERS],
+        }
+    }
+}
+
+impl ReceiveBuffers {
+    /// Receives what has arrived, up to the size of the buffers, and passes on each datagram; false
+    /// if there was nothing.
+    ///
+    /// # Errors
+    /// The socket itself does not work any more.
+    pub fn receive(&mut self, udp: &Udp, mut each: impl FnMut(Path, &[u8])) -> io::Result<bool> {
+        let mut buffers: Vec<IoSliceMut<'_>> =
+            self.bytes.chunks_mut(RECEIVE_BUFFER_LEN).map(IoSliceMut::new).collect();
+        let socket = UdpSockRef::from(&udp.socket);
+        let count = match udp.state.recv(socket, &mut buffers, &mut self.meta) {
+            Ok(count) => count,
+            Err(error) if is_passing(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        for (meta, buffer) in self.meta.iter().zip(&buffers).take(count) {
+            let path = Path { peer: meta.addr, local: meta.dst_ip };
+            for datagram in buffer[..meta.len].chunks(meta.stride.max(1)) {
+                each(path, datagram);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Errors that say something about one datagram or one peer, never about the socket.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkUnreachable,
+        WouldBlock,
+    };
+    matches!(
+        error.kind(),
+        ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkUnreachable
+            | WouldBlock
+    )
+}

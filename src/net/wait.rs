@@ -1,0 +1,103 @@
+//! Waiting for sockets, for a deadline finer than a millisecond, or for another thread.
+
+use crate::base::time::Duration;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+/// Ends a [`Waiter`]'s wait from any thread.
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<UnixStream>);
+
+impl Waker {
+    /// Wakes, now or when the next wait begins.
+    pub fn wake(&self) {
+        // If the pipe is full, there is a wake-up in it already.
+        let _ = (&*self.0).write(&[1]);
+    }
+}
+
+/// Waits.
+#[derive(Debug)]
+pub struct Waiter {
+    wakes: UnixStream,
+    waker: Waker,
+}
+
+impl Waiter {
+    /// A waiter with its waker.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn new() -> io::Result<Self> {
+        let (wakes, waker) = UnixStream::pair()?;
+        wakes.set_nonblocking(true)?;
+        waker.set_nonblocking(true)?;
+        Ok(Self { wakes, waker: Waker(Arc::new(waker)) })
+    }
+
+    /// What wakes it.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Waits until one of `sockets` is readable, or woken, or `timeout` has passed.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn wait_readable(&self, sockets: &[BorrowedFd<'_>], timeout: Duration) -> io::Result<()> {
+        let mut fds: Vec<PollFd<'_>> =
+            sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+        fds.push(PollFd::new(&self.wakes, PollFlags::IN));
+        wait(&mut fds, timeout)?;
+        let woken = fds.pop().is_some_and(|fd| !fd.revents().is_empty());
+        if woken {
+            let _ = (&self.wakes).read(&mut [0; 256]);
+        }
+        Ok(())
+    }
+
+    /// Waits until `socket` has room for sending, or `timeout` has passed.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn wait_writable(socket: &impl AsFd, timeout: Duration) -> io::Result<()> {
+        wait(&mut [PollFd::new(socket, PollFlags::OUT)], timeout)
+    }
+}
+
+fn wait(fds: &mut [PollFd<'_>], timeout: Duration) -> io::Result<()> {
+    let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+    match poll(fds, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_wake_before_the_wait_is_not_lost() {
+        let waiter = Waiter::new().expect("a socket pair");
+        waiter.waker().wake();
+        waiter.wait_readable(&[], LONG).expect("woken at once");
+    }
+
+    #[test]
+    fn a_datagram_ends_the_wait() {
+        let waiter = Waiter::new().expect("a socket pair");
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let address = socket.local_addr().expect("bound");
+        socket.send_to(b"x", address).expect("loopback");
+        waiter.wait_readable(&[socket.as_fd()], LONG).expect("readable");
+        Waiter::wait_writable(&socket, LONG).expect("writable");
+    }
+}

@@ -1,0 +1,87 @@
+//! A thread for one transfer's sink, so that a slow disk stalls its own transfer only.
+
+use super::wait::Waker;
+use crate::transfer::job::{Job, Report};
+use crate::transfer::sink::Sink;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
+
+/// What a worker tells the loop: which session, and what its sink did. `None`: it has stopped.
+pub type Told = (u64, Option<Vec<Report>>);
+
+/// A sink on its own thread. What waits for it is bounded by the transfer that feeds it.
+#[derive(Debug)]
+pub struct Worker {
+    jobs: Option<Sender<Job>>,
+    is_closed: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Runs `sink` for session `id`; reports go to `told`, and `waker` wakes the loop.
+    ///
+    /// # Errors
+    /// The system has no thread to spare.
+    pub fn start(id: u64, mut sink: Sink, told: Sender<Told>, waker: Waker) -> io::Result<Self> {
+        let (jobs, queue) = channel::<Job>();
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let closed = is_closed.clone();
+        let thread = thread::Builder::new().spawn(move || {
+            let stopped = Stopped { id, told: told.clone(), waker: waker.clone() };
+            for job in queue {
+                if closed.load(Ordering::Relaxed) {
+                    break;
+                }
+                if told.send((id, Some(sink.run(job)))).is_err() {
+                    break;
+                }
+                waker.wake();
+            }
+            // What is not committed is put away before anybody hears that this is over.
+            drop(sink);
+            drop(stopped);
+        })?;
+        Ok(Self { jobs: Some(jobs), is_closed, thread: Some(thread) })
+    }
+
+    /// Does no more jobs, not even those that wait; the sink puts away what is not committed.
+    pub fn close(&mut self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.jobs = None;
+    }
+
+    /// Hands a job over. A worker that has stopped has said so; its transfer ends because of that.
+    pub fn submit(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            let _ = jobs.send(job);
+        }
+    }
+}
+
+impl Drop for Worker {
+    /// Waits until the sink has put away what is not committed.
+    fn drop(&mut self) {
+        self.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic in a sink ends its transfer, which has been told, and nothing else.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Says that the worker has stopped, also when it panics.
+struct Stopped {
+    id: u64,
+    told: Sender<Told>,
+    waker: Waker,
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.told.send((self.id, None));
+        self.waker.wake();
+    }
+}

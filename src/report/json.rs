@@ -1,0 +1,104 @@
+//! What a transfer was like, as one JSON object for programs.
+
+use super::summary::{Direction, LinkSummary, Summary};
+use crate::link::LinkCounts;
+use crate::transfer::outcome::{Failure, FileReport};
+use crate::transport::stats::Stats;
+use serde_json::{Value, json};
+
+/// The object of a transfer that is over. `exit_code` is what the program ends with because of it.
+#[must_use]
+pub fn transfer(summary: &Summary<'_>, exit_code: u8) -> Value {
+    let report = summary.report;
+    let direction = match summary.direction {
+        Direction::Received => "received",
+        Direction::Sent => "sent",
+    };
+    json!({
+        "exit_code": exit_code,
+        "direction": direction,
+        "carrier": summary.carrier.to_ascii_lowercase(),
+        "peer": summary.peer,
+        "seconds": summary.elapsed.as_secs_f64(),
+        "bytes": report.committed_bytes(),
+        "goodput_bits_per_second": summary.goodput().bits_per_second(),
+        "files": report.files.iter().map(file).collect::<Vec<_>>(),
+        "error": report.failure.as_ref().map(failure),
+        "transport": report.stats.as_ref().map(|stats| transport(summary, stats)),
+        "link": summary.link.as_ref().map(link),
+    })
+}
+
+/// The object of a program that ended before there was a transfer.
+#[must_use]
+pub fn failed(error: &Failure) -> Value {
+    json!({ "exit_code": error.reason.code(), "error": failure(error) })
+}
+
+fn file(file: &FileReport) -> Value {
+    json!({
+        "name": file.name,
+        "bytes": file.size,
+        "blake3": file.outcome.as_ref().ok().map(ToString::to_string),
+        "error": file.outcome.as_ref().err().map(failure),
+    })
+}
+
+fn failure(failure: &Failure) -> Value {
+    json!({ "code": failure.reason.code(), "text": failure.text })
+}
+
+fn transport(summary: &Summary<'_>, stats: &Stats) -> Value {
+    json!({
+        "throughput_bits_per_second": summary.throughput(stats).bits_per_second(),
+        "wire_efficiency": summary.wire_efficiency(stats).get(),
+        "datagrams_sent": stats.datagrams_sent,
+        "datagrams_received": stats.datagrams_received,
+        "datagrams_damaged": stats.damaged,
+        "udp_payload_bytes_sent": stats.bytes_sent,
+        "data_packets_sent": stats.data_packets_sent,
+        "retransmissions": {
+            "needed": stats.needed_retransmissions(),
+            "spurious": stats.spurious_retransmissions,
+        },
+        "probe_timeouts": stats.probe_timeouts,
+        "observed_loss": stats.observed_loss().get(),
+        "rtt_seconds": {
+            "smoothed": stats.smoothed_rtt.as_secs_f64(),
+            "min": stats.min_rtt.as_secs_f64(),
+        },
+        "datagram_bytes_max": stats.datagram_size,
+    })
+}
+
+fn link(link: &LinkSummary) -> Value {
+    json!({
+        "seed": link.seed,
+        "configured": {
+            "loss": link.config.loss.get(),
+            "delay_seconds": link.config.delay.as_secs_f64(),
+        },
+        "out": counts(&link.out),
+        "back": counts(&link.back),
+    })
+}
+
+fn counts(counts: &LinkCounts) -> Value {
+    json!({
+        "offered": counts.offered,
+        "lost": counts.lost,
+        "observed_loss": counts.loss().get(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::outcome::Reason;
+
+    #[test]
+    fn a_failure_is_an_object_too() {
+        let failed = failed(&Failure::new(Reason::Unreachable, "no answer"));
+        assert_eq!(failed.to_string(), r#"{"error":{"code":3,"text":"no answer"},"exit_code":3}"#);
+    }
+}

@@ -1,0 +1,238 @@
+//! What a transfer was like, as a few lines for a person.
+
+use crate::base::time::Duration;
+use crate::base::units::{Rate, Share, show_duration, show_size};
+use crate::link::{LinkConfig, LinkCounts};
+use crate::transfer::outcome::{FileReport, TransferReport};
+use crate::transport::stats::Stats;
+use std::fmt::Write;
+
+/// Files named one by one; beyond that they are only counted.
+const FILES_SHOWN: usize = 8;
+
+/// Which way the files went, seen from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To this side.
+    Received,
+    /// From this side.
+    Sent,
+}
+
+/// An imperfect link: what was asked for and what it did.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkSummary {
+    /// What was asked for, each way.
+    pub config: LinkConfig,
+    /// What it drew from.
+    pub seed: u64,
+    /// From this side to the other.
+    pub out: LinkCounts,
+    /// From the other side to this one.
+    pub back: LinkCounts,
+}
+
+/// One transfer that is over.
+#[derive(Debug)]
+pub struct Summary<'a> {
+    /// Which way the files went.
+    pub direction: Direction,
+    /// "UDP" or "TCP".
+    pub carrier: &'a str,
+    /// The other side.
+    pub peer: String,
+    /// From the first packet to the outcome.
+    pub elapsed: Duration,
+    /// How it ended.
+    pub report: &'a TransferReport,
+    /// The imperfect link, if there was one.
+    pub link: Option<LinkSummary>,
+}
+
+impl Summary<'_> {
+    /// Committed file bytes over the time from the first packet to the outcome (RFC 2647 3.17).
+    #[must_use]
+    pub fn goodput(&self) -> Rate {
+        Rate::of(self.report.committed_bytes(), self.elapsed)
+    }
+
+    /// Bytes of UDP payload sent over the same time.
+    #[must_use]
+    pub fn throughput(&self, stats: &Stats) -> Rate {
+        Rate::of(stats.bytes_sent, self.elapsed)
+    }
+
+    /// File bytes in each byte of UDP payload sent.
+    #[must_use]
+    pub fn wire_efficiency(&self, stats: &Stats) -> Share {
+        Share::of(self.report.committed_bytes(), stats.bytes_sent)
+    }
+
+    /// The summary, one fact a line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = self.headline();
+        for file in &self.report.files {
+            // What ended the transfer is said once, not again for each file that it took along.
+            if let Some(failure) = file.outcome.as_ref().err()
+                && self.report.failure.as_ref() != Some(failure)
+            {
+                push(&mut text, "not kept", &format!("{}: {}", file.name, failure.text));
+            }
+        }
+        if let Some(failure) = &self.report.failure {
+            push(&mut text, "ended", &failure.text);
+        }
+        if self.report.committed_bytes() > 0 {
+            push(&mut text, "goodput", &format!("{} (file bytes over time)", self.goodput()));
+        }
+        let stats = self.report.stats.as_ref().filter(|stats| stats.data_packets_sent > 0);
+        if let Some(stats) = stats {
+            self.put_sender_lines(&mut text, stats);
+        }
+        if let Some(link) = &self.link {
+            put_link(&mut text, link);
+        }
+        put_hashes(&mut text, &self.report.files);
+        text
+    }
+
+    fn headline(&self) -> String {
+        let done: Vec<&FileReport> =
+            self.report.files.iter().filter(|file| file.outcome.is_ok()).collect();
+        let (verb, way) = match self.direction {
+            Direction::Received => ("received", "from"),
+            Direction::Sent => ("sent", "to"),
+        };
+        let (peer, carrier) = (&self.peer, self.carrier);
+        let elapsed = show_duration(self.elapsed);
+        let what = match done[..] {
+            [] => return format!("nothing {verb} {way} {peer} over {carrier} in {elapsed}"),
+            [only] => format!("{} ({})", only.name, show_size(only.size)),
+            _ => format!("{} files ({})", done.len(), show_size(self.report.committed_bytes())),
+        };
+        let offered = self.report.files.len();
+        let of = if done.len() < offered { format!(" of {offered} files") } else { String::new() };
+        format!("{verb} {what}{of} {way} {peer} over {carrier} in {elapsed}")
+    }
+
+    fn put_sender_lines(&self, text: &mut String, stats: &Stats) {
+        let efficiency = self.wire_efficiency(stats);
+        let sent = show_size(stats.bytes_sent);
+        push(
+            text,
+            "throughput",
+            &format!("{} ({sent} of UDP payload, {efficiency} of it file)", self.throughput(stats)),
+        );
+        push(
+            text,
+            "packets",
+            &format!(
+                "{} sent, {} of them data; {} sent again: {} needed, {} spurious",
+                stats.datagrams_sent,
+                stats.data_packets_sent,
+                stats.retransmissions,
+                stats.needed_retransmissions(),
+                stats.spurious_retransmissions.min(stats.retransmissions)
+            ),
+        );
+        let loss = stats.observed_loss();
+        let rtt = show_duration(stats.smoothed_rtt);
+        let least = show_duration(stats.min_rtt);
+        push(text, "path", &format!("{loss} loss observed, round trip {rtt} (least {least})"));
+    }
+}
+
+fn put_link(text: &mut String, link: &LinkSummary) {
+    let LinkSummary { config, seed, out, back } = link;
+    let delay = show_duration(config.delay);
+    let wanted = format!("{} loss and {delay} delay each way, seed {seed}", config.loss);
+    push(text, "link", &format!("{wanted} (configured)"));
+    for (name, counts) in [("out", out), ("back", back)] {
+        let LinkCounts { offered, lost } = counts;
+        push(text, "", &format!("{name}: {lost} of {offered} datagrams lost, {}", counts.loss()));
+    }
+}
+
+fn put_hashes(text: &mut String, files: &[FileReport]) {
+    let mut done = files.iter().filter_map(|file| Some((&file.name, file.outcome.as_ref().ok()?)));
+    for (name, hash) in done.by_ref().take(FILES_SHOWN) {
+        push(text, "BLAKE3", &format!("{hash}  {name}"));
+    }
+    match done.count() {
+        0 => {}
+        more => push(text, "", &format!("and {more} more files")),
+    }
+}
+
+fn push(text: &mut String, label: &str, fact: &str) {
+    write!(text, "\n  {label:<11} {fact}").expect("a string takes everything");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::hash::Hash;
+    use crate::transfer::outcome::{Failure, Reason};
+
+    fn file(name: &str, size: u64, failure: Option<Failure>) -> FileReport {
+        FileReport { name: name.into(), size, outcome: failure.map_or(Ok(Hash::of(b"")), Err) }
+    }
+
+    fn text(report: &TransferReport, link: Option<LinkSummary>) -> String {
+        let elapsed = Duration::from_secs(2);
+        let peer = "192.0.2.7:7117".into();
+        Summary { direction: Direction::Sent, carrier: "UDP", peer, elapsed, report, link }.text()
+    }
+
+    #[test]
+    fn all_well_is_one_line_and_the_facts_below_it() {
+        let stats = Stats {
+            bytes_sent: 1_100_000,
+            datagrams_sent: 900,
+            data_packets_sent: 800,
+            retransmissions: 50,
+            spurious_retransmissions: 2,
+            packets_lost: 48,
+            packets_acked: 752,
+            smoothed_rtt: Duration::from_millis(51),
+            min_rtt: Duration::from_millis(50),
+            ..Stats::default()
+        };
+        let files = vec![file("a.bin", 1_000_000, None)];
+        let report = TransferReport { files, failure: None, stats: Some(stats) };
+        let counts = LinkCounts { offered: 1000, lost: 49 };
+        let config = LinkConfig { loss: Share::new(0.05), delay: Duration::from_millis(25) };
+        let link = LinkSummary { config, seed: 7, out: counts, back: counts };
+        assert_eq!(
+            text(&report, Some(link)),
+            "sent a.bin (977 KiB) to 192.0.2.7:7117 over UDP in 2 s
+  goodput     4 Mbit/s (file bytes over time)
+  throughput  4.4 Mbit/s (1.05 MiB of UDP payload, 90.91 % of it file)
+  packets     900 sent, 800 of them data; 50 sent again: 48 needed, 2 spurious
+  path        6 % loss observed, round trip 51 ms (least 50 ms)
+  link        5 % loss and 25 ms delay each way, seed 7 (configured)
+              out: 49 of 1000 datagrams lost, 4.9 %
+              back: 49 of 1000 datagrams lost, 4.9 %
+  BLAKE3      af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262  a.bin"
+        );
+    }
+
+    #[test]
+    fn what_went_wrong_is_said_for_each_file() {
+        let exists = Failure::new(Reason::Exists, "it exists");
+        let files = vec![file("a", 5, None), file("b", 5, Some(exists))];
+        let lost = Some(Failure::new(Reason::Interrupted, "nothing received"));
+        let shown = text(&TransferReport { files, failure: lost, stats: None }, None);
+        assert!(shown.starts_with("sent a (5 B) of 2 files to 192.0.2.7:7117"), "{shown}");
+        assert!(shown.contains("not kept    b: it exists"), "{shown}");
+        assert!(shown.contains("ended       nothing received"), "{shown}");
+    }
+
+    #[test]
+    fn many_files_are_counted() {
+        let files = (0..20).map(|index| file(&format!("f{index}"), 1, None)).collect();
+        let shown = text(&TransferReport { files, failure: None, stats: None }, None);
+        assert!(shown.starts_with("sent 20 files (20 B)") && shown.ends_with("and 12 more files"));
+    }
+}

@@ -1,0 +1,219 @@
+//! The program as a process: what it is given, what it writes, how it ends.
+
+use super::{PATIENCE, SILENCE, wait_at_most, wait_until};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How a process ended, and what it wrote.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Outcome {
+    /// Fails unless the process ended with `code`.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "exit code; it wrote:\n{}{}", self.stdout, self.stderr);
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        self
+    }
+
+    /// Fails unless standard error contains all `words`.
+    #[track_caller]
+    pub(crate) fn expect_words(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.stderr.contains(word), "no \"{word}\" in:\n{}", self.stderr);
+        }
+        self
+    }
+
+    /// The one JSON object on standard output.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        let parsed = serde_json::from_str(&self.stdout);
+        let value: Value = parsed.unwrap_or_else(|error| panic!("{error} in \"{}\"", self.stdout));
+        assert!(value.is_object(), "{value}");
+        value
+    }
+}
+
+/// What a process writes, gathered as it comes so that its pipe never fills.
+#[derive(Debug)]
+struct Gathered {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Gathered {
+    fn from(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let gathered = bytes.clone();
+        let reader = std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(len @ 1..) = pipe.read(&mut piece) {
+                let mut gathered = gathered.lock().expect("nobody panics while holding it");
+                gathered.extend_from_slice(&piece[..len]);
+            }
+        });
+        Self { bytes, reader }
+    }
+
+    fn so_far(&self) -> String {
+        let bytes = self.bytes.lock().expect("nobody panics while holding it");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn all(self) -> String {
+        self.reader.join().expect("the reader does not panic");
+        let mut bytes = self.bytes.lock().expect("nobody panics while holding it");
+        String::from_utf8(std::mem::take(&mut *bytes)).expect("the program writes UTF-8")
+    }
+}
+
+/// The program at work. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    /// Where somebody reads it, and until it has been taken.
+    stdout: Option<Gathered>,
+    stderr: Option<Gathered>,
+}
+
+impl Running {
+    /// Starts the program in `directory`.
+    pub(crate) fn start(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Self {
+        Self::spawn(directory, arguments, Stdio::piped)
+    }
+
+    /// Starts the program with both outputs closed at the other end.
+    pub(crate) fn start_unheard(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Self {
+        Self::spawn(directory, arguments, || {
+            let (_, write_end) = std::io::pipe().expect("a pipe");
+            write_end.into()
+        })
+    }
+
+    fn spawn(directory: &Path, arguments: &[impl AsRef<OsStr>], output: fn() -> Stdio) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_volley"))
+            .args(arguments)
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output())
+            .spawn()
+            .expect("the program starts");
+        let stdout = child.stdout.take().map(Gathered::from);
+        let stderr = child.stderr.take().map(Gathered::from);
+        Self { child, stdout, stderr }
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn finish(self) -> Outcome {
+        self.finish_within(PATIENCE)
+    }
+
+    #[track_caller]
+    fn finish_within(mut self, limit: Duration) -> Outcome {
+        let mut status = None;
+        wait_at_most(limit, "the program ends", || {
+            status = self.status();
+            status.is_some()
+        });
+        let code = status.and_then(|status| status.code());
+        let [stdout, stderr] = [self.stdout.take(), self.stderr.take()]
+            .map(|gathered| gathered.map(Gathered::all).unwrap_or_default());
+        Outcome { code, stdout, stderr }
+    }
+
+    /// Sends it a signal: `CONT`, `INT`, `STOP`, `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let order = format!("kill -{name} {}", self.child.id());
+        let done = Command::new("sh").args(["-c", &order]).status().expect("a shell");
+        assert!(done.success(), "{order}");
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is our child");
+    }
+
+    fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
+    /// What it has written to standard error.
+    fn stderr_so_far(&self) -> String {
+        self.stderr.as_ref().map(Gathered::so_far).unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `volley recv` at work. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    pub(crate) running: Running,
+    /// What to give to `volley send`.
+    pub(crate) address: String,
+}
+
+impl Receiver {
+    pub(crate) fn start(directory: &Path, options: &[&str]) -> Self {
+        let fixed = ["recv", ".", "--open", "--bind", "127.0.0.1", "--port", "0"];
+        let mut running = Running::start(directory, &[&fixed, options].concat());
+        let mut address = None;
+        wait_until("the receiver says where it listens", || {
+            address = address_in(&running.stderr_so_far());
+            assert!(
+                address.is_some() || running.status().is_none(),
+                "it ended: {}",
+                running.stderr_so_far()
+            );
+            address.is_some()
+        });
+        Self { running, address: address.expect("waited for") }
+    }
+
+    /// Waits for its end, which something else brings about.
+    #[track_caller]
+    pub(crate) fn finish(self) -> Outcome {
+        self.running.finish()
+    }
+
+    /// Waits for its end, which must come because it hears that its peer is done.
+    #[track_caller]
+    pub(crate) fn finish_by_farewell(self) -> Outcome {
+        self.running.finish_within(SILENCE)
+    }
+
+    /// Ends it as Ctrl-C does, and waits until it has ended.
+    #[track_caller]
+    pub(crate) fn stop(self) -> Outcome {
+        self.running.signal("INT");
+        self.finish().expect_code(130)
+    }
+}
+
+/// The address in the command that the greeting says to type, once its last digit is certain.
+fn address_in(greeting: &str) -> Option<String> {
+    let start = greeting.find("127.0.0.1:")?;
+    let rest = &greeting[start..];
+    Some(rest[..rest.find(' ')?].to_owned())
+}

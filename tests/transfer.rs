@@ -107,7 +107,7 @@ fn what_the_link_loses_is_sent_again() {
         bench.expect_arrived(&["file"]);
         let report = sent.json();
         expect_link(&report, share, seed);
-        assert_eq!(report["link"]["configured"]["delay_seconds"], 0.005);
+        assert_eq!(report["link"]["out"]["configured"]["delay_seconds"], 0.005);
         assert!(report["link"]["out"]["offered"].as_u64() >= Some(1_000), "{report}");
         assert!(report["transport"]["retransmissions"]["needed"].as_u64() > Some(0), "{report}");
     }

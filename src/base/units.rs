@@ -12,6 +12,14 @@ use std::str::FromStr;
 #[error("{0}")]
 pub struct UnitError(String);
 
+impl UnitError {
+    /// An error with that sentence.
+    #[must_use]
+    pub fn new(sentence: &str) -> Self {
+        Self(sentence.to_owned())
+    }
+}
+
 /// A share between 0 and 1, written as a percentage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Share(f64);

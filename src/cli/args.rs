@@ -1,7 +1,7 @@
 //! What can be typed. Data only: no function here decides anything.
 
-use crate::base::time::Duration;
-use crate::base::units::{Rate, Share, parse_duration};
+use super::link_options::LinkOptions;
+use crate::base::units::Rate;
 use crate::transport::config::CongestionChoice;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -108,30 +108,9 @@ pub struct Recv {
 /// `volley demo`
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// The share of datagrams that are lost, each way
-    #[arg(long, value_name = "P%", default_value = "5%")]
-    pub loss: Share,
-    /// How much later each datagram arrives, each way
-    #[arg(long, value_name = "D", default_value = "25ms", value_parser = parse_duration)]
-    pub delay: Duration,
-    /// Repeat the losses of an earlier run
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-}
-
-/// An imperfect link in front of the UDP socket, both ways.
-#[derive(Clone, Copy, Debug, Args)]
-#[command(next_help_heading = "Imperfect link (UDP only; both directions, drawn apart)")]
-pub struct LinkOptions {
-    /// Lose this share of all datagrams
-    #[arg(long, value_name = "P%")]
-    pub loss: Option<Share>,
-    /// Deliver each datagram this much later
-    #[arg(long, value_name = "D", value_parser = parse_duration)]
-    pub delay: Option<Duration>,
-    /// Repeat the losses of an earlier run
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
+    /// The link in the middle: 5% loss and 25ms delay unless said otherwise.
+    #[command(flatten)]
+    pub link: LinkOptions,
 }
 
 /// What to print.

@@ -2,16 +2,16 @@
 
 use super::args::Demo;
 use super::console::Console;
-use super::send::{announce, fresh_seed, observe};
+use super::send::{announce, observe};
 use super::story::{Story, of_lost_packets};
 use super::{Stop, summary};
 use crate::base::text::show_error;
-use crate::base::time::Instant;
-use crate::base::units::{Rate, show_duration, show_size};
+use crate::base::time::{Duration, Instant};
+use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
 use crate::net::listen::{Listener, Reception};
 use crate::net::{Finished, Impairment, Interrupt, Observer, clock, dial};
-use crate::report::summary::Direction;
+use crate::report::summary::{Direction, show_counts};
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transport::config::CongestionChoice;
@@ -40,8 +40,12 @@ const STORIES: usize = 3;
 /// The transfer did not succeed.
 pub fn run(order: &Demo, interrupt: &Interrupt) -> Result<(), Stop> {
     let console = Console::new(false);
-    let link = LinkConfig { loss: order.loss, delay: order.delay };
-    let impairment = Impairment { link, seed: order.seed.unwrap_or_else(fresh_seed) };
+    let usual = LinkConfig {
+        loss: Share::new(0.05),
+        delay: Duration::from_millis(25),
+        ..LinkConfig::default()
+    };
+    let impairment = order.link.impairment_from(&usual)?;
     let scene = Scene::set(impairment.seed).map_err(|error| {
         Failure::new(Reason::Other, format!("cannot make the demo's files: {}", show_error(&error)))
     })?;
@@ -51,13 +55,13 @@ pub fn run(order: &Demo, interrupt: &Interrupt) -> Result<(), Stop> {
         show_size(LETTER.len() as u64),
         show_size(GENERATED as u64)
     ));
-    announce(&console, Some(impairment));
-    let finished = scene.play(&console, impairment, interrupt)?;
+    announce(&console, Some(&impairment));
+    let finished = scene.play(&console, &impairment, interrupt)?;
     if let Some(reason) = finished.report.verdict() {
-        console.say(&summary(&finished, Direction::Sent, Some(impairment)).text());
+        console.say(&summary(&finished, Direction::Sent, Some(&impairment)).text());
         return Err(Stop::Told(reason));
     }
-    tell(&console, &finished, impairment);
+    tell(&console, &finished, &impairment);
     scene.compare(&console)?;
     Ok(())
 }
@@ -90,7 +94,7 @@ impl Scene {
     fn play(
         &self,
         console: &Console,
-        impairment: Impairment,
+        impairment: &Impairment,
         interrupt: &Interrupt,
     ) -> Result<Finished, Failure> {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -114,7 +118,7 @@ impl Scene {
             addresses,
             bind: None,
             congestion: CongestionChoice::Fixed(RATE),
-            impairment: Some(impairment),
+            impairment: Some(impairment.clone()),
             traces: true,
         };
         let sent = dial::send(&order, &observe(console), interrupt);
@@ -151,7 +155,7 @@ fn hash(path: &Path) -> io::Result<blake3::Hash> {
     Ok(blake3::hash(&std::fs::read(path)?))
 }
 
-fn tell(console: &Console, finished: &Finished, impairment: Impairment) {
+fn tell(console: &Console, finished: &Finished, impairment: &Impairment) {
     let stories = of_lost_packets(&finished.trace);
     if !stories.is_empty() {
         console.tell("\nWhat happened to some of the lost packets (times since the start):");
@@ -162,20 +166,15 @@ fn tell(console: &Console, finished: &Finished, impairment: Impairment) {
     let report = &finished.report;
     let stats = report.stats.expect("a transfer over UDP counts");
     let counts = finished.impaired.expect("the demo's link is imperfect");
-    let configured = impairment.link.loss;
-    let lost = |way: &str, counts: LinkCounts| {
-        let LinkCounts { lost, offered } = counts;
-        format!(
-            "  {way}: {lost} of {offered} datagrams lost, {} ({configured} configured)",
-            counts.loss()
-        )
+    let lost = |way: &str, counts: &LinkCounts, config: &LinkConfig| {
+        format!("  {way}: {}\n    (configured: {config})", show_counts(counts))
     };
     console.tell(&format!(
         "\nIn all, in {}:\n{}\n{}\n  {} of {} data packets were sent again: {} needed, {} spurious\n\
          Lost packets were noticed and repeated; every byte arrived. BLAKE3 of the files on disk:",
         show_duration(finished.elapsed),
-        lost("to the receiver", counts.out),
-        lost("back (acknowledgements)", counts.back),
+        lost("to the receiver", &counts.out, &impairment.out),
+        lost("back (acknowledgements)", &counts.back, &impairment.back),
         stats.retransmissions,
         stats.data_packets_sent,
         stats.needed_retransmissions(),

@@ -8,13 +8,14 @@ pub mod args;
 pub mod console;
 pub mod demo;
 pub mod destination;
+pub mod link_options;
 pub mod progress;
 pub mod recv;
 pub mod send;
 pub mod story;
 
 use crate::net::{Carrier, Finished, Impairment, Interrupt};
-use crate::report::summary::{Direction, LinkSummary, Summary};
+use crate::report::summary::{Direction, LinkSummary, Summary, Way};
 use crate::transfer::outcome::{Failure, Reason};
 use args::{Arguments, Command};
 use clap::Parser;
@@ -45,6 +46,10 @@ impl From<Failure> for Stop {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    if link_options::asks_for_list(std::env::args_os()) {
+        Console::plain().print(link_options::list().trim_end());
+        return ExitCode::SUCCESS;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -115,16 +120,16 @@ fn require_open(is_open: bool, verb: &str) -> Result<(), Stop> {
 }
 
 /// The summary of a transfer that is over.
-fn summary(
-    finished: &Finished,
+fn summary<'a>(
+    finished: &'a Finished,
     direction: Direction,
-    impairment: Option<Impairment>,
-) -> Summary<'_> {
+    impairment: Option<&Impairment>,
+) -> Summary<'a> {
     let link = impairment.zip(finished.impaired).map(|(impairment, counts)| LinkSummary {
-        config: impairment.link,
+        out: Way { config: impairment.out.clone(), counts: counts.out },
+        back: Way { config: impairment.back.clone(), counts: counts.back },
         seed: impairment.seed,
-        out: counts.out,
-        back: counts.back,
+        found_damaged: counts.found_damaged,
     });
     Summary {
         direction,

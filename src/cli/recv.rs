@@ -4,7 +4,7 @@ use super::args::Recv;
 use super::console::Console;
 use super::destination::parse_bind;
 use super::progress::Meter;
-use super::send::{announce, impairment};
+use super::send::announce;
 use super::{Stop, require_open, show_peer, summary};
 use crate::base::units::show_size;
 use crate::net::listen::{Listener, Reception};
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 /// It could not listen, was interrupted, or the one transfer did not succeed.
 pub fn run(order: &Recv, interrupt: &Interrupt) -> Result<(), Stop> {
     require_open(order.open, "receive")?;
-    let impairment = impairment(&order.link)?;
+    let impairment = order.link.impairment()?;
     let (bind, port) = match order.bind.as_deref().map(parse_bind).transpose() {
         Ok(Some((address, port))) => (Some(address), port.unwrap_or(order.port)),
         Ok(None) => (None, order.port),
@@ -33,13 +33,13 @@ pub fn run(order: &Recv, interrupt: &Interrupt) -> Result<(), Stop> {
     let listener = Listener::bind(bind, port)?;
     let directory = Arc::new(Directory::open(&order.directory)?);
     greet(&console, &directory, listener.address());
-    announce(&console, impairment);
+    announce(&console, impairment.as_ref());
     let reception = Reception {
         directory,
         overwrite: order.overwrite,
         takes_hidden: order.hidden,
         once: order.once,
-        impairment,
+        impairment: impairment.clone(),
     };
     let observer = observe(&console, impairment, order.output.json);
     match listener.run(&reception, &observer, interrupt) {
@@ -115,13 +115,13 @@ fn observe(console: &Console, impairment: Option<Impairment>, json: bool) -> Obs
                 if let Some(meter) = meters.remove(&id) {
                     meter.clear();
                 }
-                conclude(&console, &finished, impairment, json);
+                conclude(&console, &finished, impairment.as_ref(), json);
             }
         }
     })
 }
 
-fn conclude(console: &Console, finished: &Finished, impairment: Option<Impairment>, json: bool) {
+fn conclude(console: &Console, finished: &Finished, impairment: Option<&Impairment>, json: bool) {
     let report = &finished.report;
     if report.files.is_empty() {
         let peer = show_peer(finished.peer);

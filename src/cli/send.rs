@@ -1,14 +1,13 @@
 //! `volley send`
 
-use super::args::{LinkOptions, Send};
+use super::args::Send;
 use super::console::Console;
 use super::destination::{Destination, parse_bind};
 use super::progress::Meter;
 use super::{Stop, require_open, summary};
-use crate::link::LinkConfig;
-use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, clock, dial, tcp};
+use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial, tcp};
 use crate::report::json;
-use crate::report::summary::Direction;
+use crate::report::summary::{Direction, show_ways};
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transport::config::CongestionChoice;
 use std::net::SocketAddr;
@@ -22,9 +21,9 @@ use std::sync::{Arc, Mutex};
 pub fn run(order: &Send, interrupt: &Interrupt) -> Result<(), Stop> {
     let (paths, destination) = split_words(&order.words)?;
     require_open(order.open, "send")?;
-    let impairment = impairment(&order.link)?;
+    let impairment = order.link.impairment()?;
     if order.tcp {
-        refuse_link_for_tcp(order, impairment)?;
+        refuse_link_for_tcp(order, impairment.as_ref())?;
     }
     let bind = order.bind.as_deref().map(parse_bind).transpose().map_err(Stop::Usage)?;
     let console = Console::new(order.output.quiet);
@@ -34,18 +33,18 @@ pub fn run(order: &Send, interrupt: &Interrupt) -> Result<(), Stop> {
     let finished = if order.tcp {
         tcp::send(&tcp::Order { paths, addresses }, &observer, interrupt)?
     } else {
-        announce(&console, impairment);
+        announce(&console, impairment.as_ref());
         let dialled = dial::Order {
             paths,
             addresses,
             bind: bind.map(|(address, port)| SocketAddr::new(address, port.unwrap_or(0))),
             congestion: order.cc,
-            impairment,
+            impairment: impairment.clone(),
             traces: false,
         };
         dial::send(&dialled, &observer, interrupt)?
     };
-    conclude(&console, &finished, impairment, order.output.json)
+    conclude(&console, &finished, impairment.as_ref(), order.output.json)
 }
 
 /// The last word is the destination, all before it are files.
@@ -78,33 +77,11 @@ fn is_known_host(destination: &Destination) -> bool {
     destination.resolve().is_ok()
 }
 
-/// The imperfect link that the options ask for.
-pub(super) fn impairment(options: &LinkOptions) -> Result<Option<Impairment>, Stop> {
-    let link = LinkConfig {
-        loss: options.loss.unwrap_or_default(),
-        delay: options.delay.unwrap_or_default(),
-    };
-    if options.loss.is_none() && options.delay.is_none() {
-        return match options.seed {
-            None => Ok(None),
-            Some(_) => {
-                Err(Stop::Usage("--seed says which datagrams get lost; add --loss P%".into()))
-            }
-        };
-    }
-    Ok(Some(Impairment { link, seed: options.seed.unwrap_or_else(fresh_seed) }))
-}
-
-/// Short enough to be read out, typed and put on a slide.
-pub(super) fn fresh_seed() -> u64 {
-    clock::random_u64() % 1_000_000
-}
-
-fn refuse_link_for_tcp(order: &Send, impairment: Option<Impairment>) -> Result<(), Stop> {
+fn refuse_link_for_tcp(order: &Send, impairment: Option<&Impairment>) -> Result<(), Stop> {
     if impairment.is_some() {
         return Err(Stop::Usage(
-            "--loss and --delay act on datagrams and cannot be had with --tcp: dropping bytes of a \
-             stream is not packet loss, the kernel would never see it and never retransmit"
+            "the options of an imperfect link act on datagrams and cannot be had with --tcp: dropping \
+             bytes of a stream is not packet loss, the kernel would never see it and never retransmit"
                 .into(),
         ));
     }
@@ -120,11 +97,9 @@ fn refuse_link_for_tcp(order: &Send, impairment: Option<Impairment>) -> Result<(
 }
 
 /// Says what is done to the link before it is done.
-pub(super) fn announce(console: &Console, impairment: Option<Impairment>) {
-    if let Some(Impairment { link, seed }) = impairment {
-        let delay = crate::base::units::show_duration(link.delay);
-        let loss = link.loss;
-        console.tell(&format!("link: {loss} loss and {delay} delay each way, seed {seed}"));
+pub(super) fn announce(console: &Console, impairment: Option<&Impairment>) {
+    if let Some(Impairment { out, back, seed }) = impairment {
+        console.tell(&format!("link: {}", show_ways(out, back, *seed)));
     }
 }
 
@@ -154,7 +129,7 @@ fn show(peer: SocketAddr) -> String {
 fn conclude(
     console: &Console,
     finished: &Finished,
-    impairment: Option<Impairment>,
+    impairment: Option<&Impairment>,
     json: bool,
 ) -> Result<(), Stop> {
     let summary = summary(finished, Direction::Sent, impairment);

@@ -1,21 +1,32 @@
 //! Floor 1: a packet's fate on an imperfect link, as a function of its number and a seed.
 //!
-//! A [`Link`] is one direction. It draws once for every datagram, so the n-th datagram of a seed has
-//! the same fate whatever its size and whenever it comes.
+//! A [`Link`] is one direction. A datagram passes, in this order:
+//!
+//! 1. the list of exact drops, by its number (counted from 1), and the MTU;
+//! 2. the bottleneck: a drop-tail queue in front of a rate ([`queue`]);
+//! 3. the wire behind it, where chance takes it: alone or in bursts ([`loss`]). A datagram lost here
+//!    has used up its share of the rate, as one lost on a radio link has;
+//! 4. the delay, which may wander ([`jitter`]); some datagrams are held back longer and overtaken;
+//! 5. a flipped bit, and a second, intact copy right behind it.
+//!
+//! Every kind of chance draws once for every datagram from a generator of its own, so the n-th
+//! datagram of a seed has the same luck whatever its size, whenever it comes, and whatever else the
+//! link does. Only the queue and the jitter look at the time.
 
-use crate::base::time::{Duration, Instant};
+pub mod config;
+mod jitter;
+pub mod line;
+mod loss;
+pub mod preset;
+mod queue;
+
+pub use config::{Bottleneck, BurstLoss, LinkConfig, Reordering};
+
+use crate::base::time::Instant;
 use crate::base::units::Share;
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::{RngExt, SeedableRng};
-
-/// What one direction of a link does to datagrams.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LinkConfig {
-    /// The share of datagrams that are lost, each independently of all others.
-    pub loss: Share,
-    /// How much later each datagram arrives.
-    pub delay: Duration,
-}
+use jitter::Jitter;
+use loss::{Bursts, Chance};
+use queue::Queue;
 
 /// Which way a link carries, seen from the side it is configured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,26 +40,106 @@ pub enum Direction {
 /// What becomes of one datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It comes out of the link then.
-    Arrives(Instant),
+    /// It comes out of the link.
+    Arrives(Arrival),
     /// It never comes out.
-    Lost,
+    Lost(Cause),
 }
 
-/// What a link has done so far.
+/// How a datagram comes out of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// When.
+    pub at: Instant,
+    /// Damaged so, if at all.
+    pub flip: Option<BitFlip>,
+    /// An intact copy comes out right behind it.
+    pub is_doubled: bool,
+}
+
+/// One bit that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BitFlip(u64);
+
+impl BitFlip {
+    /// Flips the bit in `datagram`; an empty one has none.
+    pub fn apply(self, datagram: &mut [u8]) {
+        let len = datagram.len() as u64;
+        if let Some(bit) = self.0.checked_rem(len * 8) {
+            let byte = usize::try_from(bit / 8).expect("below the length");
+            datagram[byte] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+/// What took a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A burst of losses.
+    Burst,
+    /// Chance, each datagram by itself.
+    Chance,
+    /// The list of exact drops.
+    Listed,
+    /// It did not fit through: larger than the MTU.
+    Oversize,
+    /// The queue in front of the bottleneck was full.
+    Queue,
+}
+
+/// What a link has done so far, in datagrams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkCounts {
-    /// Datagrams that went in.
+    /// That went in.
     pub offered: u64,
-    /// Datagrams that never came out.
-    pub lost: u64,
+    /// That never came out, by cause.
+    pub lost: LossCounts,
+    /// That came out with a wrong bit.
+    pub corrupted: u64,
+    /// That came out twice.
+    pub duplicated: u64,
+    /// That were held back.
+    pub reordered: u64,
+}
+
+/// Datagrams that never came out, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LossCounts {
+    /// In a burst.
+    pub burst: u64,
+    /// By chance, each by itself.
+    pub chance: u64,
+    /// Listed.
+    pub listed: u64,
+    /// Larger than the MTU.
+    pub oversize: u64,
+    /// For want of room in the queue.
+    pub queue: u64,
+}
+
+impl LossCounts {
+    /// For whatever cause.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.burst + self.chance + self.listed + self.oversize + self.queue
+    }
+
+    fn count(&mut self, cause: Cause) {
+        *match cause {
+            Cause::Burst => &mut self.burst,
+            Cause::Chance => &mut self.chance,
+            Cause::Listed => &mut self.listed,
+            Cause::Oversize => &mut self.oversize,
+            Cause::Queue => &mut self.queue,
+        } += 1;
+    }
 }
 
 impl LinkCounts {
-    /// The share of datagrams that were lost.
+    /// The share of datagrams that were lost, for whatever cause.
     #[must_use]
     pub fn loss(&self) -> Share {
-        Share::of(self.lost, self.offered)
+        Share::of(self.lost.total(), self.offered)
     }
 }
 
@@ -56,29 +147,84 @@ impl LinkCounts {
 #[derive(Clone, Debug)]
 pub struct Link {
     config: LinkConfig,
-    draws: Xoshiro256PlusPlus,
+    loss: Chance,
+    bursts: Option<Bursts>,
+    queue: Option<Queue>,
+    jitter: Jitter,
+    reordering: Chance,
+    corruption: Chance,
+    places: Chance,
+    duplication: Chance,
     counts: LinkCounts,
 }
 
 impl Link {
-    /// A link whose losses are a function of `seed` and `direction` alone.
+    /// A link whose luck is a function of `seed` and `direction` alone.
     #[must_use]
-    pub fn new(config: LinkConfig, seed: u64, direction: Direction) -> Self {
+    pub fn new(config: &LinkConfig, seed: u64, direction: Direction) -> Self {
         // The generator expands its seed with SplitMix64: neighbours share nothing.
         let stream = seed.wrapping_mul(2).wrapping_add(u64::from(direction == Direction::Back));
-        let draws = Xoshiro256PlusPlus::seed_from_u64(stream);
-        Self { config, draws, counts: LinkCounts::default() }
+        // Loss draws from the stream itself, every other kind of chance from one beside it.
+        let beside = |kind: u64| stream ^ kind << 56;
+        Self {
+            loss: Chance::new(stream, config.loss),
+            bursts: config.burst_loss.map(|bursts| Bursts::new(beside(1), bursts)),
+            queue: config.bottleneck.map(Queue::new),
+            jitter: Jitter::new(beside(2), config.jitter),
+            reordering: Chance::new(beside(3), config.reordering.share),
+            corruption: Chance::new(beside(4), config.corruption),
+            places: Chance::new(beside(5), Share::ZERO),
+            duplication: Chance::new(beside(6), config.duplication),
+            counts: LinkCounts::default(),
+            config: config.clone(),
+        }
     }
 
-    /// Puts the next datagram into the link.
-    pub fn carry(&mut self, now: Instant) -> Fate {
+    /// Puts the next datagram into the link; `size` is that of its IP packet in bytes.
+    pub fn carry(&mut self, now: Instant, size: usize) -> Fate {
         self.counts.offered += 1;
-        if self.draws.random::<f64>() < self.config.loss.get() {
-            self.counts.lost += 1;
-            Fate::Lost
-        } else {
-            Fate::Arrives(now + self.config.delay)
+        // All luck is drawn before any of it counts, so that one loss does not shift another's.
+        let is_lost = self.loss.strikes();
+        let is_in_burst = self.bursts.as_mut().is_some_and(Bursts::strikes);
+        let is_held_back = self.reordering.strikes();
+        let is_corrupted = self.corruption.strikes();
+        let place = self.places.draw();
+        let is_doubled = self.duplication.strikes();
+        let leaves = match self.pass_bottleneck(now, size) {
+            Ok(_) if is_in_burst => return self.lose(Cause::Burst),
+            Ok(_) if is_lost => return self.lose(Cause::Chance),
+            Ok(leaves) => leaves,
+            Err(cause) => return self.lose(cause),
+        };
+        self.counts.corrupted += u64::from(is_corrupted);
+        self.counts.duplicated += u64::from(is_doubled);
+        self.counts.reordered += u64::from(is_held_back);
+        let mut at = leaves + self.jitter.delay(leaves, self.config.delay);
+        if is_held_back {
+            at += self.config.reordering.by;
         }
+        Fate::Arrives(Arrival { at, flip: is_corrupted.then_some(BitFlip(place)), is_doubled })
+    }
+
+    /// When the datagram leaves the bottleneck, or what takes it before.
+    fn pass_bottleneck(&mut self, now: Instant, size: usize) -> Result<Instant, Cause> {
+        if self.config.drops.contains(self.counts.offered) {
+            Err(Cause::Listed)
+        } else if self.config.mtu.is_some_and(|mtu| size > usize::from(mtu)) {
+            Err(Cause::Oversize)
+        } else {
+            self.queue.as_mut().map_or(Ok(now), |queue| queue.pass(now, size).ok_or(Cause::Queue))
+        }
+    }
+
+    fn lose(&mut self, cause: Cause) -> Fate {
+        self.counts.lost.count(cause);
+        Fate::Lost(cause)
+    }
+
+    /// Counts a datagram that was to arrive and had to be given up by who holds it until then.
+    pub fn count_overflow(&mut self) {
+        self.counts.lost.queue += 1;
     }
 
     /// What the link has done so far.
@@ -86,59 +232,13 @@ impl Link {
     pub fn counts(&self) -> LinkCounts {
         self.counts
     }
+
+    /// Bytes that wait in front of the bottleneck.
+    #[must_use]
+    pub fn backlog(&self, now: Instant) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.backlog(now))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fates(seed: u64, direction: Direction, loss: f64) -> Vec<bool> {
-        let config = LinkConfig { loss: Share::new(loss), delay: Duration::ZERO };
-        let mut link = Link::new(config, seed, direction);
-        (0..100_000).map(|_| link.carry(Instant::ZERO) == Fate::Lost).collect()
-    }
-
-    #[test]
-    fn a_seed_repeats_and_directions_are_drawn_apart() {
-        assert_eq!(fates(7, Direction::Out, 0.3), fates(7, Direction::Out, 0.3));
-        for (seed, direction) in [(8, Direction::Out), (7, Direction::Back)] {
-            let same = fates(7, Direction::Out, 0.5)
-                .iter()
-                .zip(fates(seed, direction, 0.5))
-                .filter(|(a, b)| **a == *b)
-                .count();
-            assert!((49_000..51_000).contains(&same), "{same} of 100000 agree");
-        }
-    }
-
-    #[test]
-    fn observed_loss_is_within_three_sigma() {
-        for loss in [0.0, 0.01, 0.05, 0.4, 1.0] {
-            let lost = fates(42, Direction::Out, loss).iter().filter(|lost| **lost).count() as f64;
-            let sigma = (1e5 * loss * (1.0 - loss)).sqrt();
-            assert!((lost - 1e5 * loss).abs() <= 3.0 * sigma, "{loss}: {lost}");
-        }
-    }
-
-    #[test]
-    fn delay_moves_the_arrival() {
-        let config = LinkConfig { loss: Share::ZERO, delay: Duration::from_millis(25) };
-        let mut link = Link::new(config, 1, Direction::Out);
-        let now = Instant::from_nanos(5);
-        assert_eq!(link.carry(now), Fate::Arrives(now + Duration::from_millis(25)));
-    }
-
-    #[test]
-    fn the_draws_of_a_seed_never_change() {
-        let lost: Vec<usize> = fates(1, Direction::Out, 0.05)
-            .iter()
-            .enumerate()
-            .filter_map(|(index, lost)| lost.then_some(index))
-            .take(5)
-            .collect();
-        assert_eq!(lost, FIRST_LOSSES_OF_SEED_1);
-    }
-
-    /// Seeds are printed, shared and put into exercise sheets: they must outlive versions.
-    const FIRST_LOSSES_OF_SEED_1: [usize; 5] = [44, 55, 81, 86, 105];
-}
+mod tests;

@@ -100,8 +100,8 @@ impl Attempt {
         let udp = Udp::bind(local).map_err(socket_failure)?;
         let (ended, phase) = (Arc::default(), Arc::new(Mutex::new(Phase::Connecting)));
         let watching = watch(observer, &ended, &phase);
-        let mut engine =
-            Engine::new(udp, order.impairment, order.traces, watching).map_err(socket_failure)?;
+        let mut engine = Engine::new(udp, order.impairment.as_ref(), order.traces, watching)
+            .map_err(socket_failure)?;
         let path = Path { peer: address, local: None };
         let connection_id = engine.fresh_connection_id();
         let config = engine.config(path, order.congestion);

@@ -15,7 +15,7 @@ use super::impair::ImpairedLink;
 use super::udp::{Path, Udp};
 use super::wait::Waiter;
 use super::worker::{Told, Worker};
-use super::{Carrier, Finished, Impairment, Notice, Observer, Seen};
+use super::{Carrier, Finished, Impairment, ImpairmentCounts, Notice, Observer, Seen};
 use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
 use crate::transfer::outcome::{Failure, Reason};
@@ -78,7 +78,7 @@ impl Engine {
     /// The system has no way to wait for sockets.
     pub fn new(
         udp: Udp,
-        impairment: Option<Impairment>,
+        impairment: Option<&Impairment>,
         traces: bool,
         observer: Observer,
     ) -> io::Result<Self> {
@@ -337,7 +337,10 @@ impl Engine {
             carrier: Carrier::Udp,
             peer: served.path.peer,
             elapsed: until.since(served.began),
-            impaired: self.port.counts(),
+            impaired: self.port.counts().map(|counts| ImpairmentCounts {
+                found_damaged: self.sessions.damaged(),
+                ..counts
+            }),
             trace: served.trace,
         };
         // Nobody is told of the end of what nobody was told had begun.

@@ -208,7 +208,7 @@ impl Serving {
         interrupt: Interrupt,
     ) -> io::Result<Self> {
         let Listener { udp, tcp, .. } = listener;
-        let mut engine = Engine::new(udp, reception.impairment, false, observer.clone())?;
+        let mut engine = Engine::new(udp, reception.impairment.as_ref(), false, observer.clone())?;
         engine.also_wake_for(tcp.try_clone()?);
         Ok(Self {
             engine,

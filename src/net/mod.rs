@@ -36,11 +36,13 @@ pub enum Carrier {
 }
 
 /// An imperfect link in front of the socket, both ways.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Impairment {
-    /// What each direction does.
-    pub link: LinkConfig,
-    /// What it draws from.
+    /// What happens from this side to the other.
+    pub out: LinkConfig,
+    /// What happens from the other side to this one.
+    pub back: LinkConfig,
+    /// What both draw from.
     pub seed: u64,
 }
 
@@ -51,6 +53,8 @@ pub struct ImpairmentCounts {
     pub out: LinkCounts,
     /// From the other side to this one.
     pub back: LinkCounts,
+    /// Datagrams that came in damaged, whoever they were for: found and dropped.
+    pub found_damaged: u64,
 }
 
 /// Something that happened to a packet, in the connection or on the impaired link.

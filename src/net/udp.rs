@@ -27,6 +27,15 @@ pub struct Path {
     pub local: Option<IpAddr>,
 }
 
+impl Path {
+    /// Bytes of the IP packet that carries `payload` bytes of UDP payload on this path.
+    #[must_use]
+    pub fn ip_size(&self, payload: usize) -> usize {
+        let ip = if self.peer.ip().to_canonical().is_ipv4() { 20 } else { 40 };
+        ip + 8 + payload
+    }
+}
+
 /// A bound datagram socket that never blocks.
 #[derive(Debug)]
 pub struct Udp {

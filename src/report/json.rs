@@ -1,7 +1,7 @@
 //! What a transfer was like, as one JSON object for programs.
 
-use super::summary::{Direction, LinkSummary, Summary};
-use crate::link::LinkCounts;
+use super::summary::{Direction, LinkSummary, Summary, Way};
+use crate::link::LinkConfig;
 use crate::transfer::outcome::{Failure, FileReport};
 use crate::transport::stats::Stats;
 use serde_json::{Value, json};
@@ -74,20 +74,52 @@ fn transport(summary: &Summary<'_>, stats: &Stats) -> Value {
 fn link(link: &LinkSummary) -> Value {
     json!({
         "seed": link.seed,
-        "configured": {
-            "loss": link.config.loss.get(),
-            "delay_seconds": link.config.delay.as_secs_f64(),
-        },
-        "out": counts(&link.out),
-        "back": counts(&link.back),
+        "out": way(&link.out),
+        "back": way(&link.back),
+        "found_damaged": link.found_damaged,
     })
 }
 
-fn counts(counts: &LinkCounts) -> Value {
+fn way(way: &Way) -> Value {
+    let counts = &way.counts;
     json!({
+        "configured": configured(&way.config),
         "offered": counts.offered,
-        "lost": counts.lost,
+        "lost": counts.lost.total(),
+        "lost_by_cause": {
+            "burst": counts.lost.burst,
+            "chance": counts.lost.chance,
+            "listed": counts.lost.listed,
+            "oversize": counts.lost.oversize,
+            "queue": counts.lost.queue,
+        },
         "observed_loss": counts.loss().get(),
+        "corrupted": counts.corrupted,
+        "duplicated": counts.duplicated,
+        "reordered": counts.reordered,
+    })
+}
+
+fn configured(config: &LinkConfig) -> Value {
+    json!({
+        "text": config.to_string(),
+        "loss": config.loss.get(),
+        "burst_loss": config.burst_loss.map(|bursts| json!({
+            "share": bursts.share().get(),
+            "mean_length": bursts.mean_length(),
+        })),
+        "dropped": config.drops.iter().map(|range| [range.start, range.end - 1]).collect::<Vec<_>>(),
+        "delay_seconds": config.delay.as_secs_f64(),
+        "jitter_seconds": config.jitter.as_secs_f64(),
+        "rate_bits_per_second": config.bottleneck.map(|narrow| narrow.rate.bits_per_second()),
+        "queue_bytes": config.bottleneck.map(|narrow| narrow.queue),
+        "reordering": {
+            "share": config.reordering.share.get(),
+            "by_seconds": config.reordering.by.as_secs_f64(),
+        },
+        "duplication": config.duplication.get(),
+        "corruption": config.corruption.get(),
+        "mtu": config.mtu,
     })
 }
 

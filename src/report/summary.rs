@@ -20,16 +20,25 @@ pub enum Direction {
 }
 
 /// An imperfect link: what was asked for and what it did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LinkSummary {
-    /// What was asked for, each way.
-    pub config: LinkConfig,
-    /// What it drew from.
-    pub seed: u64,
     /// From this side to the other.
-    pub out: LinkCounts,
+    pub out: Way,
     /// From the other side to this one.
-    pub back: LinkCounts,
+    pub back: Way,
+    /// What both drew from.
+    pub seed: u64,
+    /// Datagrams that came in damaged and were dropped.
+    pub found_damaged: u64,
+}
+
+/// One direction of an imperfect link.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// What was asked for.
+    pub config: LinkConfig,
+    /// What it did.
+    pub counts: LinkCounts,
 }
 
 /// One transfer that is over.
@@ -144,14 +153,55 @@ impl Summary<'_> {
 }
 
 fn put_link(text: &mut String, link: &LinkSummary) {
-    let LinkSummary { config, seed, out, back } = link;
-    let delay = show_duration(config.delay);
-    let wanted = format!("{} loss and {delay} delay each way, seed {seed}", config.loss);
-    push(text, "link", &format!("{wanted} (configured)"));
-    for (name, counts) in [("out", out), ("back", back)] {
-        let LinkCounts { offered, lost } = counts;
-        push(text, "", &format!("{name}: {lost} of {offered} datagrams lost, {}", counts.loss()));
+    let LinkSummary { out, back, seed, found_damaged } = link;
+    push(text, "link", &format!("{} (configured)", show_ways(&out.config, &back.config, *seed)));
+    for (name, way) in [("out", out), ("back", back)] {
+        push(text, "", &format!("{name}: {}", show_counts(&way.counts)));
     }
+    if back.counts.corrupted > 0 || *found_damaged > 0 {
+        push(text, "", &format!("{found_damaged} damaged datagrams came in and were dropped"));
+    }
+}
+
+/// What an imperfect link does each way, and what it draws from.
+#[must_use]
+pub fn show_ways(out: &LinkConfig, back: &LinkConfig, seed: u64) -> String {
+    if out == back {
+        format!("{out} each way, seed {seed}")
+    } else {
+        format!("{out} out; {back} back; seed {seed}")
+    }
+}
+
+/// What one direction of a link did.
+#[must_use]
+pub fn show_counts(counts: &LinkCounts) -> String {
+    let LinkCounts { offered, lost, corrupted, duplicated, reordered } = counts;
+    let mut text = format!("{} of {offered} datagrams lost, {}", lost.total(), counts.loss());
+    let causes = [
+        (lost.chance, "by chance"),
+        (lost.burst, "in bursts"),
+        (lost.queue, "in the queue"),
+        (lost.listed, "as listed"),
+        (lost.oversize, "too large"),
+    ];
+    let causes: Vec<_> = causes.iter().filter(|(count, _)| *count > 0).collect();
+    if let [_, _, ..] = causes[..] {
+        let causes: Vec<_> = causes.iter().map(|(count, what)| format!("{count} {what}")).collect();
+        text += &format!(" ({})", causes.join(", "));
+    } else if let [(_, what)] = causes[..]
+        && lost.chance == 0
+    {
+        text += &format!(" ({what})");
+    }
+    for (count, what) in
+        [(corrupted, "corrupted"), (duplicated, "duplicated"), (reordered, "held back")]
+    {
+        if *count > 0 {
+            text += &format!("; {count} {what}");
+        }
+    }
+    text
 }
 
 fn put_hashes(text: &mut String, files: &[FileReport]) {
@@ -172,6 +222,7 @@ fn push(text: &mut String, label: &str, fact: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::LossCounts;
     use crate::transfer::hash::Hash;
     use crate::transfer::outcome::{Failure, Reason};
 
@@ -201,9 +252,12 @@ mod tests {
         };
         let files = vec![file("a.bin", 1_000_000, None)];
         let report = TransferReport { files, failure: None, stats: Some(stats) };
-        let counts = LinkCounts { offered: 1000, lost: 49 };
-        let config = LinkConfig { loss: Share::new(0.05), delay: Duration::from_millis(25) };
-        let link = LinkSummary { config, seed: 7, out: counts, back: counts };
+        let lost = LossCounts { chance: 49, ..LossCounts::default() };
+        let counts = LinkCounts { offered: 1000, lost, ..LinkCounts::default() };
+        let delay = Duration::from_millis(25);
+        let config = LinkConfig { loss: Share::new(0.05), delay, ..LinkConfig::default() };
+        let way = Way { config, counts };
+        let link = LinkSummary { out: way.clone(), back: way, seed: 7, found_damaged: 0 };
         assert_eq!(
             text(&report, Some(link)),
             "sent a.bin (977 KiB) to 192.0.2.7:7117 over UDP in 2 s
@@ -211,7 +265,7 @@ mod tests {
   throughput  4.4 Mbit/s (1.05 MiB of UDP payload, 90.91 % of it file)
   packets     900 sent, 800 of them data; 50 sent again: 48 needed, 2 spurious
   path        6 % loss observed, round trip 51 ms (least 50 ms)
-  link        5 % loss and 25 ms delay each way, seed 7 (configured)
+  link        5 % loss, 25 ms delay each way, seed 7 (configured)
               out: 49 of 1000 datagrams lost, 4.9 %
               back: 49 of 1000 datagrams lost, 4.9 %
   BLAKE3      af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262  a.bin"

@@ -248,6 +248,12 @@ impl Session {
         }
     }
 
+    /// Datagrams that arrived damaged and were dropped.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.connection.damaged()
+    }
+
     /// How far the transfer is.
     #[must_use]
     pub fn progress(&self) -> Progress {

@@ -28,8 +28,9 @@ impl Port {
     pub(super) fn send_batch(&mut self, now: Instant, path: Path, batch: &Batch) {
         if let Some(link) = &mut self.link {
             for datagram in batch.datagrams() {
-                link.send(now, &self.udp, path, datagram);
+                link.send(now, path, datagram);
             }
+            link.release_out(now, &self.udp);
         } else if self.udp.send_batch(path, batch).is_err()
             && Waiter::wait_writable(self.udp.socket(), WAIT_MAX).is_ok()
         {
@@ -40,12 +41,16 @@ impl Port {
     /// Sends one datagram.
     pub(super) fn send(&mut self, now: Instant, path: Path, datagram: &[u8]) {
         match &mut self.link {
-            Some(link) => link.send(now, &self.udp, path, datagram),
+            Some(link) => {
+                link.send(now, path, datagram);
+                link.release_out(now, &self.udp);
+            }
             None => self.udp.send(path, datagram),
         }
     }
 
-    /// Passes on what has arrived, up to the size of the buffers; false if there was nothing.
+    /// Passes on what has arrived, up to the size of the buffers, or puts it into the link; false if
+    /// there was nothing.
     ///
     /// # Errors
     /// The socket does not work any more.
@@ -55,10 +60,9 @@ impl Port {
         mut each: impl FnMut(Path, &[u8]),
     ) -> io::Result<bool> {
         let Self { udp, link, buffers } = self;
-        buffers.receive(udp, |path, datagram| {
-            if link.as_mut().is_none_or(|link| link.receive(now, path, datagram)) {
-                each(path, datagram);
-            }
+        buffers.receive(udp, |path, datagram| match link {
+            Some(link) => link.receive(now, path, datagram),
+            None => each(path, datagram),
         })
     }
 

@@ -8,6 +8,7 @@ use crate::transfer::outcome::Failure;
 use crate::transfer::session::Session;
 use crate::transfer::sink::Sink;
 use crate::wire::header::{ConnectionId, peek_connection_id};
+use crate::wire::protection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// HELLOs kept for the listener in one turn.
@@ -35,6 +36,7 @@ pub(super) struct Sessions {
     deadlines: BTreeSet<(Instant, u64)>,
     touched: BTreeSet<u64>,
     hellos: Vec<(Path, Vec<u8>)>,
+    damaged: u64,
 }
 
 impl Sessions {
@@ -47,27 +49,43 @@ impl Sessions {
     /// Hands a datagram to the session that it is for. Its address must be the session's own: without
     /// authentication, anything else would let a stranger redirect a transfer.
     pub(super) fn dispatch(&mut self, now: Instant, path: Path, datagram: &[u8]) {
+        if !self.offer(now, path, datagram) && protection::open(datagram).is_none() {
+            self.damaged += 1;
+        }
+    }
+
+    /// True if a session has taken the datagram.
+    fn offer(&mut self, now: Instant, path: Path, datagram: &[u8]) -> bool {
         match peek_connection_id(datagram) {
             Some(ConnectionId::NONE) if self.hellos.len() < HELLOS_MAX => {
                 self.hellos.push((path, datagram.to_vec()));
+                false
             }
             Some(connection_id) => {
                 let Some(id) = self.ids.get(&connection_id).copied() else {
-                    return;
+                    return false;
                 };
                 let is_from_peer =
                     self.served.get(&id).is_some_and(|served| served.path.peer == path.peer);
                 if is_from_peer {
                     self.deliver(now, id, datagram);
                 }
+                is_from_peer
             }
-            None => {}
+            None => false,
         }
+    }
+
+    /// Datagrams that came in damaged, whoever they were for.
+    pub(super) fn damaged(&self) -> u64 {
+        self.damaged
     }
 
     pub(super) fn deliver(&mut self, now: Instant, id: u64, datagram: &[u8]) {
         if let Some(served) = self.touch(id) {
+            let before = served.session.damaged();
             served.session.handle_datagram(now, datagram);
+            self.damaged += served.session.damaged() - before;
         }
     }
 

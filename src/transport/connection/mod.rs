@@ -329,6 +329,12 @@ impl Connection {
         self.rtt.pto(self.peer.max_ack_delay)
     }
 
+    /// Datagrams that arrived damaged and were dropped.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.stats.damaged
+    }
+
     /// What was counted so far.
     #[must_use]
     pub fn stats(&self) -> Stats {

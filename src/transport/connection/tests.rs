@@ -3,16 +3,24 @@
 use super::*;
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share};
-use crate::link::{Direction, Fate, Link, LinkConfig};
+use crate::link::line::Line;
+use crate::link::{Direction, Link, LinkConfig};
 use crate::transport::batch::Batch;
 use crate::transport::config::{CongestionChoice, HELLO_INTERVAL, OUTSTANDING_SPAN_RECEIVER};
 use crate::wire::frame::{Ack, Frame};
 use crate::wire::handshake::HELLO_LEN;
 use crate::wire::header::{HEADER_LEN, Header, PacketType, low_bits};
 use crate::wire::protection::{self, CRC_LEN};
-use std::collections::BTreeMap;
+
 
 const MS: Duration = Duration::from_millis(1);
+
+/// Bytes of the headers in front of a datagram.
+const IP_AND_UDP: usize = 28;
+
+fn losing(loss: f64, delay: Duration) -> LinkConfig {
+    LinkConfig { loss: Share::new(loss), delay, ..LinkConfig::default() }
+}
 
 fn config(congestion: CongestionChoice) -> Config {
     Config { congestion, max_datagram: 1472, socket_buffer: 4 << 20, max_train: 44, trace: false }
@@ -22,7 +30,8 @@ struct Side {
     connection: Option<Connection>,
     control: Vec<u8>,
     end: Option<End>,
-    link: Link,
+    /// What it sends through.
+    line: Line<()>,
 }
 
 /// A sender that initiates, and a receiver that takes what comes.
@@ -30,25 +39,27 @@ struct Pair {
     now: Instant,
     sender: Side,
     receiver: Side,
-    /// Datagrams on their way: when, in which order, to whom.
-    travelling: BTreeMap<(Instant, u64), (bool, Vec<u8>)>,
-    order: u64,
     taken: Vec<u8>,
     /// Whether the receiver has room for file bytes.
     has_room: bool,
     /// Whether the owners read the control stream.
     reads_control: bool,
     path_mtu: usize,
+    /// Damaged datagrams that arrived before there was a connection to count them.
+    damaged_early: u64,
 }
 
 impl Pair {
     fn new(congestion: CongestionChoice, loss: f64, delay: Duration, seed: u64) -> Self {
-        let link = LinkConfig { loss: Share::new(loss), delay };
+        Self::over(congestion, &losing(loss, delay), seed)
+    }
+
+    fn over(congestion: CongestionChoice, link: &LinkConfig, seed: u64) -> Self {
         let side = |connection, direction| Side {
             connection,
             control: Vec::new(),
             end: None,
-            link: Link::new(link, seed, direction),
+            line: Line::new(Link::new(link, seed, direction)),
         };
         let initiator =
             Connection::initiate(Instant::ZERO, config(congestion), ConnectionId(11), Role::Sender);
@@ -56,12 +67,11 @@ impl Pair {
             now: Instant::ZERO,
             sender: side(Some(initiator), Direction::Out),
             receiver: side(None, Direction::Back),
-            travelling: BTreeMap::new(),
-            order: 0,
             taken: Vec::new(),
             has_room: true,
             reads_control: true,
             path_mtu: 1472,
+            damaged_early: 0,
         }
     }
 
@@ -91,10 +101,8 @@ impl Pair {
                 .expect("never fails");
             batch.seal();
             for datagram in batch.datagrams() {
-                let fits = datagram.len() <= self.path_mtu;
-                if let (Fate::Arrives(at), true) = (side.link.carry(self.now), fits) {
-                    self.travelling.insert((at, self.order), (!from_sender, datagram.to_vec()));
-                    self.order += 1;
+                if datagram.len() <= self.path_mtu {
+                    side.line.put(self.now, datagram.len() + IP_AND_UDP, (), datagram);
                 }
             }
         }
@@ -104,8 +112,11 @@ impl Pair {
         let Self { now, sender, receiver, taken, has_room, .. } = self;
         let side = if to_sender { sender } else { receiver };
         if side.connection.is_none() {
-            let hello = Hello::read(protection::open(datagram).expect("a HELLO"));
-            let hello = hello.expect("well-formed");
+            let Some(content) = protection::open(datagram) else {
+                self.damaged_early += 1;
+                return;
+            };
+            let hello = Hello::read(content).expect("well-formed");
             let number = Header::read(datagram).expect("well-formed").packet_number;
             let config = config(CongestionChoice::Cubic);
             let id = ConnectionId(22);
@@ -148,10 +159,9 @@ impl Pair {
     fn advance(&mut self) -> bool {
         self.transmit(true);
         self.transmit(false);
-        let arrival = self.travelling.first_key_value().map(|(key, _)| key.0);
         let sides = [&self.sender.connection, &self.receiver.connection];
         let deadline = sides.into_iter().flatten().filter_map(Connection::poll_timeout).min();
-        let Some(next) = [arrival, deadline].into_iter().flatten().min() else {
+        let Some(next) = [self.next_arrival(), deadline].into_iter().flatten().min() else {
             return false;
         };
         self.now = self.now.max(next);
@@ -160,11 +170,22 @@ impl Pair {
         {
             connection.handle_timeout(self.now);
         }
-        while let Some(entry) = self.travelling.first_entry().filter(|e| e.key().0 <= self.now) {
-            let (to_sender, datagram) = entry.remove();
-            self.deliver(to_sender, &datagram);
-        }
+        self.arrive();
         true
+    }
+
+    fn next_arrival(&self) -> Option<Instant> {
+        [&self.sender.line, &self.receiver.line].into_iter().filter_map(Line::next).min()
+    }
+
+    /// Delivers what has come out of the links.
+    fn arrive(&mut self) {
+        while let Some(((), datagram)) = self.sender.line.take(self.now) {
+            self.deliver(false, &datagram);
+        }
+        while let Some(((), datagram)) = self.receiver.line.take(self.now) {
+            self.deliver(true, &datagram);
+        }
     }
 
     fn run_until(&mut self, seconds: u64, mut done: impl FnMut(&mut Self) -> bool) {
@@ -251,8 +272,7 @@ fn a_silent_peer_is_known_after_thirty_seconds() {
     pair.sender().release(50_000_000);
     pair.run_until(5, |pair| pair.taken.len() > 1_000_000);
     let died = pair.now;
-    pair.receiver.link =
-        Link::new(LinkConfig { loss: Share::new(1.0), delay: MS }, 1, Direction::Back);
+    pair.receiver.line.change(Link::new(&losing(1.0, MS), 1, Direction::Back));
     pair.run_until(60, |pair| pair.sender.end.is_some());
     assert_eq!(pair.sender.end, Some(End::Silent));
     assert!(pair.now.since(died) <= IDLE_TIMEOUT + 100 * MS);
@@ -265,14 +285,13 @@ fn a_blackout_of_twenty_seconds_is_survived() {
     pair.sender().release(8_000_000);
     pair.receiver().set_total(8_000_000);
     pair.run_until(5, |pair| pair.taken.len() > 100_000);
-    let link = |loss| LinkConfig { loss: Share::new(loss), delay: 25 * MS };
     for side in [&mut pair.sender, &mut pair.receiver] {
-        side.link = Link::new(link(1.0), 1, Direction::Out);
+        side.line.change(Link::new(&losing(1.0, 25 * MS), 1, Direction::Out));
     }
     let end = pair.now + Duration::from_secs(20);
     pair.run_until(60, |pair| pair.now >= end);
     for side in [&mut pair.sender, &mut pair.receiver] {
-        side.link = Link::new(link(0.0), 1, Direction::Out);
+        side.line.change(Link::new(&losing(0.0, 25 * MS), 1, Direction::Out));
     }
     pair.run_until(60, |pair| pair.taken.len() > 1_000_000);
     assert!(pair.now.since(end) < Duration::from_secs(6), "{:?}", pair.now.since(end));

@@ -14,10 +14,11 @@ use std::ops::Range;
 /// RFC 9002 6.1.1.
 const PACKET_THRESHOLD: u64 = 3;
 
-/// The reordering window's multiplier grows to this at most.
-const MULTIPLIER_MAX: u32 = 8;
+/// The reordering window grows to this, or to the round trip if that is more.
+const WINDOW_MAX: Duration = Duration::from_millis(100);
 
-/// The multiplier falls by one after this many rounds of losses that were all real.
+/// What was learnt of reordering counts half after this many rounds in which nothing confirmed it
+/// (RFC 8985 6.2: 16 recoveries).
 const ROUNDS_BEFORE_DECAY: u32 = 16;
 
 /// Lost packets remembered, to notice when one was only late.
@@ -60,9 +61,10 @@ pub struct LossDetector {
     overtaken: BTreeSet<u64>,
     /// Packets declared lost and when they were sent.
     lost: BTreeMap<u64, Instant>,
-    reordering_seen: bool,
-    multiplier: u32,
-    rounds_of_real_loss: u32,
+    /// By how much the latest packet came too late.
+    reordering: Duration,
+    /// The largest acknowledged packet was sent then when that was last seen.
+    confirmed_at: Instant,
 }
 
 impl Default for LossDetector {
@@ -71,16 +73,21 @@ impl Default for LossDetector {
             largest: None,
             overtaken: BTreeSet::new(),
             lost: BTreeMap::new(),
-            reordering_seen: false,
-            multiplier: 1,
-            rounds_of_real_loss: 0,
+            reordering: Duration::ZERO,
+            confirmed_at: Instant::ZERO,
         }
     }
 }
 
 impl LossDetector {
     /// Takes an acknowledgement's ranges (highest first); none may reach beyond what was sent.
-    pub fn on_ack(&mut self, ranges: &[Range<u64>], sent: &mut SentPackets) -> Acked {
+    pub fn on_ack(
+        &mut self,
+        now: Instant,
+        ranges: &[Range<u64>],
+        rtt: &Rtt,
+        sent: &mut SentPackets,
+    ) -> Acked {
         let mut acked = Acked::default();
         let known = self.largest.map_or(0, |(number, _)| number + 1);
         let largest = ranges.first().map_or(0, |range| range.end);
@@ -101,9 +108,10 @@ impl LossDetector {
             self.largest = Some((newest.number, newest.sent_at));
             acked.is_newest = true;
         }
-        if !acked.spurious.is_empty() {
-            self.multiplier = (self.multiplier + 1).min(MULTIPLIER_MAX);
-            self.rounds_of_real_loss = 0;
+        let round = rtt.smoothed().max(rtt.latest());
+        for (_, sent_at) in &acked.spurious {
+            // It was given up too early also in time, if it was by time.
+            self.learn(now.since(*sent_at).saturating_sub(round));
         }
         acked
     }
@@ -113,14 +121,40 @@ impl LossDetector {
         let late: Vec<u64> = self.overtaken.range(range.clone()).copied().collect();
         for number in late {
             self.overtaken.remove(&number);
-            self.reordering_seen = true;
-            acked.packets.extend(sent.take(number));
+            let packet = sent.take(number);
+            if let Some(packet) = &packet {
+                self.learn(self.extent(packet.sent_at));
+            }
+            acked.packets.extend(packet);
         }
         let wrong: Vec<u64> = self.lost.range(range.clone()).map(|(number, _)| *number).collect();
         for number in wrong {
-            self.reordering_seen = true;
             let sent_at = self.lost.remove(&number).expect("just found");
+            self.learn(self.extent(sent_at));
             acked.spurious.push((number, sent_at));
+        }
+    }
+
+    /// By how much later the largest acknowledged packet was sent.
+    fn extent(&self, sent_at: Instant) -> Duration {
+        self.largest.map_or(Duration::ZERO, |(_, latest)| latest.since(sent_at))
+    }
+
+    /// A packet came that much too late.
+    fn learn(&mut self, extent: Duration) {
+        self.reordering = self.reordering.max(extent);
+        if extent >= self.reordering / 2
+            && let Some((_, latest)) = self.largest
+        {
+            self.confirmed_at = latest;
+        }
+    }
+
+    fn forget_what_is_not_confirmed(&mut self, latest: Instant, rtt: &Rtt) {
+        let round = rtt.smoothed().max(self.reordering);
+        if latest.since(self.confirmed_at) > round * ROUNDS_BEFORE_DECAY {
+            self.confirmed_at = latest;
+            self.reordering /= 2;
         }
     }
 
@@ -136,6 +170,7 @@ impl LossDetector {
         let Some((largest, largest_sent_at)) = self.largest else {
             return (lost, next);
         };
+        self.forget_what_is_not_confirmed(largest_sent_at, rtt);
         let window = self.reordering_window(rtt);
         let patience = rtt.smoothed().max(rtt.latest()) + window;
         while let Some(number) = self.overtaken.first().copied() {
@@ -172,21 +207,15 @@ impl LossDetector {
         while self.lost.len() > REMEMBERED_MAX {
             self.lost.pop_first();
         }
-        self.rounds_of_real_loss += 1;
-        if self.rounds_of_real_loss >= ROUNDS_BEFORE_DECAY {
-            self.rounds_of_real_loss = 0;
-            self.multiplier = (self.multiplier - 1).max(1);
-        }
     }
 
-    /// RFC 8985 6.2: small until packets are seen to overtake each other, then adaptive.
+    /// Small until packets are seen to overtake each other, as in RFC 8985 6.2, then a quarter more
+    /// than the most by which one came late. RFC 8985 guesses that from the round trip, step by step;
+    /// times tell it at once, and also where it exceeds the round trip.
     fn reordering_window(&self, rtt: &Rtt) -> Duration {
-        if self.reordering_seen {
-            let least = Duration::from_micros(200);
-            (rtt.min() / 8 * self.multiplier).clamp(least, rtt.smoothed().max(least))
-        } else {
-            (rtt.min() / 16).max(Duration::from_micros(50))
-        }
+        let least = (rtt.min() / 16).max(Duration::from_micros(50));
+        let most = rtt.smoothed().max(WINDOW_MAX);
+        (self.reordering * 5 / 4).clamp(least, most)
     }
 }
 
@@ -216,7 +245,8 @@ mod tests {
         }
 
         fn ack(&mut self, ranges: &[Range<u64>]) -> Acked {
-            self.detector.on_ack(ranges, &mut self.sent)
+            let latest = ranges.first().map_or(0, |range| range.end);
+            self.detector.on_ack(at(latest + 100), ranges, &self.rtt, &mut self.sent)
         }
 
         fn lost(&mut self, ms: u64) -> Vec<(u64, LossRule)> {
@@ -266,7 +296,7 @@ mod tests {
         assert_eq!(acked.spurious, [(0, at(0))]);
         assert!(acked.packets.is_empty());
         bench.ack(&[11..20, 0..10]);
-        assert_eq!(bench.lost(120), [], "10 was sent 9 ms before 19, the window is 25 ms");
+        assert_eq!(bench.lost(120), [], "10 was sent 9 ms before 19, the window is 11.25 ms");
     }
 
     #[test]

@@ -223,7 +223,7 @@ impl Connection {
         if ack.largest() >= self.sent.next_number() {
             return Err(Malformed("acknowledgement: of a packet never sent"));
         }
-        let acked = self.loss.on_ack(&ack.ranges, &mut self.sent);
+        let acked = self.loss.on_ack(now, &ack.ranges, &self.rtt, &mut self.sent);
         self.stats.spurious_retransmissions =
             self.stats.spurious_retransmissions.max(ack.duplicates);
         for (_, sent_at) in &acked.spurious {

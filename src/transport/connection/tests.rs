@@ -12,6 +12,7 @@ use crate::wire::handshake::HELLO_LEN;
 use crate::wire::header::{HEADER_LEN, Header, PacketType, low_bits};
 use crate::wire::protection::{self, CRC_LEN};
 
+mod impaired;
 
 const MS: Duration = Duration::from_millis(1);
 

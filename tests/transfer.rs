@@ -114,6 +114,23 @@ fn what_the_link_loses_is_sent_again() {
 }
 
 #[test]
+fn the_strategies_of_the_textbook_carry_files_too() {
+    for strategy in ["stop-and-wait", "go-back-n", "selective-repeat"] {
+        let bench = Bench::new();
+        bench.file("file", 100_000);
+        bench.file("empty", 0);
+        let receiver = bench.receive(&["--once"]);
+        let link = format!("--loss 10% --delay 2ms --seed {} --json", seed());
+        let options = format!("{link} --arq {strategy} --window 8");
+        let sent = bench.send(&receiver, &["file", "empty"], &words(&options)).expect_code(0);
+        receiver.finish().expect_code(0);
+        bench.expect_arrived(&["file", "empty"]);
+        let again = &sent.json()["transport"]["retransmissions"];
+        assert!(again["needed"].as_u64() > Some(2), "{strategy}: {again}");
+    }
+}
+
+#[test]
 fn both_sides_may_be_behind_a_lossy_link() {
     let bench = Bench::new();
     bench.file("file", 2_000_000);

@@ -2,6 +2,7 @@
 
 use super::link_options::LinkOptions;
 use crate::base::units::Rate;
+use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -62,6 +63,9 @@ pub struct Send {
     /// or fixed:RATE for a line that is yours and known to be lossy
     #[arg(long, value_name = "CC", default_value = "cubic", value_parser = parse_congestion)]
     pub cc: CongestionChoice,
+    /// Who decides what is sent again.
+    #[command(flatten)]
+    pub arq: ArqOptions,
     /// The local address to send from
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<String>,
@@ -71,6 +75,26 @@ pub struct Send {
     /// What to print
     #[command(flatten)]
     pub output: OutputOptions,
+}
+
+/// The strategy of automatic repeat request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+pub struct ArqOptions {
+    /// How to repeat what is lost: volley's own way, or one of the textbook's, to compare
+    #[arg(long, value_name = "NAME", value_parser = parse_strategy, default_value = "volley")]
+    pub arq: Strategy,
+    /// Frames that go-back-n or selective-repeat may have outstanding
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub window: Option<u32>,
+}
+
+impl ArqOptions {
+    /// What the transport is told.
+    #[must_use]
+    pub fn config(self) -> ArqConfig {
+        let window = self.window.unwrap_or(ArqConfig::WINDOW);
+        ArqConfig { strategy: self.arq, window, ..ArqConfig::default() }
+    }
 }
 
 /// `volley recv`
@@ -123,6 +147,22 @@ pub struct OutputOptions {
     /// Only errors
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// The names of the strategies on the command line.
+pub const STRATEGIES: [(&str, Strategy); 4] = [
+    ("volley", Strategy::Volley),
+    ("stop-and-wait", Strategy::StopAndWait),
+    ("go-back-n", Strategy::GoBackN),
+    ("selective-repeat", Strategy::SelectiveRepeat),
+];
+
+fn parse_strategy(text: &str) -> Result<Strategy, String> {
+    let found = STRATEGIES.iter().find(|(name, _)| *name == text);
+    found.map(|(_, strategy)| *strategy).ok_or_else(|| {
+        let names = STRATEGIES.map(|(name, _)| name);
+        format!("write one of {}", names.join(", "))
+    })
 }
 
 fn parse_congestion(text: &str) -> Result<CongestionChoice, String> {

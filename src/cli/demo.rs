@@ -14,6 +14,7 @@ use crate::net::{Finished, Impairment, Interrupt, Observer, clock, dial};
 use crate::report::summary::{Direction, show_counts};
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::{Failure, Reason};
+use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
@@ -118,6 +119,7 @@ impl Scene {
             addresses,
             bind: None,
             congestion: CongestionChoice::Fixed(RATE),
+            arq: ArqConfig::default(),
             impairment: Some(impairment.clone()),
             traces: true,
         };

@@ -1,6 +1,6 @@
 //! `volley send`
 
-use super::args::Send;
+use super::args::{ArqOptions, Send};
 use super::console::Console;
 use super::destination::{Destination, parse_bind};
 use super::progress::Meter;
@@ -39,6 +39,7 @@ pub fn run(order: &Send, interrupt: &Interrupt) -> Result<(), Stop> {
             addresses,
             bind: bind.map(|(address, port)| SocketAddr::new(address, port.unwrap_or(0))),
             congestion: order.cc,
+            arq: order.arq.config(),
             impairment: impairment.clone(),
             traces: false,
         };
@@ -87,6 +88,10 @@ fn refuse_link_for_tcp(order: &Send, impairment: Option<&Impairment>) -> Result<
     }
     if order.cc != CongestionChoice::Cubic {
         return Err(Stop::Usage("--cc is for UDP; over TCP the kernel chooses the rate".into()));
+    }
+    if order.arq != ArqOptions::default() {
+        let text = "--arq and --window are for UDP; over TCP the kernel sends again what is lost";
+        return Err(Stop::Usage(text.into()));
     }
     if order.bind.is_some() {
         return Err(Stop::Usage(

@@ -80,6 +80,7 @@ impl Story {
 fn show_rule(rule: LossRule) -> &'static str {
     match rule {
         LossRule::Packets => "three later packets are acknowledged and it is not (RFC 9002 6.1.1)",
+        LossRule::Timer => "its timer fires",
         LossRule::Time => "later packets are acknowledged and its time is up (RFC 9002 6.1.2)",
     }
 }

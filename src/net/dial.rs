@@ -10,6 +10,7 @@ use crate::transfer::sender::Sending;
 use crate::transfer::session::{Phase, SILENCE, Session};
 use crate::transfer::source::Source;
 use crate::transport::Connection;
+use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
 use crate::wire::handshake::Role;
 use std::io;
@@ -38,6 +39,8 @@ pub struct Order {
     pub bind: Option<SocketAddr>,
     /// How to choose the rate.
     pub congestion: CongestionChoice,
+    /// Who decides what is sent again.
+    pub arq: ArqConfig,
     /// An imperfect link in front of the socket.
     pub impairment: Option<Impairment>,
     /// Whether to record what happens to each packet.
@@ -104,7 +107,7 @@ impl Attempt {
             .map_err(socket_failure)?;
         let path = Path { peer: address, local: None };
         let connection_id = engine.fresh_connection_id();
-        let config = engine.config(path, order.congestion);
+        let config = engine.config(path, order.congestion, order.arq);
         let connection = Connection::initiate(engine.now(), config, connection_id, Role::Sender);
         let session = Session::sending(connection, Sending::new(source));
         let id = engine.add(session, connection_id, path, None);

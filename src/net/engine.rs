@@ -15,12 +15,13 @@ use super::impair::ImpairedLink;
 use super::udp::{Path, Udp};
 use super::wait::Waiter;
 use super::worker::{Told, Worker};
-use super::{Carrier, Finished, Impairment, ImpairmentCounts, Notice, Observer, Seen};
+use super::{Carrier, Finished, Impairment, Notice, Observer, Seen};
 use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::session::Session;
 use crate::transfer::sink::Sink;
+use crate::transport::arq::ArqConfig;
 use crate::transport::batch::Batch;
 use crate::transport::config::{Config, CongestionChoice};
 use crate::wire::header::ConnectionId;
@@ -125,9 +126,10 @@ impl Engine {
 
     /// The configuration of a connection to `path`.
     #[must_use]
-    pub fn config(&self, path: Path, congestion: CongestionChoice) -> Config {
+    pub fn config(&self, path: Path, congestion: CongestionChoice, arq: ArqConfig) -> Config {
         Config {
             congestion,
+            arq,
             max_datagram: self.port.udp.max_datagram(path.peer),
             socket_buffer: self.port.udp.receive_buffer(),
             max_train: self.port.udp.max_train(),
@@ -337,10 +339,7 @@ impl Engine {
             carrier: Carrier::Udp,
             peer: served.path.peer,
             elapsed: until.since(served.began),
-            impaired: self.port.counts().map(|counts| ImpairmentCounts {
-                found_damaged: self.sessions.damaged(),
-                ..counts
-            }),
+            impaired: self.port.counts(self.sessions.damaged()),
             trace: served.trace,
         };
         // Nobody is told of the end of what nobody was told had begun.

@@ -72,11 +72,11 @@ impl ImpairedLink {
         [self.out.next(), self.back.next()].into_iter().flatten().min()
     }
 
-    /// What the link did.
+    /// What the link did; `found_damaged` datagrams were dropped behind it.
     #[must_use]
-    pub fn counts(&self) -> ImpairmentCounts {
+    pub fn counts(&self, found_damaged: u64) -> ImpairmentCounts {
         let [out, back] = [&self.out, &self.back].map(|line| line.link().counts());
-        ImpairmentCounts { out, back, found_damaged: 0 }
+        ImpairmentCounts { out, back, found_damaged }
     }
 
     /// What the link lost since the last call.

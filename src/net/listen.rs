@@ -11,6 +11,7 @@ use crate::transfer::receiver::Receiving;
 use crate::transfer::session::Session;
 use crate::transfer::sink::{Sink, SinkPolicy};
 use crate::transport::Connection;
+use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
 use crate::transport::handshake::{Acceptor, Answer, Load, initiators_id};
 use crate::wire::handshake::Hello;
@@ -266,7 +267,7 @@ impl Serving {
             return;
         };
         let connection_id = engine.fresh_connection_id();
-        let config = engine.config(path, CongestionChoice::Cubic);
+        let config = engine.config(path, CongestionChoice::Cubic, ArqConfig::default());
         let connection =
             Connection::respond(engine.now(), config, connection_id, hello, header.packet_number);
         let receiving = Receiving::new(self.reception.takes_hidden);

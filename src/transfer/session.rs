@@ -306,7 +306,7 @@ fn failure_of(end: &End) -> Failure {
     let reason = match end {
         End::Local | End::Protocol(_) => Reason::Other,
         End::Peer { code, reason } => return failure_of_close(*code, reason),
-        End::Refused { .. } => Reason::Refused,
+        End::Refused { .. } | End::Strategy => Reason::Refused,
         End::Silent => return Failure::new(Reason::Interrupted, SILENCE),
         End::Unreachable => Reason::Unreachable,
         End::Version { .. } => Reason::Version,

@@ -20,9 +20,16 @@ pub struct AckTracker {
     deadline: Option<Instant>,
     /// A full report is under way: what lies below this number is still to be reported.
     report_below: Option<u64>,
+    /// Whether every packet is acknowledged at once, as the classic strategies want it.
+    is_prompt: bool,
 }
 
 impl AckTracker {
+    /// From now on every packet is acknowledged at once.
+    pub fn acknowledge_each(&mut self) {
+        self.is_prompt = true;
+    }
+
     /// The number after the largest received.
     #[must_use]
     pub fn expected(&self) -> u64 {
@@ -52,7 +59,7 @@ impl AckTracker {
         self.pending += 1;
         self.eliciting += 1;
         let every = if self.eliciting <= START_PACKETS { ACK_EVERY_AT_START } else { ACK_EVERY };
-        if self.pending >= every {
+        if self.is_prompt || self.pending >= every {
             self.deadline = Some(now);
         } else if self.deadline.is_none() {
             self.deadline = Some(now + MAX_ACK_DELAY);

@@ -1,5 +1,6 @@
 //! Limits and defaults of a connection, each with its unit and reason.
 
+use super::arq::ArqConfig;
 use crate::base::time::Duration;
 use crate::base::units::Rate;
 
@@ -89,6 +90,8 @@ pub enum CongestionChoice {
 pub struct Config {
     /// How to choose the rate.
     pub congestion: CongestionChoice,
+    /// Who decides what is sent again, and when.
+    pub arq: ArqConfig,
     /// The largest datagram to try, in bytes of UDP payload.
     pub max_datagram: u16,
     /// Bytes that the socket can hold before the host drops datagrams.

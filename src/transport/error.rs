@@ -31,6 +31,9 @@ pub enum End {
     /// Nothing arrived for the idle timeout.
     #[error("nothing received for {} s", super::config::IDLE_TIMEOUT.as_secs())]
     Silent,
+    /// The responder does not follow the strategy that was asked for.
+    #[error("the other side does not know the strategy that was asked for")]
+    Strategy,
     /// Nobody answered.
     #[error("no answer for {} s", super::config::HANDSHAKE_TIMEOUT.as_secs())]
     Unreachable,

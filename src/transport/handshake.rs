@@ -139,7 +139,9 @@ fn reply(kind: PacketType, id: ConnectionId, body: impl FnOnce(&mut Vec<u8>)) ->
 mod tests {
     use super::*;
     use crate::wire::cursor::Reader;
-    use crate::wire::handshake::{COOKIE_MAX, Parameters, Suite, read_refuse, read_versions};
+    use crate::wire::handshake::{
+        COOKIE_MAX, Parameters, Strategy, Suite, read_refuse, read_versions,
+    };
 
     const QUIET: Load = Load { half_open: 0, total: 0, limit: 100 };
     const BUSY: Load = Load { half_open: HALF_OPEN_QUIET, total: 64, limit: 100 };
@@ -155,6 +157,7 @@ mod tests {
                 max_datagram: 1200,
                 max_ack_delay: Duration::ZERO,
                 socket_buffer: 0,
+                strategy: Strategy::Volley,
             },
             cookie: cookie.to_vec(),
         };

@@ -31,6 +31,8 @@ pub enum LossRule {
     Packets,
     /// Too much time passed (RFC 9002 6.1.2).
     Time,
+    /// The timer of a classic strategy fired.
+    Timer,
 }
 
 /// What an acknowledgement said that was not known before.

@@ -17,6 +17,7 @@
 //! nothing of each other.
 
 pub mod ack_tracker;
+pub mod arq;
 pub mod batch;
 pub mod config;
 pub mod congestion;

@@ -103,6 +103,12 @@ impl RecvSpace {
         self.written
     }
 
+    /// The end of the bytes that are all there.
+    #[must_use]
+    pub fn frontier(&self) -> u64 {
+        self.received.range_at(0).map_or(0, |range| range.end)
+    }
+
     /// DATA packets that brought nothing new.
     #[must_use]
     pub fn duplicates(&self) -> u64 {

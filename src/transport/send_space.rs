@@ -88,6 +88,12 @@ impl SendSpace {
         }
     }
 
+    /// Whether nobody waits for any of those bytes.
+    #[must_use]
+    pub fn has_delivered(&self, range: &Range<u64>) -> bool {
+        self.delivered.contains_all(range)
+    }
+
     /// A packet with those bytes was acknowledged.
     pub fn on_acked(&mut self, range: &Range<u64>) {
         self.delivered.insert(range.clone());

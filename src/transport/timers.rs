@@ -7,6 +7,8 @@ use crate::base::time::Instant;
 pub enum Timer {
     /// The next copy of CLOSE is due.
     Close,
+    /// A frame of a classic strategy has waited for its acknowledgement long enough.
+    Frame,
     /// A HAVE frame is due.
     Have,
     /// The next HELLO is due.
@@ -26,8 +28,9 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Close,
+        Self::Frame,
         Self::Have,
         Self::Hello,
         Self::Idle,

@@ -46,20 +46,47 @@ pub struct Parameters {
     pub max_ack_delay: Duration,
     /// Bytes that this side's socket can hold before the host drops datagrams.
     pub socket_buffer: u64,
+    /// Who decides what is sent again: the initiator's choice, repeated by a responder that follows it.
+    pub strategy: Strategy,
+}
+
+/// A way to repeat what was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// volley's own: selective, by ranges, with time-based loss detection.
+    #[default]
+    Volley,
+    /// One frame at a time.
+    StopAndWait,
+    /// The receiver keeps nothing out of order; the sender goes back.
+    GoBackN,
+    /// A timer for each frame.
+    SelectiveRepeat,
+}
+
+impl Strategy {
+    /// All, by their number on the wire.
+    const ALL: [Self; 4] = [Self::Volley, Self::StopAndWait, Self::GoBackN, Self::SelectiveRepeat];
+
+    fn read(number: u64) -> Option<Self> {
+        usize::try_from(number).ok().and_then(|number| Self::ALL.get(number).copied())
+    }
 }
 
 impl Parameters {
     const MAX_DATAGRAM: u64 = 1;
     const MAX_ACK_DELAY_US: u64 = 2;
     const SOCKET_BUFFER: u64 = 3;
+    const STRATEGY: u64 = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
-        out.push(3);
+        out.push(4);
         let delay = u64::try_from(self.max_ack_delay.as_micros()).unwrap_or(0);
         for (id, value) in [
             (Self::MAX_DATAGRAM, u64::from(self.max_datagram)),
             (Self::MAX_ACK_DELAY_US, delay),
             (Self::SOCKET_BUFFER, self.socket_buffer),
+            (Self::STRATEGY, self.strategy as u64),
         ] {
             put_varint(out, id);
             put_varint(out, value);
@@ -73,8 +100,12 @@ impl Parameters {
         if count > PARAMETERS_MAX {
             return Err(reader.malformed());
         }
-        let mut found =
-            Self { max_datagram: 1200, max_ack_delay: Duration::from_millis(25), socket_buffer: 0 };
+        let mut found = Self {
+            max_datagram: 1200,
+            max_ack_delay: Duration::from_millis(25),
+            socket_buffer: 0,
+            strategy: Strategy::Volley,
+        };
         for _ in 0..count {
             let (id, value) = (reader.varint()?, reader.varint()?);
             match id {
@@ -88,6 +119,9 @@ impl Parameters {
                     found.max_ack_delay = Duration::from_micros(value.min(1_000_000));
                 }
                 Self::SOCKET_BUFFER => found.socket_buffer = value,
+                Self::STRATEGY => {
+                    found.strategy = Strategy::read(value).ok_or(reader.malformed())?;
+                }
                 _ => {}
             }
         }
@@ -273,7 +307,7 @@ fn skip_noise(reader: &mut Reader<'_>) -> Result<(), Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Strategy, *};
     use proptest::prelude::*;
 
     fn parameters() -> Parameters {
@@ -281,6 +315,7 @@ mod tests {
             max_datagram: 1472,
             max_ack_delay: Duration::from_millis(5),
             socket_buffer: 4 << 20,
+            strategy: Strategy::GoBackN,
         }
     }
 
@@ -330,6 +365,14 @@ mod tests {
         Hello { parameters: Parameters { max_datagram: 1199, ..parameters() }, ..hello() }
             .put(&mut bytes);
         assert!(Hello::read(&bytes).is_err());
+    }
+
+    #[test]
+    fn an_unknown_strategy_is_refused() {
+        assert_eq!(Strategy::read(4), None);
+        for (number, strategy) in (0..).zip(Strategy::ALL) {
+            assert_eq!((Strategy::read(number), strategy as u64), (Some(strategy), number));
+        }
     }
 
     proptest! {

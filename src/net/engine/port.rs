@@ -85,9 +85,9 @@ impl Port {
         self.link.as_ref().and_then(ImpairedLink::next_release)
     }
 
-    /// What the link did.
-    pub(super) fn counts(&self) -> Option<ImpairmentCounts> {
-        self.link.as_ref().map(ImpairedLink::counts)
+    /// What the link did, if there is one; `found_damaged` is what was made of that.
+    pub(super) fn counts(&self, found_damaged: u64) -> Option<ImpairmentCounts> {
+        self.link.as_ref().map(|link| link.counts(found_damaged))
     }
 
     /// What the link lost since the last call, if that is recorded.

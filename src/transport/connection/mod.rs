@@ -1,11 +1,13 @@
 //! The connection: routes packets, frames and timers to the parts. Glue only.
 
+mod arq;
 mod close;
 mod receive;
 #[cfg(test)]
 mod tests;
 mod transmit;
 
+use self::arq::Frames;
 use self::close::Closing;
 use super::ack_tracker::AckTracker;
 use super::config::{
@@ -26,7 +28,7 @@ use super::stats::Stats;
 use super::timers::{Timer, Timers};
 use super::trace::{Trace, TraceEvent};
 use crate::base::time::Instant;
-use crate::wire::handshake::{Hello, Parameters, Role, Suite, VERSION, Welcome};
+use crate::wire::handshake::{Hello, Parameters, Role, Strategy, Suite, VERSION, Welcome};
 use crate::wire::header::ConnectionId;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -96,6 +98,8 @@ pub struct Connection {
     events: VecDeque<Event>,
     stats: Stats,
     trace: Trace,
+    /// A classic strategy, where one was asked for.
+    frames: Option<Frames>,
 }
 
 impl Connection {
@@ -136,7 +140,7 @@ impl Connection {
         connection.welcome = Some(Welcome {
             connection_id: local_id,
             version: VERSION,
-            parameters: parameters(&config),
+            parameters: Parameters { strategy: hello.parameters.strategy, ..parameters(&config) },
         });
         connection.timers.set(Timer::Idle, Some(now + HANDSHAKE_TIMEOUT));
         connection
@@ -179,6 +183,7 @@ impl Connection {
             events: VecDeque::new(),
             stats: Stats::default(),
             trace: Trace::new(config.trace),
+            frames: Frames::new(&config.arq),
             config,
         }
     }
@@ -206,6 +211,7 @@ impl Connection {
                 }
                 // These only wake the owner: what is due goes out with the next transmission.
                 Timer::Hello | Timer::Pace => {}
+                Timer::Frame => self.on_frame_timeout(now),
                 Timer::Idle => self.on_silence(),
                 Timer::KeepAlive => self.ping_due = true,
                 Timer::Loss => self.detect_losses(now),
@@ -357,7 +363,13 @@ impl Connection {
 
     fn set_peer(&mut self, peer: Parameters) {
         self.peer = peer;
-        self.mtu.limit(peer.max_datagram);
+        if peer.strategy == Strategy::Volley {
+            self.mtu.limit(peer.max_datagram);
+        } else {
+            // Frames are of one size, and each is acknowledged.
+            self.mtu.limit(self.mtu.current());
+            self.acks.acknowledge_each();
+        }
     }
 
     fn on_valid_packet(&mut self, now: Instant) {
@@ -373,5 +385,6 @@ fn parameters(config: &Config) -> Parameters {
         max_datagram: config.max_datagram,
         max_ack_delay: MAX_ACK_DELAY,
         socket_buffer: config.socket_buffer,
+        strategy: config.arq.strategy,
     }
 }

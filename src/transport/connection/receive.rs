@@ -2,6 +2,7 @@
 
 use super::{Connection, Event, State};
 use crate::base::time::{Duration, Instant};
+use crate::transport::arq::{self, Strategy};
 use crate::transport::config::{FRAGMENTS_MAX, HAVE_INTERVAL, PROTOCOL_VIOLATION};
 use crate::transport::congestion::AckSample;
 use crate::transport::error::End;
@@ -96,6 +97,11 @@ impl Connection {
         let Some(sent_at) = sent_at.filter(|_| welcome.version == VERSION) else {
             return;
         };
+        let strategy = self.config.arq.strategy;
+        if welcome.parameters.strategy != strategy {
+            self.end(End::Strategy);
+            return;
+        }
         self.state = State::Established;
         self.peer_id = welcome.connection_id;
         self.set_peer(welcome.parameters);
@@ -156,7 +162,8 @@ impl Connection {
         take: &mut TakeData<'_>,
     ) -> bool {
         let range = offset..offset + payload.len() as u64;
-        if !self.takes_data {
+        let strategy = self.peer.strategy;
+        if !self.takes_data || !arq::keeps(strategy, &range, self.space_in.frontier()) {
             return false;
         }
         match self.space_in.judge(&range, self.credit.limit()) {
@@ -169,7 +176,7 @@ impl Connection {
                 self.space_in.take(range);
             }
         }
-        if self.timers.get(Timer::Have).is_none() {
+        if strategy == Strategy::Volley && self.timers.get(Timer::Have).is_none() {
             self.timers.set(Timer::Have, Some(now + HAVE_INTERVAL));
         }
         true
@@ -223,6 +230,7 @@ impl Connection {
         if ack.largest() >= self.sent.next_number() {
             return Err(Malformed("acknowledgement: of a packet never sent"));
         }
+        self.on_frames_acked(now, ack);
         let acked = self.loss.on_ack(now, &ack.ranges, &self.rtt, &mut self.sent);
         self.stats.spurious_retransmissions =
             self.stats.spurious_retransmissions.max(ack.duplicates);

@@ -5,6 +5,7 @@ use crate::base::time::Duration;
 use crate::base::units::{Rate, Share};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
+use crate::transport::arq::ArqConfig;
 use crate::transport::batch::Batch;
 use crate::transport::config::{CongestionChoice, HELLO_INTERVAL, OUTSTANDING_SPAN_RECEIVER};
 use crate::wire::frame::{Ack, Frame};
@@ -12,6 +13,7 @@ use crate::wire::handshake::HELLO_LEN;
 use crate::wire::header::{HEADER_LEN, Header, PacketType, low_bits};
 use crate::wire::protection::{self, CRC_LEN};
 
+mod classic;
 mod impaired;
 
 const MS: Duration = Duration::from_millis(1);
@@ -24,7 +26,14 @@ fn losing(loss: f64, delay: Duration) -> LinkConfig {
 }
 
 fn config(congestion: CongestionChoice) -> Config {
-    Config { congestion, max_datagram: 1472, socket_buffer: 4 << 20, max_train: 44, trace: false }
+    Config {
+        congestion,
+        arq: ArqConfig::default(),
+        max_datagram: 1472,
+        socket_buffer: 4 << 20,
+        max_train: 44,
+        trace: false,
+    }
 }
 
 struct Side {
@@ -56,14 +65,17 @@ impl Pair {
     }
 
     fn over(congestion: CongestionChoice, link: &LinkConfig, seed: u64) -> Self {
+        Self::with(config(congestion), link, seed)
+    }
+
+    fn with(config: Config, link: &LinkConfig, seed: u64) -> Self {
         let side = |connection, direction| Side {
             connection,
             control: Vec::new(),
             end: None,
             line: Line::new(Link::new(link, seed, direction)),
         };
-        let initiator =
-            Connection::initiate(Instant::ZERO, config(congestion), ConnectionId(11), Role::Sender);
+        let initiator = Connection::initiate(Instant::ZERO, config, ConnectionId(11), Role::Sender);
         Self {
             now: Instant::ZERO,
             sender: side(Some(initiator), Direction::Out),

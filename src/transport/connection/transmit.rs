@@ -189,6 +189,9 @@ impl Connection {
     }
 
     fn poll_data(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        if self.frames.is_some() {
+            return self.poll_frames(now, batch);
+        }
         let is_probe = self.probes > 0 && self.has_data_to_probe_with();
         if !is_probe && !self.space_out.has_next() {
             self.is_app_limited = self.sent.bytes_in_flight() < self.window();
@@ -259,6 +262,10 @@ impl Connection {
     }
 
     fn has_data_to_probe_with(&self) -> bool {
+        self.frames.is_none() && self.has_data_to_send()
+    }
+
+    fn has_data_to_send(&self) -> bool {
         self.space_out.has_next() || self.oldest_outstanding_data().is_some()
     }
 

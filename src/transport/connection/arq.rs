@@ -1,0 +1,190 @@
+//! A classic strategy in the place of volley's own: what it sends, what it learns.
+//!
+//! Frames are packets of one size. Those with data are not in the table of sent packets, so neither
+//! loss detection nor probes touch them: only the strategy's timers repeat a frame.
+
+use super::Connection;
+use crate::base::time::{Duration, Instant};
+use crate::base::units::Rate;
+use crate::transport::arq::{self, Arq, ArqConfig, Strategy};
+use crate::transport::batch::{Batch, PACKET_OVERHEAD};
+use crate::transport::config::ACK_WINDOW;
+use crate::transport::loss::LossRule;
+use crate::transport::send_space::Segment;
+use crate::transport::timers::Timer;
+use crate::transport::trace::TraceEvent;
+use crate::wire::frame::Ack;
+use crate::wire::header::PacketType;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Bytes of IPv4 and UDP headers that a line carries with each datagram.
+const IP_AND_UDP: usize = 28;
+
+/// The sender's side of a strategy, and which packets and bytes its frames are.
+#[derive(Debug)]
+pub(super) struct Frames {
+    arq: Box<dyn Arq>,
+    config: ArqConfig,
+    /// Frames that are not acknowledged.
+    outstanding: BTreeMap<u64, Outstanding>,
+    /// Frames that were ever sent.
+    count: u64,
+    /// By packet number: the frame and when it was sent.
+    packets: BTreeMap<u64, (u64, Instant)>,
+    /// When the line has carried all that was sent.
+    line_free_at: Instant,
+}
+
+/// A frame that is not acknowledged.
+#[derive(Debug)]
+struct Outstanding {
+    range: Range<u64>,
+    /// The number of the packet that carried it last.
+    number: u64,
+}
+
+impl Frames {
+    pub(super) fn new(config: &ArqConfig) -> Option<Self> {
+        Some(Self {
+            arq: arq::sender(config)?,
+            config: *config,
+            outstanding: BTreeMap::new(),
+            count: 0,
+            packets: BTreeMap::new(),
+            line_free_at: Instant::ZERO,
+        })
+    }
+
+    /// Frames that are acknowledged together with this one, taken out.
+    fn take_acked(&mut self, frame: u64) -> Vec<Range<u64>> {
+        let first = match self.config.strategy {
+            // Who keeps nothing out of order has all before it.
+            Strategy::StopAndWait | Strategy::GoBackN => 0,
+            Strategy::SelectiveRepeat | Strategy::Volley => frame,
+        };
+        let frames: Vec<u64> = self.outstanding.range(first..=frame).map(|(f, _)| *f).collect();
+        let taken = frames.iter().filter_map(|frame| self.outstanding.remove(frame));
+        taken.map(|outstanding| outstanding.range).collect()
+    }
+
+    fn occupy_line(&mut self, now: Instant, size: usize) {
+        if let Some(rate) = self.config.line {
+            self.line_free_at = self.line_free_at.max(now) + transmission_time(rate, size);
+        }
+    }
+}
+
+/// How long a line takes for a datagram of `size` bytes.
+fn transmission_time(rate: Rate, size: usize) -> Duration {
+    let bits = (size + IP_AND_UDP) as u128 * 8;
+    let nanos = (bits * 1_000_000_000).div_ceil(u128::from(rate.bits_per_second()));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+impl Connection {
+    /// Fills `batch` with the frames that the strategy lets go.
+    pub(super) fn poll_frames(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        let Some(mut frames) = self.frames.take() else {
+            return false;
+        };
+        let most = if frames.config.line.is_some() { 1 } else { self.config.max_train };
+        while batch.slots().len() < most && frames.line_free_at <= now {
+            let Some((frame, segment)) = self.next_frame(now, &mut frames) else { break };
+            let len = self.push_frame(now, batch, &mut frames, frame, segment);
+            if len + PACKET_OVERHEAD < batch.segment_size() {
+                break;
+            }
+        }
+        let line = frames.line_free_at;
+        self.timers.set(Timer::Pace, Some(line).filter(|line| *line > now));
+        self.timers.set(Timer::Frame, frames.arq.timer());
+        self.frames = Some(frames);
+        !batch.slots().is_empty()
+    }
+
+    fn next_frame(&mut self, now: Instant, frames: &mut Frames) -> Option<(u64, Segment)> {
+        let timeout = frames.config.timeout.unwrap_or_else(|| self.probe_timeout());
+        let payload = u64::from(self.mtu.current()) - PACKET_OVERHEAD as u64;
+        loop {
+            let frame = frames.arq.next(now + timeout, self.space_out.has_next())?;
+            if frame == frames.count {
+                let segment = self.space_out.next(payload).expect("there is more to send");
+                frames.count += 1;
+                return Some((frame, Segment { again: false, ..segment }));
+            }
+            match frames.outstanding.get(&frame) {
+                Some(Outstanding { range, .. }) if !self.space_out.has_delivered(range) => {
+                    return Some((frame, Segment { range: range.clone(), again: true }));
+                }
+                // Cancelled meanwhile: nobody waits for it.
+                _ => frames.arq.on_ack(frame),
+            }
+        }
+    }
+
+    fn push_frame(
+        &mut self,
+        now: Instant,
+        batch: &mut Batch,
+        frames: &mut Frames,
+        frame: u64,
+        segment: Segment,
+    ) -> usize {
+        let Segment { range, again } = segment;
+        let len = usize::try_from(range.end - range.start).expect("no longer than a payload");
+        let number = self.sent.next_number();
+        batch.push_data(self.header(PacketType::Data, range.start), number, len);
+        self.sent.skip();
+        frames.packets.insert(number, (frame, now));
+        frames.outstanding.insert(frame, Outstanding { range: range.clone(), number });
+        frames.occupy_line(now, len + PACKET_OVERHEAD);
+        self.stats.data_packets_sent += 1;
+        self.stats.retransmissions += u64::from(again);
+        self.trace.record(now, || TraceEvent::DataSent { number, range, again });
+        len
+    }
+
+    /// Tells the strategy which frames an acknowledgement is about.
+    pub(super) fn on_frames_acked(&mut self, now: Instant, ack: &Ack) {
+        let Some(frames) = &mut self.frames else {
+            return;
+        };
+        for range in &ack.ranges {
+            let numbers: Vec<u64> =
+                frames.packets.range(range.clone()).map(|(number, _)| *number).collect();
+            for number in numbers {
+                let (frame, sent_at) = frames.packets.remove(&number).expect("just found");
+                if number == ack.largest() {
+                    self.rtt.update(now.since(sent_at), ack.delay.min(self.peer.max_ack_delay));
+                }
+                self.trace.record(now, || TraceEvent::Acked { number });
+                self.stats.packets_acked += 1;
+                frames.arq.on_ack(frame);
+                for range in frames.take_acked(frame) {
+                    self.space_out.on_acked(&range);
+                }
+            }
+        }
+        let floor = ack.largest().saturating_sub(ACK_WINDOW);
+        while frames.packets.first_key_value().is_some_and(|(number, _)| *number < floor) {
+            frames.packets.pop_first();
+        }
+        self.timers.set(Timer::Frame, frames.arq.timer());
+    }
+
+    /// The strategy's timer has fired.
+    pub(super) fn on_frame_timeout(&mut self, now: Instant) {
+        let Some(frames) = &mut self.frames else {
+            return;
+        };
+        while frames.arq.timer().is_some_and(|at| at <= now) {
+            let Some(frame) = frames.arq.on_timeout() else { break };
+            self.stats.packets_lost += 1;
+            if let Some(Outstanding { number, .. }) = frames.outstanding.get(&frame) {
+                let (number, rule) = (*number, LossRule::Timer);
+                self.trace.record(now, || TraceEvent::Lost { number, rule });
+            }
+        }
+    }
+}

@@ -68,9 +68,13 @@ impl Frames {
         taken.map(|outstanding| outstanding.range).collect()
     }
 
-    fn occupy_line(&mut self, now: Instant, size: usize) {
+    /// The line carries these datagrams now, whatever they are.
+    pub(super) fn occupy_line(&mut self, now: Instant, batch: &Batch) {
         if let Some(rate) = self.config.line {
-            self.line_free_at = self.line_free_at.max(now) + transmission_time(rate, size);
+            for datagram in batch.datagrams() {
+                let time = transmission_time(rate, datagram.len());
+                self.line_free_at = self.line_free_at.max(now) + time;
+            }
         }
     }
 }
@@ -138,7 +142,7 @@ impl Connection {
         self.sent.skip();
         frames.packets.insert(number, (frame, now));
         frames.outstanding.insert(frame, Outstanding { range: range.clone(), number });
-        frames.occupy_line(now, len + PACKET_OVERHEAD);
+        self.restart_keep_alive(now);
         self.stats.data_packets_sent += 1;
         self.stats.retransmissions += u64::from(again);
         self.trace.record(now, || TraceEvent::DataSent { number, range, again });

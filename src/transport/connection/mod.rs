@@ -305,6 +305,12 @@ impl Connection {
         self.have_due = true;
     }
 
+    /// Receiver: whether nothing is missing.
+    #[must_use]
+    pub fn has_everything(&self) -> bool {
+        !self.space_in.is_incomplete()
+    }
+
     /// Whether the responder has not answered yet.
     #[must_use]
     pub fn is_connecting(&self) -> bool {

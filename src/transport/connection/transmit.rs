@@ -13,7 +13,7 @@ use crate::transport::timers::Timer;
 use crate::transport::trace::TraceEvent;
 use crate::wire::cursor::Malformed;
 use crate::wire::frame::{Frame, STREAM_OVERHEAD};
-use crate::wire::handshake::HELLO_LEN;
+use crate::wire::handshake::{HELLO_LEN, Strategy};
 use crate::wire::header::{ConnectionId, Header, PacketType, low_bits};
 
 /// The first HELLOs go at their short interval for this long, later ones at four times that.
@@ -50,6 +50,9 @@ impl Connection {
         if sends {
             self.stats.datagrams_sent += batch.datagrams().count() as u64;
             self.stats.bytes_sent += batch.bytes().len() as u64;
+            if let Some(frames) = &mut self.frames {
+                frames.occupy_line(now, batch);
+            }
         }
         sends
     }
@@ -134,7 +137,12 @@ impl Connection {
             content = Some(Content::Ping);
         }
         if ack_due || self.acks.is_pending() {
-            let room = limit - contents.len();
+            let room = if self.peer.strategy == Strategy::Volley {
+                limit - contents.len()
+            } else {
+                // Each packet is acknowledged by itself: nobody needs the past in every one.
+                ACK_ROOM.min(limit - contents.len())
+            };
             let ack = self.acks.frame(now, self.space_in.duplicates(), room);
             if let Some(ack) = ack {
                 Frame::Ack(ack).put(&mut contents);
@@ -168,6 +176,7 @@ impl Connection {
     fn on_control_sent(&mut self, now: Instant, size: usize, content: Option<Content>) {
         let Some(content) = content else {
             self.sent.skip();
+            self.restart_keep_alive(now);
             return;
         };
         self.probes = self.probes.saturating_sub(1);
@@ -274,7 +283,12 @@ impl Connection {
         let number = self.sent.next_number();
         self.sent.push(SentPacket { number, sent_at: now, size, content });
         self.last_eliciting = now;
-        // A sender that waits for credit asks for it: the frame that gave it may be lost.
+        self.restart_keep_alive(now);
+    }
+
+    /// Something goes out. A sender that waits for credit asks for it soon: the frame that gave it may
+    /// be lost.
+    pub(super) fn restart_keep_alive(&mut self, now: Instant) {
         let patience =
             if self.space_out.is_blocked() { self.probe_timeout() * 2 } else { KEEP_ALIVE };
         self.timers.set(Timer::KeepAlive, Some(now + patience));

@@ -12,10 +12,8 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
-use common::{
-    Bench, CARRIERS, Outcome, Receiver, Running, expect_link, free_port, note, seed, words,
-};
-use std::net::TcpListener;
+use common::{Bench, CARRIERS, Receiver, Running, expect_link, free_port, note, seed, words};
+use std::net::UdpSocket;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -190,32 +188,20 @@ fn a_clean_link_carries_little_beside_the_file() {
     assert!((1.0..=1.035).contains(&share), "{share}: {sent}");
 }
 
-/// Sends to a port where no receiver is, which takes as long as the tool is patient.
-fn send_to_nobody(port: u16) -> Outcome {
+#[test]
+#[ignore = "a campaign"]
+fn a_port_that_stays_silent_is_given_up_after_ten_seconds() {
+    let port = free_port();
+    let _socket = UdpSocket::bind(("127.0.0.1", port)).expect("free");
     let bench = Bench::new();
     bench.file("file", 5);
     let line = format!("send file 127.0.0.1:{port} --open");
     let (sent, took) = timed(|| bench.volley(&words(&line)));
-    let sent = sent.expect_code(3);
+    let port = port.to_string();
+    let said =
+        ["no answer from 127.0.0.1 on UDP port", &port, "for 10 s", "volley recv", "firewall"];
+    sent.expect_code(3).expect_words(&said);
     expect_within(took, 9, 13);
-    sent
-}
-
-#[test]
-#[ignore = "a campaign"]
-fn nobody_there_is_known_after_ten_seconds() {
-    let port = free_port();
-    let advice = ["no answer from 127.0.0.1", &port.to_string(), "volley recv", "firewall"];
-    send_to_nobody(port).expect_words(&advice);
-}
-
-#[test]
-#[ignore = "a campaign"]
-fn a_host_that_answers_by_tcp_only_is_told_apart() {
-    let port = free_port();
-    let _listener = TcpListener::bind(("127.0.0.1", port)).expect("free");
-    let advice = ["answers on TCP", "not on UDP", &port.to_string(), "--tcp"];
-    send_to_nobody(port).expect_words(&advice);
 }
 
 /// A transfer of some seconds, in the middle.
@@ -230,12 +216,26 @@ fn in_the_middle(receiver_options: &[&str]) -> (Bench, Receiver, Running) {
 
 #[test]
 #[ignore = "a campaign"]
-fn a_receiver_that_is_killed_is_missed_within_35_seconds() {
-    let (_bench, mut receiver, sender) = in_the_middle(&[]);
-    receiver.running.kill();
+fn a_receiver_that_falls_silent_is_missed_after_30_seconds() {
+    let (_bench, receiver, sender) = in_the_middle(&[]);
+    receiver.running.signal("STOP");
     let (sent, took) = timed(|| sender.finish());
-    sent.expect_code(4).expect_words(&["nothing received", "send again"]);
+    let port = receiver.address.rsplit(':').next().expect("a port");
+    let said = format!("nothing received from 127.0.0.1 on UDP port {port} for 30 s");
+    sent.expect_code(4).expect_words(&[&said, "send again"]);
     expect_within(took, 25, 35);
+    receiver.running.signal("CONT");
+}
+
+#[test]
+#[ignore = "a campaign"]
+fn a_sender_that_falls_silent_is_missed_after_30_seconds() {
+    let (_bench, receiver, sender) = in_the_middle(&["--json"]);
+    sender.signal("STOP");
+    let said = ["nothing received from 127.0.0.1 on UDP port", "for 30 s", "send again"];
+    let ((), took) = timed(|| receiver.running.wait_long_for_words(&said));
+    expect_within(took, 25, 35);
+    assert_eq!(receiver.stop().json()["exit_code"], 4);
 }
 
 #[test]

@@ -1,20 +1,21 @@
 //! Sending files to a listener: one session on a datagram socket of its own.
 
 use super::engine::Engine;
+use super::probe::unspecified;
 use super::udp::{Path, Udp};
 use super::{Finished, Impairment, Interrupt, Notice, Observer, tcp};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
-use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::outcome::{Failure, Reason, TransferReport};
 use crate::transfer::sender::Sending;
-use crate::transfer::session::{Phase, SILENCE, Session};
+use crate::transfer::session::{Phase, Session};
 use crate::transfer::source::Source;
 use crate::transport::Connection;
 use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
 use crate::wire::handshake::Role;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -95,11 +96,7 @@ impl Attempt {
         let socket_failure = |error: io::Error| {
             Failure::new(Reason::Other, format!("cannot open a UDP socket: {}", show_error(&error)))
         };
-        let any = match address {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let local = order.bind.unwrap_or(SocketAddr::new(any, 0));
+        let local = order.bind.unwrap_or(SocketAddr::new(unspecified(address), 0));
         let udp = Udp::bind(local).map_err(socket_failure)?;
         let (ended, phase) = (Arc::default(), Arc::new(Mutex::new(Phase::Connecting)));
         let watching = watch(observer, &ended, &phase);
@@ -140,8 +137,19 @@ impl Attempt {
         }
         let finished = self.ended.lock().expect("nobody panics while holding it").take();
         let mut finished = finished.expect("a session that is over has been reported");
-        let refused = self.engine.udp().last_error();
-        explain(&mut finished, self.address, tcp_answers, refused);
+        let failure = finished.report.failure.as_ref();
+        if failure.is_some_and(|failure| failure.reason == Reason::Unreachable)
+            && is_last
+            && !is_aborted
+        {
+            let cause = self.engine.udp().last_error();
+            let answers = || match tcp_answers {
+                Some(asked) => asked.join().unwrap_or(false),
+                // The system there refused at once; it will answer this as fast.
+                None => tcp::answers(self.address),
+            };
+            explain(&mut finished.report, self.address, cause, answers);
+        }
         Ok(finished)
     }
 
@@ -170,42 +178,27 @@ fn watch(
     })
 }
 
-/// Says what to check, and what TCP said.
+/// Says why nobody could be reached, where more is known than that there was no answer.
 fn explain(
-    finished: &mut Finished,
+    report: &mut TransferReport,
     address: SocketAddr,
-    tcp_answers: Option<JoinHandle<bool>>,
-    refused: Option<io::Error>,
+    cause: Option<io::Error>,
+    tcp_answers: impl FnOnce() -> bool,
 ) {
-    let Some(failure) = &mut finished.report.failure else {
+    let (host, port) = (address.ip(), address.port());
+    let text = if let Some(error) = cause {
+        format!("cannot send to {host} on UDP port {port}: {}", show_error(&error))
+    } else if tcp_answers() {
+        format!(
+            "{host} answers on TCP port {port} but not on UDP port {port}: UDP is blocked on the \
+             way, or another program listens there; open UDP port {port} in the firewalls, or add \
+             --tcp"
+        )
+    } else {
         return;
     };
-    let (host, port) = (address.ip(), address.port());
-    match failure.reason {
-        Reason::Unreachable => {
-            let answers = tcp_answers.is_some_and(|asked| asked.join().unwrap_or(false));
-            failure.text = if let Some(error) = refused {
-                format!("cannot send to {host} on UDP port {port}: {}", show_error(&error))
-            } else if answers {
-                format!(
-                    "{host} answers on TCP port {port} but not on UDP port {port}: UDP is blocked \
-                     on the way, or another program listens there; open UDP port {port} in the \
-                     firewalls, or add --tcp"
-                )
-            } else {
-                format!(
-                    "no answer from {host} on UDP port {port} for 10 s; check that `volley recv` \
-                     runs there, the address and port, and that firewalls let UDP port {port} \
-                     through"
-                )
-            };
-        }
-        Reason::Interrupted if failure.text == SILENCE => {
-            failure.text = format!(
-                "nothing received from {host} on UDP port {port} for 30 s; send again when it is \
-                 back"
-            );
-        }
-        _ => {}
+    let files = report.files.iter_mut().filter_map(|file| file.outcome.as_mut().err());
+    for failure in files.chain(&mut report.failure) {
+        failure.text.clone_from(&text);
     }
 }

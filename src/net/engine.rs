@@ -5,7 +5,9 @@
 //! workers have done; fire deadlines; then for each session that was touched, pass jobs to its worker
 //! and send what it wants to send.
 
+mod ending;
 mod port;
+mod serving;
 mod sessions;
 
 use self::port::Port;
@@ -15,8 +17,7 @@ use super::impair::ImpairedLink;
 use super::udp::{Path, Udp};
 use super::wait::Waiter;
 use super::worker::{Told, Worker};
-use super::{Carrier, Finished, Impairment, Notice, Observer, Seen};
-use crate::base::text::show_error;
+use super::{Finished, Impairment, Observer};
 use crate::base::time::{Duration, Instant};
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::session::Session;
@@ -34,15 +35,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 /// Receptions in one turn; timers and sending must not wait for a flood to end.
 const RECEPTIONS_MAX: usize = 4;
 
-/// Trains that one session sends in one turn, so that others get theirs.
-const TRAINS_MAX: usize = 8;
-
 /// After the system refused to accept a connection (too many files are open), the next one is waited
 /// for only after this long.
 const CONNECTIONS_REST: Duration = Duration::from_secs(1);
-
-/// How often owners are told how far a session is.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The loop.
 pub struct Engine {
@@ -173,6 +168,7 @@ impl Engine {
             is_announced: false,
             trace: Vec::new(),
             deadline: None,
+            is_broken: false,
         };
         self.sessions.add(id, connection_id, served);
         id
@@ -231,6 +227,7 @@ impl Engine {
         self.is_busy = self.receive()?;
         let now = self.now();
         let Self { port, sessions, .. } = self;
+        port.take_refusals(|refusal| sessions.refuse(now, refusal));
         port.release(now, |path, datagram| sessions.dispatch(now, path, datagram));
         self.take_reports(now);
         self.sessions.fire_deadlines(now);
@@ -264,117 +261,12 @@ impl Engine {
             };
             let Some(reports) = reports else {
                 let failure = Failure::new(Reason::Other, "the thread that writes files failed");
-                served.session.abort(now, failure);
+                served.act(|session| session.abort(now, failure));
                 continue;
             };
             for report in reports {
-                served.session.on_report(now, report);
+                served.act(|session| session.on_report(now, report));
             }
-        }
-    }
-
-    fn serve(&mut self, id: u64) {
-        let Some(mut served) = self.sessions.take(id) else {
-            return;
-        };
-        if !served.is_announced && served.session.is_validated() {
-            served.is_announced = true;
-            let peer = served.path.peer;
-            (self.observer)(Notice::Started { id, peer, carrier: Carrier::Udp });
-        }
-        self.pass_jobs(id, &mut served);
-        let has_more = self.transmit(&mut served);
-        if self.traces {
-            self.collect_trace(&mut served);
-        }
-        if served.session.report().is_some() {
-            self.retire(id, served);
-        } else {
-            self.sessions.put_back(id, served, has_more);
-        }
-    }
-
-    /// Hands jobs to the session's worker, which begins with the first one.
-    fn pass_jobs(&self, id: u64, served: &mut Served) {
-        while let Some(job) = served.session.next_job() {
-            if let Some(sink) = served.sink.take() {
-                match Worker::start(id, sink, self.told.0.clone(), self.waiter.waker()) {
-                    Ok(worker) => served.worker = Some(worker),
-                    Err(error) => {
-                        let text = format!("cannot start a thread: {}", show_error(&error));
-                        served.session.abort(self.now(), Failure::new(Reason::Other, text));
-                    }
-                }
-            }
-            if let Some(worker) = &served.worker {
-                worker.submit(job);
-            }
-        }
-    }
-
-    /// Sends what the session wants to send; true if there is more than fits into one turn.
-    fn transmit(&mut self, served: &mut Served) -> bool {
-        for _ in 0..TRAINS_MAX {
-            let now = self.clock.now();
-            if !served.session.poll_transmit(now, &mut self.batch) {
-                return false;
-            }
-            self.port.send_batch(now, served.path, &self.batch);
-        }
-        true
-    }
-
-    fn collect_trace(&mut self, served: &mut Served) {
-        let events = served.session.take_trace().into_iter();
-        served.trace.extend(events.map(|(at, event)| (at, Seen::Connection(event))));
-        served.trace.extend(self.port.take_trace());
-    }
-
-    fn retire(&mut self, id: u64, mut served: Served) {
-        self.sessions.forget(id);
-        let report = served.session.report().expect("it is over");
-        let until = served.session.completed_at().unwrap_or_else(|| self.now());
-        let finished = Finished {
-            report,
-            carrier: Carrier::Udp,
-            peer: served.path.peer,
-            elapsed: until.since(served.began),
-            impaired: self.port.counts(self.sessions.damaged()),
-            trace: served.trace,
-        };
-        // Nobody is told of the end of what nobody was told had begun.
-        let was_known = served.is_announced || served.session.progress().total > 0;
-        let finished = was_known.then(|| Box::new(finished));
-        match served.worker.take() {
-            Some(mut worker) => {
-                worker.close();
-                self.retiring.insert(id, (worker, finished));
-            }
-            None => self.tell_ended(id, finished),
-        }
-    }
-
-    /// A closed worker has put away what is not committed: only now the transfer is over.
-    fn bury(&mut self, id: u64) {
-        if let Some((_, finished)) = self.retiring.remove(&id) {
-            self.tell_ended(id, finished);
-        }
-    }
-
-    fn tell_ended(&self, id: u64, finished: Option<Box<Finished>>) {
-        if let Some(finished) = finished {
-            (self.observer)(Notice::Ended { id, finished });
-        }
-    }
-
-    fn tell_progress(&mut self, now: Instant) {
-        if now < self.next_progress {
-            return;
-        }
-        self.next_progress = now + PROGRESS_INTERVAL;
-        for (id, served) in self.sessions.iter().filter(|(_, served)| served.is_announced) {
-            let progress = served.session.progress();
-            (self.observer)(Notice::Progress { id, progress });
         }
     }
 

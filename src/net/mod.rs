@@ -9,6 +9,8 @@ pub mod dial;
 pub mod engine;
 pub mod impair;
 pub mod listen;
+pub mod probe;
+pub mod refusal;
 pub mod tcp;
 pub mod udp;
 pub mod wait;
@@ -137,6 +139,12 @@ impl Interrupt {
         let reason = if self.get()? == SIGTERM { Reason::Terminated } else { Reason::User };
         Some(Failure::new(reason, "interrupted"))
     }
+}
+
+/// Why a transfer ends in which something panicked. The others go on.
+fn internal_error() -> Failure {
+    use crate::transfer::outcome::Reason;
+    Failure::new(Reason::Other, "an internal error of volley ended this transfer; please report it")
 }
 
 /// The signal by which a system asks a program to end.

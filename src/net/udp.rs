@@ -1,5 +1,6 @@
 //! The datagram socket: bind, recvfrom, sendto, in batches where the system can.
 
+use super::refusal::{self, Refusal};
 use crate::transport::batch::Batch;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -17,6 +18,9 @@ const ETHERNET_V6: u16 = 1452;
 /// Buffers of one reception; each may hold a train of merged datagrams.
 const RECEIVE_BUFFERS: usize = if BATCH_SIZE < 16 { BATCH_SIZE } else { 16 };
 const RECEIVE_BUFFER_LEN: usize = 1 << 16;
+
+/// Errors in a row after which a socket does not work any more.
+const RECEIVE_TRIES: u32 = 64;
 
 /// Where a datagram came from and to which of our addresses, so that the answer leaves from there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,8 @@ impl Udp {
         socket.bind(&SockAddr::from(address))?;
         let socket = UdpSocket::from(socket);
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        // Without such hints everything works, later.
+        let _ = refusal::ask(&socket, &state);
         Ok(Self { socket, state, last_error: Mutex::default() })
     }
 
@@ -76,6 +82,13 @@ impl Udp {
     #[must_use]
     pub fn socket(&self) -> &UdpSocket {
         &self.socket
+    }
+
+    /// The next thing that the system has to say of datagrams that it sent: `Some(None)` if it is
+    /// something else than a refusal.
+    #[must_use]
+    pub fn poll_refusal(&self) -> Option<Option<Refusal>> {
+        refusal::poll(&self.socket)
     }
 
     /// The largest datagram to try towards `peer`.
@@ -155,7 +168,12 @@ impl Udp {
             segment_size: (bytes.len() > segment).then_some(segment),
             src_ip: path.local,
         };
-        self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
+        let send = || self.state.try_send(UdpSockRef::from(&self.socket), &transmit);
+        match send() {
+            // What an earlier datagram met is reported once, in place of sending this one.
+            Err(error) if is_of_another_datagram(&error) => send(),
+            sent => sent,
+        }
     }
 }
 
@@ -184,11 +202,18 @@ impl ReceiveBuffers {
     pub fn receive(&mut self, udp: &Udp, mut each: impl FnMut(Path, &[u8])) -> io::Result<bool> {
         let mut buffers: Vec<IoSliceMut<'_>> =
             self.bytes.chunks_mut(RECEIVE_BUFFER_LEN).map(IoSliceMut::new).collect();
-        let socket = UdpSockRef::from(&udp.socket);
-        let count = match udp.state.recv(socket, &mut buffers, &mut self.meta) {
-            Ok(count) => count,
-            Err(error) if is_passing(&error) => return Ok(false),
-            Err(error) => return Err(error),
+        let mut tries = 0;
+        let count = loop {
+            tries += 1;
+            let socket = UdpSockRef::from(&udp.socket);
+            match udp.state.recv(socket, &mut buffers, &mut self.meta) {
+                Ok(count) => break count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                // The system reports what became of a datagram that was sent, each once and in as many
+                // ways as there are kinds of ICMP. What never stops is about the socket.
+                Err(error) if tries > RECEIVE_TRIES => return Err(error),
+                Err(_) => {}
+            }
         };
         for (meta, buffer) in self.meta.iter().zip(&buffers).take(count) {
             let path = Path { peer: meta.addr, local: meta.dst_ip };
@@ -200,19 +225,11 @@ impl ReceiveBuffers {
     }
 }
 
-/// Errors that say something about one datagram or one peer, never about the socket.
-fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkUnreachable,
-        WouldBlock,
-    };
+/// Errors that ICMP messages cause, which the system reports at the next call whatever it is for.
+fn is_of_another_datagram(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
     matches!(
         error.kind(),
-        ConnectionRefused
-            | ConnectionReset
-            | HostUnreachable
-            | Interrupted
-            | NetworkUnreachable
-            | WouldBlock
+        ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable
     )
 }

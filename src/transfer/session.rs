@@ -13,17 +13,16 @@ use super::sender::Sending;
 use crate::base::text::escape;
 use crate::base::time::{Duration, Instant};
 use crate::transport::batch::Batch;
+use crate::transport::config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT};
 use crate::transport::error::End;
 use crate::transport::stats::Stats;
 use crate::transport::trace::TraceEvent;
 use crate::transport::{Connection, Event};
 use crate::wire::cursor::Malformed;
+use std::net::SocketAddr;
 
 /// A receiver whose sender knows how every file ended waits this long for its farewell.
 const LINGER: Duration = Duration::from_secs(3);
-
-/// What is said of a peer that is no longer heard.
-pub const SILENCE: &str = "nothing received for 30 s";
 
 /// Where a transfer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +94,13 @@ impl Session {
             }
             Side::Sending(_) => self.connection.handle_datagram(now, datagram, &mut |_, _| false),
         }
+        self.pump(now);
+    }
+
+    /// The system at the peer's address said that no program has the port, and quoted that much of our
+    /// datagram.
+    pub fn handle_refusal(&mut self, now: Instant, quoted: &[u8]) {
+        self.connection.handle_refusal(now, quoted);
         self.pump(now);
     }
 
@@ -270,17 +276,73 @@ impl Session {
         Progress { phase, done, total, stats: Some(stats) }
     }
 
-    /// How the transfer ended, once it has.
+    /// Whether the transfer is over.
     #[must_use]
-    pub fn report(&self) -> Option<TransferReport> {
+    pub fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// How the transfer with `peer` ended, once it has.
+    #[must_use]
+    pub fn report(&self, peer: SocketAddr) -> Option<TransferReport> {
         let end = self.end.as_ref()?;
-        let failure = self.failure.clone().unwrap_or_else(|| failure_of(end));
+        let failure = self.failure.clone().unwrap_or_else(|| self.failure_of(end, peer));
+        Some(self.report_failure(failure))
+    }
+
+    /// What is to be reported if `failure` ends the transfer where it is.
+    #[must_use]
+    pub fn report_failure(&self, failure: Failure) -> TransferReport {
         let files = match &self.side {
             Side::Receiving(receiving) => receiving.reports(&failure),
             Side::Sending(sending) => sending.reports(&failure),
         };
         let failure = (!self.is_complete()).then_some(failure);
-        Some(TransferReport { files, failure, stats: Some(self.connection.stats()) })
+        TransferReport { files, failure, stats: Some(self.connection.stats()) }
+    }
+
+    /// What the end of the connection means for a transfer that is not complete.
+    fn failure_of(&self, end: &End, peer: SocketAddr) -> Failure {
+        let (host, port) = (peer.ip().to_canonical(), peer.port());
+        let again = match &self.side {
+            Side::Receiving(_) => "its user has to send again",
+            Side::Sending(_) => "send again when it is back",
+        };
+        let (reason, text) = match end {
+            End::Gone => {
+                let text =
+                    format!("{host} refuses UDP port {port}: its program has ended; {again}");
+                (Reason::Interrupted, text)
+            }
+            End::Local | End::Protocol(_) => (Reason::Other, escape(&end.to_string())),
+            End::NobodyListens => {
+                let text = format!(
+                    "{host} refuses UDP port {port}: nothing listens there; check that \
+                     `volley recv` runs there, and the address and port"
+                );
+                (Reason::Unreachable, text)
+            }
+            End::Peer { code, reason } => return failure_of_close(*code, reason),
+            End::Refused { .. } | End::Strategy => (Reason::Refused, escape(&end.to_string())),
+            End::Silent => {
+                let silence = IDLE_TIMEOUT.as_secs();
+                let text = format!(
+                    "nothing received from {host} on UDP port {port} for {silence} s; {again}"
+                );
+                (Reason::Interrupted, text)
+            }
+            End::Unreachable => {
+                let silence = HANDSHAKE_TIMEOUT.as_secs();
+                let text = format!(
+                    "no answer from {host} on UDP port {port} for {silence} s; check that \
+                     `volley recv` runs there, the address and port, and that firewalls let UDP \
+                     port {port} through"
+                );
+                (Reason::Unreachable, text)
+            }
+            End::Version { .. } => (Reason::Version, escape(&end.to_string())),
+        };
+        Failure::new(reason, text)
     }
 
     /// When every file had an outcome; never, if the transfer ended before.
@@ -299,19 +361,6 @@ impl Session {
     pub fn take_trace(&mut self) -> Vec<(Instant, TraceEvent)> {
         self.connection.take_trace()
     }
-}
-
-/// What the end of the connection means for a transfer that is not complete.
-fn failure_of(end: &End) -> Failure {
-    let reason = match end {
-        End::Local | End::Protocol(_) => Reason::Other,
-        End::Peer { code, reason } => return failure_of_close(*code, reason),
-        End::Refused { .. } | End::Strategy => Reason::Refused,
-        End::Silent => return Failure::new(Reason::Interrupted, SILENCE),
-        End::Unreachable => Reason::Unreachable,
-        End::Version { .. } => Reason::Version,
-    };
-    Failure::new(reason, escape(&end.to_string()))
 }
 
 /// What it means that the other side ended a transfer with that code.

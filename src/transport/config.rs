@@ -35,6 +35,18 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// No answer to a HELLO for this long: unreachable.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Refusals (ICMP port unreachable) that mean something, if nothing is received meanwhile and they come
+/// for at least [`REFUSED_HELLO_SPAN`] or [`REFUSED_SPAN`]. Hosts send few of them: Linux about one in
+/// a second to each address.
+pub const REFUSALS_MIN: u32 = 3;
+
+/// HELLOs refused for this long: nobody listens there.
+pub const REFUSED_HELLO_SPAN: Duration = Duration::from_secs(1);
+
+/// Packets of a connection refused for this long: the peer's program has ended. Longer than a program
+/// on the way that refuses now and then, while rules change, would keep at it.
+pub const REFUSED_SPAN: Duration = Duration::from_secs(3);
+
 /// Time between the first HELLOs: at 30 % loss both ways half of the attempts fail.
 pub const HELLO_INTERVAL: Duration = Duration::from_millis(250);
 

@@ -6,9 +6,15 @@ use crate::wire::handshake::RefuseCode;
 /// Why a connection is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum End {
+    /// The peer's system refuses its port: the program there has ended.
+    #[error("the program at the other side has ended")]
+    Gone,
     /// This side closed it.
     #[error("closed here")]
     Local,
+    /// Nobody answered, and the system there refuses the port.
+    #[error("nothing listens there")]
+    NobodyListens,
     /// The peer closed it; code 0 means that all is well.
     #[error("closed by the peer: {reason}")]
     Peer {

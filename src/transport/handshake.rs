@@ -5,9 +5,11 @@
 //! only an initiator that receives at its claimed address can return it (RFC 9000 8.1.2).
 
 use crate::base::time::{Duration, Instant};
+use crate::transport::config::{BASE_DATAGRAM, MAX_ACK_DELAY};
 use crate::wire::cursor::put_short_string;
 use crate::wire::handshake::{
-    HELLO_LEN, Hello, RefuseCode, Role, VERSION, put_refuse, put_versions,
+    HELLO_LEN, Hello, NO_VERSION, Parameters, RefuseCode, Role, Strategy, Suite, VERSION,
+    put_refuse, put_versions,
 };
 use crate::wire::header::{ConnectionId, HEADER_LEN, Header, PacketType};
 use crate::wire::protection::{self, CRC_LEN};
@@ -42,22 +44,28 @@ pub enum Answer {
     Reply(Vec<u8>),
 }
 
+/// VERSIONS and REFUSE in one second, at most: a flood of HELLOs in somebody else's name is not
+/// passed on.
+pub const DECLINES_MAX: u32 = 100;
+
 /// Judges HELLOs that belong to no connection yet.
 #[derive(Clone, Debug)]
 pub struct Acceptor {
     secret: [u8; 32],
+    /// The second in which VERSIONS and REFUSE are counted, and their number so far.
+    declines: (u64, u32),
 }
 
 impl Acceptor {
     /// An acceptor whose cookies are keyed with `secret`, which nobody else knows.
     #[must_use]
     pub fn new(secret: [u8; 32]) -> Self {
-        Self { secret }
+        Self { secret, declines: (0, 0) }
     }
 
     /// Judges a HELLO from `peer` (its address, in any fixed form).
     #[must_use]
-    pub fn on_hello(&self, now: Instant, peer: &[u8], datagram: &[u8], load: Load) -> Answer {
+    pub fn on_hello(&mut self, now: Instant, peer: &[u8], datagram: &[u8], load: Load) -> Answer {
         let Some(body) = open_hello(datagram) else {
             return Answer::Ignore;
         };
@@ -65,25 +73,37 @@ impl Acceptor {
             return Answer::Ignore;
         };
         if !versions.contains(&VERSION) {
-            return reply(PacketType::Versions, id, |out| {
-                put_versions(out, &[VERSION]);
-            });
+            let put = |out: &mut Vec<u8>| put_versions(out, &[VERSION]);
+            return self.decline(now, reply(PacketType::Versions, id, put));
         }
         let Ok(hello) = Hello::read(body) else {
-            return refuse(id, RefuseCode::Unsupported, "this side has no secured mode yet");
+            let answer = refuse(id, RefuseCode::Unsupported, "this side has no secured mode yet");
+            return self.decline(now, answer);
         };
         if hello.role == Role::Receiver {
-            return refuse(id, RefuseCode::Unsupported, "this side has no files to offer");
+            let answer = refuse(id, RefuseCode::Unsupported, "this side has no files to offer");
+            return self.decline(now, answer);
         }
         let proven = self.knows(now, peer, &hello);
         if load.total >= load.limit && proven {
-            return refuse(id, RefuseCode::Busy, "as many transfers as it serves are under way");
+            let reason = "as many transfers as it serves are under way";
+            return self.decline(now, refuse(id, RefuseCode::Busy, reason));
         }
         if proven || (load.half_open < HALF_OPEN_QUIET && load.total < load.limit) {
             return Answer::Accept(hello);
         }
         let cookie = self.cookie(span_number(now), peer, id);
         reply(PacketType::Retry, id, |out| put_short_string(out, &cookie))
+    }
+
+    /// Passes `answer` on, as long as there were few in this second.
+    fn decline(&mut self, now: Instant, answer: Answer) -> Answer {
+        let second = now.as_nanos() / 1_000_000_000;
+        if self.declines.0 != second {
+            self.declines = (second, 0);
+        }
+        self.declines.1 += 1;
+        if self.declines.1 > DECLINES_MAX { Answer::Ignore } else { answer }
     }
 
     fn knows(&self, now: Instant, peer: &[u8], hello: &Hello) -> bool {
@@ -102,6 +122,45 @@ impl Acceptor {
         hasher.finalize_xof().fill(&mut cookie);
         cookie
     }
+}
+
+/// A HELLO that asks for no connection, only whether a responder is there: it lists no version that
+/// anybody speaks, so that every responder answers it with VERSIONS and keeps no state for it.
+#[must_use]
+pub fn question(id: ConnectionId) -> Vec<u8> {
+    let hello = Hello {
+        connection_id: id,
+        versions: vec![NO_VERSION],
+        suite: Suite::Open,
+        role: Role::Sender,
+        parameters: Parameters {
+            max_datagram: BASE_DATAGRAM,
+            max_ack_delay: MAX_ACK_DELAY,
+            socket_buffer: 0,
+            strategy: Strategy::Volley,
+        },
+        cookie: Vec::new(),
+    };
+    let mut packet = vec![0; HEADER_LEN];
+    let header = Header {
+        kind: PacketType::Hello,
+        connection_id: ConnectionId::NONE,
+        packet_number: 0,
+        offset: 0,
+    };
+    header.write(&mut packet);
+    hello.put(&mut packet);
+    packet.resize(HELLO_LEN, 0);
+    protection::seal(&mut packet);
+    packet
+}
+
+/// Whether `datagram` is a responder's answer to the [`question`] with that id.
+#[must_use]
+pub fn is_answer(datagram: &[u8], id: ConnectionId) -> bool {
+    let is_ours =
+        |header: Header| header.kind == PacketType::Versions && header.connection_id == id;
+    Header::read(datagram).is_ok_and(is_ours) && protection::open(datagram).is_some()
 }
 
 /// What the initiator of a HELLO calls the connection.
@@ -221,6 +280,43 @@ mod tests {
         let answer = judge(0, b"a", &hello(&[99, 98], &[]), QUIET);
         let body = replied(&answer, PacketType::Versions);
         assert_eq!(read_versions(&mut Reader::new(&body, "VERSIONS")), Ok(vec![VERSION]));
+    }
+
+    #[test]
+    fn a_question_is_answered_whoever_asks_and_costs_no_state() {
+        for load in [QUIET, BUSY, FULL] {
+            let Answer::Reply(answer) = judge(0, b"a", &question(ConnectionId(7)), load) else {
+                panic!("a reply is no state");
+            };
+            assert!(is_answer(&answer, ConnectionId(7)));
+            assert!(!is_answer(&answer, ConnectionId(8)));
+            assert!(!is_answer(&answer[1..], ConnectionId(7)));
+        }
+        let other = judge(0, b"a", &hello(&[VERSION], &[]), BUSY);
+        let Answer::Reply(retry) = other else { panic!("busy") };
+        assert!(!is_answer(&retry, ConnectionId(7)));
+    }
+
+    #[test]
+    fn refusals_are_few_in_a_second_whatever_is_asked() {
+        let mut acceptor = Acceptor::new([3; 32]);
+        let unknown = hello(&[99], &[]);
+        let cookie = cookie_of(&judge(0, b"a", &hello(&[VERSION], &[]), FULL));
+        let busy = hello(&[VERSION], &cookie);
+        for second in 0..3u64 {
+            let mut replies = 0;
+            for millisecond in 0..1_000 {
+                let now = Instant::from_nanos((second * 1_000 + millisecond) * 1_000_000);
+                for asked in [&unknown, &busy] {
+                    let answer = acceptor.on_hello(now, b"a", asked, FULL);
+                    replies += u32::from(matches!(answer, Answer::Reply(_)));
+                }
+                // Whom it does not know yet it still asks for a cookie.
+                let stranger = acceptor.on_hello(now, b"a", &hello(&[VERSION], &[]), FULL);
+                replied(&stranger, PacketType::Retry);
+            }
+            assert_eq!(replies, DECLINES_MAX);
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod loss;
 pub mod mtu;
 pub mod pacer;
 pub mod recv_space;
+pub mod refusal;
 pub mod rtt;
 pub mod send_space;
 pub mod sent_packets;

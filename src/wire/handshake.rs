@@ -7,6 +7,9 @@ use std::time::Duration;
 /// The protocol version that this code speaks.
 pub const VERSION: u16 = 1;
 
+/// No version will ever have this number: a HELLO that lists only this one asks who is there.
+pub const NO_VERSION: u16 = 0;
+
 /// A HELLO is padded to this many bytes, so that no answer can be larger than what asked for it.
 pub const HELLO_LEN: usize = 1200;
 

@@ -4,6 +4,7 @@
 //! another. Every failing test prints it.
 
 mod process;
+pub(crate) mod relay;
 
 pub(crate) use process::{Outcome, Receiver, Running};
 

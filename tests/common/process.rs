@@ -123,6 +123,32 @@ impl Running {
         self.finish_within(PATIENCE)
     }
 
+    /// Waits for its end, which must come sooner than after 30 s of silence.
+    #[track_caller]
+    pub(crate) fn finish_before_silence(self) -> Outcome {
+        self.finish_within(SILENCE)
+    }
+
+    /// Waits until it has written all `words` to standard error, sooner than after 30 s of silence.
+    #[track_caller]
+    pub(crate) fn wait_for_words(&self, words: &[&str]) {
+        self.wait_for_words_within(SILENCE, words);
+    }
+
+    /// Waits until it has written all `words` to standard error, however long that takes.
+    #[track_caller]
+    pub(crate) fn wait_long_for_words(&self, words: &[&str]) {
+        self.wait_for_words_within(PATIENCE, words);
+    }
+
+    #[track_caller]
+    fn wait_for_words_within(&self, limit: Duration, words: &[&str]) {
+        wait_at_most(limit, &format!("{words:?} are said"), || {
+            let said = self.stderr_so_far();
+            words.iter().all(|word| said.contains(word))
+        });
+    }
+
     #[track_caller]
     fn finish_within(mut self, limit: Duration) -> Outcome {
         let mut status = None;
@@ -200,7 +226,7 @@ impl Receiver {
     /// Waits for its end, which must come because it hears that its peer is done.
     #[track_caller]
     pub(crate) fn finish_by_farewell(self) -> Outcome {
-        self.running.finish_within(SILENCE)
+        self.running.finish_before_silence()
     }
 
     /// Ends it as Ctrl-C does, and waits until it has ended.

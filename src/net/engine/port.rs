@@ -2,6 +2,7 @@
 
 use crate::base::time::{Duration, Instant};
 use crate::net::impair::ImpairedLink;
+use crate::net::refusal::Refusal;
 use crate::net::udp::{Path, ReceiveBuffers, Udp};
 use crate::net::wait::Waiter;
 use crate::net::{ImpairmentCounts, Seen};
@@ -10,6 +11,9 @@ use std::io;
 
 /// A full send buffer is waited for this long; what does not fit then is lost, as any datagram may be.
 const WAIT_MAX: Duration = Duration::from_millis(20);
+
+/// Refusals in one turn, for anybody can send them.
+const REFUSALS_MAX: usize = 256;
 
 /// A socket behind a link.
 #[derive(Debug)]
@@ -64,6 +68,16 @@ impl Port {
             Some(link) => link.receive(now, path, datagram),
             None => each(path, datagram),
         })
+    }
+
+    /// Passes on which of our datagrams were refused.
+    pub(super) fn take_refusals(&self, mut each: impl FnMut(&Refusal)) {
+        for _ in 0..REFUSALS_MAX {
+            match self.udp.poll_refusal() {
+                Some(refusal) => refusal.iter().for_each(&mut each),
+                None => break,
+            }
+        }
     }
 
     /// Sends and passes on what the link has delayed for long enough.

@@ -2,6 +2,7 @@
 
 use crate::base::time::Instant;
 use crate::net::Seen;
+use crate::net::refusal::Refusal;
 use crate::net::udp::Path;
 use crate::net::worker::Worker;
 use crate::transfer::outcome::Failure;
@@ -10,6 +11,7 @@ use crate::transfer::sink::Sink;
 use crate::wire::header::{ConnectionId, peek_connection_id};
 use crate::wire::protection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// HELLOs kept for the listener in one turn.
 const HELLOS_MAX: usize = 256;
@@ -25,7 +27,20 @@ pub(super) struct Served {
     pub(super) began: Instant,
     pub(super) is_announced: bool,
     pub(super) trace: Vec<(Instant, Seen)>,
+    /// When it wants to be served again, whatever happens.
     pub(super) deadline: Option<Instant>,
+    /// Something panicked in it: it is to be broken off.
+    pub(super) is_broken: bool,
+}
+
+impl Served {
+    /// Does something to the session. A panic breaks this session and no other.
+    pub(super) fn act(&mut self, work: impl FnOnce(&mut Session)) {
+        if !self.is_broken {
+            let work = AssertUnwindSafe(|| work(&mut self.session));
+            self.is_broken = catch_unwind(work).is_err();
+        }
+    }
 }
 
 /// All sessions by number.
@@ -84,8 +99,18 @@ impl Sessions {
     pub(super) fn deliver(&mut self, now: Instant, id: u64, datagram: &[u8]) {
         if let Some(served) = self.touch(id) {
             let before = served.session.damaged();
-            served.session.handle_datagram(now, datagram);
-            self.damaged += served.session.damaged() - before;
+            served.act(|session| session.handle_datagram(now, datagram));
+            let found = served.session.damaged() - before;
+            self.damaged += found;
+        }
+    }
+
+    /// Tells the sessions with a peer that its system refuses its port.
+    pub(super) fn refuse(&mut self, now: Instant, refusal: &Refusal) {
+        let Self { served, touched, .. } = self;
+        for (id, served) in served.iter_mut().filter(|(_, one)| one.path.peer == refusal.peer) {
+            touched.insert(*id);
+            served.act(|session| session.handle_refusal(now, refusal.quoted()));
         }
     }
 
@@ -101,14 +126,14 @@ impl Sessions {
             self.deadlines.remove(&(at, id));
             if let Some(served) = self.touch(id) {
                 served.deadline = None;
-                served.session.handle_timeout(now);
+                served.act(|session| session.handle_timeout(now));
             }
         }
     }
 
     pub(super) fn abort_all(&mut self, now: Instant, failure: &Failure) {
         for (id, served) in &mut self.served {
-            served.session.abort(now, failure.clone());
+            served.act(|session| session.abort(now, failure.clone()));
             self.touched.insert(*id);
         }
     }
@@ -132,8 +157,7 @@ impl Sessions {
     }
 
     /// Puts a session back; to be served again in the next turn if `has_more`.
-    pub(super) fn put_back(&mut self, id: u64, mut served: Served, has_more: bool) {
-        served.deadline = served.session.poll_timeout();
+    pub(super) fn put_back(&mut self, id: u64, served: Served, has_more: bool) {
         self.deadlines.extend(served.deadline.map(|at| (at, id)));
         self.served.insert(id, served);
         if has_more {

@@ -6,7 +6,7 @@ use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
 use crate::net::clock::Clock;
 use crate::net::listen::TRANSFERS_MAX;
-use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, SIGTERM};
+use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, SIGTERM, internal_error};
 use crate::transfer::outcome::{Failure, Reason, TransferReport};
 use crate::transfer::receiver::Receiving;
 use crate::transfer::session::{Phase, Progress, failure_of_close};
@@ -112,9 +112,8 @@ struct Download {
 impl Download {
     fn run(mut self) {
         // A panic in one connection ends that connection only.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.talk())).unwrap_or_else(|_| {
-            Err(Failure::new(Reason::Other, "an internal error ended this transfer"))
-        });
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.talk()))
+            .unwrap_or_else(|_| Err(internal_error()));
         let is_complete = self.receiving.is_complete();
         let failure = outcome.err().filter(|_| !is_complete);
         // A stranger gets no word; a sender of another version is none.

@@ -8,7 +8,8 @@ use super::{CHUNK, CONNECT_TIMEOUT, PATIENCE, prepare};
 use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
 use crate::net::clock::Clock;
-use crate::net::{Carrier, Finished, Interrupt, Notice, Observer};
+use crate::net::probe::udp_answers;
+use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, internal_error};
 use crate::transfer::outcome::{Failure, Reason, TransferReport};
 use crate::transfer::sender::Sending;
 use crate::transfer::session::{Phase, Progress, failure_of_close};
@@ -16,6 +17,7 @@ use crate::transfer::source::Source;
 use crate::wire::handshake::VERSION;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -62,7 +64,8 @@ pub fn send(
         sent: 0,
         next_progress: Instant::ZERO,
     };
-    let failure = upload.run(peer).err();
+    let run = catch_unwind(AssertUnwindSafe(|| upload.run(peer)));
+    let failure = run.unwrap_or_else(|_| Err(internal_error())).err();
     let _ = upload.stream.shutdown(Shutdown::Both);
     let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
     let report = TransferReport { files: upload.sending.reports(&otherwise), failure, stats: None };
@@ -82,19 +85,27 @@ fn connect(
         };
         match connected.and_then(|stream| prepare(&stream).map(|()| stream)) {
             Ok(stream) => return Ok((stream, *address)),
-            Err(error) => {
-                let text = format!(
-                    "cannot connect to {} on TCP port {}: {}; check that `volley recv` runs \
-                     there, the address and port, and the firewalls",
-                    address.ip(),
-                    address.port(),
-                    show_error(&error)
-                );
-                last = Failure::new(Reason::Unreachable, text);
-            }
+            Err(error) => last = unreachable(*address, &error, interrupt),
         }
     }
     Err(last)
+}
+
+/// Says why nobody could be reached, and whether UDP would have done.
+fn unreachable(address: SocketAddr, error: &io::Error, interrupt: &Interrupt) -> Failure {
+    let (host, port, error) = (address.ip(), address.port(), show_error(error));
+    let text = if udp_answers(address, interrupt) {
+        format!(
+            "{host} answers on UDP port {port} but not on TCP port {port} ({error}): TCP is \
+             blocked on the way; open TCP port {port} in the firewalls, or leave out --tcp"
+        )
+    } else {
+        format!(
+            "cannot connect to {host} on TCP port {port}: {error}; check that `volley recv` runs \
+             there, the address and port, and the firewalls"
+        )
+    };
+    Failure::new(Reason::Unreachable, text)
 }
 
 /// Connects on a thread of its own, for connecting cannot be interrupted; nothing if waiting for it was.

@@ -21,6 +21,7 @@ use super::loss::LossDetector;
 use super::mtu::MtuSearch;
 use super::pacer::Pacer;
 use super::recv_space::RecvSpace;
+use super::refusal::Refusals;
 use super::rtt::Rtt;
 use super::send_space::SendSpace;
 use super::sent_packets::SentPackets;
@@ -69,6 +70,7 @@ pub struct Connection {
     welcome_due: Option<u32>,
     /// The peer receives at its address.
     is_validated: bool,
+    refusals: Refusals,
 
     rtt: Rtt,
     sent: SentPackets,
@@ -159,6 +161,7 @@ impl Connection {
             welcome: None,
             welcome_due: None,
             is_validated: true,
+            refusals: Refusals::default(),
             rtt: Rtt::default(),
             sent: SentPackets::default(),
             loss: LossDetector::default(),
@@ -379,6 +382,7 @@ impl Connection {
     }
 
     fn on_valid_packet(&mut self, now: Instant) {
+        self.refusals.reset();
         self.timers.set(Timer::Idle, Some(now + IDLE_TIMEOUT));
         if self.timers.get(Timer::KeepAlive).is_none() {
             self.timers.set(Timer::KeepAlive, Some(now + KEEP_ALIVE));

@@ -3,7 +3,9 @@
 use super::{Connection, Event, State};
 use crate::base::time::{Duration, Instant};
 use crate::transport::arq::{self, Strategy};
-use crate::transport::config::{FRAGMENTS_MAX, HAVE_INTERVAL, PROTOCOL_VIOLATION};
+use crate::transport::config::{
+    FRAGMENTS_MAX, HAVE_INTERVAL, PROTOCOL_VIOLATION, REFUSED_HELLO_SPAN, REFUSED_SPAN,
+};
 use crate::transport::congestion::AckSample;
 use crate::transport::error::End;
 use crate::transport::loss::Acked;
@@ -14,7 +16,7 @@ use crate::transport::trace::TraceEvent;
 use crate::wire::cursor::{Malformed, Reader};
 use crate::wire::frame::{Ack, Frame, read_frame};
 use crate::wire::handshake::{COOKIE_MAX, VERSION, Welcome, read_refuse, read_versions};
-use crate::wire::header::{Header, PacketType, full_packet_number};
+use crate::wire::header::{HEADER_LEN, Header, PacketType, full_packet_number};
 use crate::wire::protection;
 use std::ops::Range;
 
@@ -47,6 +49,40 @@ impl Connection {
         }
     }
 
+    /// The system at the peer's address, or somebody in its name, said that no program has the port.
+    /// `quoted` is what it quotes of our datagram, as much of it as there is.
+    pub fn handle_refusal(&mut self, now: Instant, quoted: &[u8]) {
+        if !self.has_sent(quoted) {
+            return;
+        }
+        let is_first = self.refusals.note(now);
+        match self.state {
+            State::Connecting(_) if self.refusals.convince(now, REFUSED_HELLO_SPAN) => {
+                self.end(End::NobodyListens);
+            }
+            State::Established if self.refusals.convince(now, REFUSED_SPAN) => self.end(End::Gone),
+            // What is outstanding is probed for, and that tells whether the refusal was true.
+            State::Established => self.ping_due |= is_first,
+            State::Connecting(_) | State::Closing(_) | State::Ended => {}
+        }
+    }
+
+    /// Whether a datagram that begins like that may be ours. Systems that quote no more than the UDP
+    /// header leave that open.
+    fn has_sent(&self, quoted: &[u8]) -> bool {
+        let Ok(header) = Header::read(quoted) else {
+            return quoted.len() < HEADER_LEN;
+        };
+        match &self.state {
+            State::Connecting(hello) => {
+                let id = quoted.get(HEADER_LEN..HEADER_LEN + 4);
+                let is_own = id.is_none_or(|id| id == hello.connection_id.0.to_be_bytes());
+                header.kind == PacketType::Hello && is_own
+            }
+            _ => header.connection_id == self.peer_id,
+        }
+    }
+
     fn on_repeated_hello(&mut self, number: u32) {
         if self.is_established() && !self.is_validated {
             self.welcome_due = Some(number);
@@ -66,6 +102,7 @@ impl Connection {
                     && hello.cookie.is_empty()
                 {
                     hello.cookie = cookie;
+                    self.refusals.reset();
                     self.timers.set(Timer::Hello, Some(now));
                 }
             }

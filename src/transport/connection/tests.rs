@@ -7,7 +7,9 @@ use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
 use crate::transport::arq::ArqConfig;
 use crate::transport::batch::Batch;
-use crate::transport::config::{CongestionChoice, HELLO_INTERVAL, OUTSTANDING_SPAN_RECEIVER};
+use crate::transport::config::{
+    CongestionChoice, HELLO_INTERVAL, OUTSTANDING_SPAN_RECEIVER, REFUSED_HELLO_SPAN, REFUSED_SPAN,
+};
 use crate::wire::frame::{Ack, Frame};
 use crate::wire::handshake::HELLO_LEN;
 use crate::wire::header::{HEADER_LEN, Header, PacketType, low_bits};
@@ -308,6 +310,113 @@ fn a_blackout_of_twenty_seconds_is_survived() {
     }
     pair.run_until(60, |pair| pair.taken.len() > 1_000_000);
     assert!(pair.now.since(end) < Duration::from_secs(6), "{:?}", pair.now.since(end));
+}
+
+/// Steps during which every datagram of one side is refused, as by a host whose program has ended;
+/// until `done`.
+fn run_refused(
+    pair: &mut Pair,
+    of_sender: bool,
+    quoted: &[u8],
+    mut done: impl FnMut(&Pair) -> bool,
+) {
+    let limit = pair.now + Duration::from_secs(60);
+    while !done(pair) {
+        assert!(pair.now < limit, "stuck");
+        let side = if of_sender { &mut pair.sender } else { &mut pair.receiver };
+        let before = side.connection.as_ref().map_or(0, |one| one.stats().datagrams_sent);
+        pair.step();
+        let now = pair.now;
+        let side = if of_sender { &mut pair.sender } else { &mut pair.receiver };
+        let connection = side.connection.as_mut().expect("it sends");
+        for _ in before..connection.stats().datagrams_sent {
+            connection.handle_refusal(now, quoted);
+        }
+    }
+}
+
+fn die(side: &mut Side) {
+    side.link = Link::new(LinkConfig { loss: Share::new(1.0), delay: MS }, 1, Direction::Back);
+}
+
+#[test]
+fn hellos_that_are_refused_tell_that_nobody_listens() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 1.0, MS, 1);
+    run_refused(&mut pair, true, &[], |pair| pair.sender.end.is_some());
+    assert_eq!(pair.sender.end, Some(End::NobodyListens));
+    let took = pair.now.since(Instant::ZERO);
+    assert!((REFUSED_HELLO_SPAN..=REFUSED_HELLO_SPAN + HELLO_INTERVAL).contains(&took), "{took:?}");
+}
+
+#[test]
+fn a_refusal_that_quotes_what_was_never_sent_means_nothing() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 1.0, MS, 1);
+    let mut quoted = [0; HEADER_LEN + 4];
+    let header = Header {
+        kind: PacketType::Hello,
+        connection_id: ConnectionId::NONE,
+        packet_number: 0,
+        offset: 0,
+    };
+    header.write(&mut quoted);
+    run_refused(&mut pair, true, &quoted, |pair| pair.sender.end.is_some());
+    assert_eq!(pair.sender.end, Some(End::Unreachable));
+    quoted[HEADER_LEN..].copy_from_slice(&11u32.to_be_bytes());
+    let mut pair = Pair::new(CongestionChoice::Cubic, 1.0, MS, 1);
+    run_refused(&mut pair, true, &quoted, |pair| pair.sender.end.is_some());
+    assert_eq!(pair.sender.end, Some(End::NobodyListens));
+}
+
+/// How long a side takes to miss the other, whose program has ended on a host that says so.
+fn time_to_miss(is_sender: bool) -> Duration {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 25 * MS, 1);
+    pair.connect();
+    pair.sender().release(50_000_000);
+    pair.run_until(5, |pair| pair.taken.len() > 1_000_000);
+    let died = pair.now;
+    // Nothing goes either way; what the survivor sends is refused.
+    die(&mut pair.sender);
+    die(&mut pair.receiver);
+    pair.travelling.clear();
+    let side =
+        |pair: &Pair| if is_sender { pair.sender.end.clone() } else { pair.receiver.end.clone() };
+    run_refused(&mut pair, is_sender, &[], |pair| side(pair).is_some());
+    assert_eq!(side(&pair), Some(End::Gone));
+    pair.now.since(died)
+}
+
+#[test]
+fn a_peer_whose_program_has_ended_is_missed_within_seconds_on_either_side() {
+    for is_sender in [true, false] {
+        let took = time_to_miss(is_sender);
+        assert!((REFUSED_SPAN..Duration::from_secs(9)).contains(&took), "{is_sender}: {took:?}");
+    }
+}
+
+#[test]
+fn forged_refusals_do_no_harm_while_the_peer_is_heard() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 25 * MS, 1);
+    pair.connect();
+    let end = pair.now + Duration::from_secs(20);
+    run_refused(&mut pair, true, &[], |pair| pair.now >= end || pair.sender.end.is_some());
+    assert_eq!(pair.sender.end, None);
+}
+
+#[test]
+fn a_blackout_that_begins_with_refusals_is_survived() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 25 * MS, 1);
+    pair.connect();
+    pair.sender().release(8_000_000);
+    pair.run_until(5, |pair| pair.taken.len() > 100_000);
+    die(&mut pair.sender);
+    die(&mut pair.receiver);
+    let (now, end) = (pair.now, pair.now + Duration::from_secs(20));
+    (0..100).for_each(|_| pair.sender().handle_refusal(now, &[]));
+    pair.run_until(60, |pair| pair.now >= end);
+    let whole = LinkConfig { loss: Share::new(0.0), delay: 25 * MS };
+    pair.sender.link = Link::new(whole, 1, Direction::Out);
+    pair.receiver.link = Link::new(whole, 1, Direction::Back);
+    pair.run_until(60, |pair| pair.taken.len() > 1_000_000);
 }
 
 #[test]

@@ -1,0 +1,171 @@
+//! What stands between a sender and a receiver: a relay that passes bytes on as it is told to.
+
+use socket2::SockRef;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Threads look this often whether they are still wanted.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Passes datagrams on between one sender and a receiver; there is nothing on the same port over TCP.
+#[derive(Debug)]
+pub(crate) struct UdpRelay {
+    pub(crate) address: String,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl UdpRelay {
+    pub(crate) fn start(receiver: &str) -> Self {
+        let front = UdpSocket::bind(("127.0.0.1", super::free_port())).expect("free");
+        let address = front.local_addr().expect("bound").to_string();
+        let back = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        back.connect(receiver).expect("loopback");
+        for socket in [&front, &back] {
+            socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        }
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = is_over.clone();
+        let thread = std::thread::spawn(move || {
+            let sender = Mutex::new(None);
+            let is_over = || over.load(Ordering::Relaxed);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let mut buffer = [0; 1 << 16];
+                    while !is_over() {
+                        let Ok(len) = back.recv(&mut buffer) else { continue };
+                        let to = *sender.lock().expect("nobody panics while holding it");
+                        let _ = front.send_to(&buffer[..len], to.expect("only an answer comes"));
+                    }
+                });
+                let mut buffer = [0; 1 << 16];
+                while !is_over() {
+                    let Ok((len, from)) = front.recv_from(&mut buffer) else { continue };
+                    *sender.lock().expect("nobody panics while holding it") = Some(from);
+                    let _ = back.send(&buffer[..len]);
+                }
+            });
+        });
+        Self { address, is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for UdpRelay {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// How a relay leaves both sides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// As a program does that ends: the stream has an end.
+    Fin,
+    /// As a system does that knows of no such connection.
+    Reset,
+}
+
+/// Passes the bytes of one TCP connection on.
+#[derive(Debug)]
+pub(crate) struct TcpRelay {
+    pub(crate) address: String,
+    passed: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TcpRelay {
+    /// Passes on `piece` bytes at a time; after `limit` bytes from the sender, cuts both sides off.
+    pub(crate) fn start(receiver: &str, piece: usize, limit: Option<(u64, Cut)>) -> Self {
+        let front = TcpListener::bind(("127.0.0.1", super::free_port())).expect("free");
+        let address = front.local_addr().expect("bound").to_string();
+        let receiver: SocketAddr = receiver.parse().expect("an address");
+        let (passed, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, over) = (passed.clone(), is_over.clone());
+        let thread = std::thread::spawn(move || {
+            let (sender, _) = front.accept().expect("somebody comes");
+            let receiver = TcpStream::connect(receiver).expect("it listens");
+            for stream in [&sender, &receiver] {
+                stream.set_nodelay(true).expect("a socket");
+                stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+                stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
+            }
+            std::thread::scope(|scope| {
+                scope.spawn(|| pump(&receiver, &sender, piece, &over, |_| false));
+                pump(&sender, &receiver, piece, &over, |len| {
+                    let so_far = count.fetch_add(len, Ordering::Relaxed) + len;
+                    limit.is_some_and(|(limit, _)| so_far >= limit)
+                });
+                if let Some((limit, cut)) = limit
+                    && count.load(Ordering::Relaxed) >= limit
+                {
+                    for stream in [&sender, &receiver] {
+                        match cut {
+                            Cut::Fin => stream.shutdown(Shutdown::Write).expect("open"),
+                            Cut::Reset => SockRef::from(stream)
+                                .set_linger(Some(Duration::ZERO))
+                                .expect("a socket"),
+                        }
+                    }
+                    over.store(matches!(cut, Cut::Reset), Ordering::Relaxed);
+                }
+            });
+        });
+        Self { address, passed, is_over, thread: Some(thread) }
+    }
+
+    /// Bytes that came from the sender.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for TcpRelay {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        // Where nobody came so far.
+        let _ = TcpStream::connect(&self.address);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Passes bytes on until the stream ends, it is over, or `is_enough` says so of the bytes that went.
+fn pump(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    piece: usize,
+    over: &AtomicBool,
+    is_enough: impl Fn(u64) -> bool,
+) {
+    let mut buffer = vec![0; piece];
+    while !over.load(Ordering::Relaxed) {
+        let len = match from.read(&mut buffer) {
+            Ok(0) => {
+                let _ = to.shutdown(Shutdown::Write);
+                return;
+            }
+            Ok(len) => len,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                continue;
+            }
+            Err(_) => return,
+        };
+        let mut rest = &buffer[..len];
+        while !rest.is_empty() && !over.load(Ordering::Relaxed) {
+            match to.write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return,
+            }
+        }
+        if is_enough(len as u64) {
+            return;
+        }
+    }
+}

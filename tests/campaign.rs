@@ -12,9 +12,16 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
-use common::{Bench, CARRIERS, Receiver, Running, expect_link, free_port, note, seed, words};
-use std::net::UdpSocket;
+use common::{
+    Bench, CARRIERS, Outcome, Receiver, Running, expect_all_done, expect_link, free_port, note,
+    seed, words,
+};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{Rng, SeedableRng};
+use std::io::Write;
+use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -202,6 +209,83 @@ fn a_port_that_stays_silent_is_given_up_after_ten_seconds() {
         ["no answer from 127.0.0.1 on UDP port", &port, "for 10 s", "volley recv", "firewall"];
     sent.expect_code(3).expect_words(&said);
     expect_within(took, 9, 13);
+}
+
+/// Datagrams and streams that no volley would send, until it is over; returns how many there were.
+fn send_garbage(address: &str, is_over: &AtomicBool) -> u64 {
+    let mut draws = Xoshiro256PlusPlus::seed_from_u64(seed());
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    let mut garbage = vec![0; 4_000];
+    let mut count = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        draws.fill_bytes(&mut garbage);
+        for datagram in garbage.chunks(1_200) {
+            let _ = socket.send_to(datagram, address);
+        }
+        let stream = TcpStream::connect(address).expect("it listens");
+        // It may hang up in the middle of this.
+        let _ = (&stream).write_all(&garbage);
+        count += 1;
+        pause(Duration::from_millis(5));
+    }
+    count
+}
+
+/// Runs `COUNT` senders at once beside some that are killed, stall, or send garbage.
+fn crowd(bench: &Bench, receiver: &Receiver, names: &[String]) -> Vec<Outcome> {
+    // Those that will be killed, and those that stall, one over each carrier.
+    let others = ["killed udp", "killed tcp", "stalled udp", "stalled tcp"];
+    others.iter().for_each(|name| bench.sparse_file(name, 8 << 30));
+    let start_other = |index: usize| {
+        let options = [CARRIERS[0], &["--cc", "fixed:20Mbit"]].concat();
+        let options = if index.is_multiple_of(2) { &options[..] } else { CARRIERS[1] };
+        bench.start_sending(receiver, &[others[index]], options)
+    };
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let garbage = scope.spawn(|| send_garbage(&receiver.address, &is_over));
+        let mut trouble: Vec<Running> = (0..others.len()).map(start_other).collect();
+        let start = |(index, name): (usize, &String)| {
+            let options = [CARRIERS[index % 2], &["--json"]].concat();
+            bench.start_sending(receiver, &[name], &options)
+        };
+        let senders: Vec<Running> = names.iter().enumerate().map(start).collect();
+        pause(Duration::from_millis(200));
+        trouble[..2].iter_mut().for_each(Running::kill);
+        trouble[2..].iter().for_each(|stalled| stalled.signal("STOP"));
+        let outcomes = senders.into_iter().map(Running::finish).collect();
+        is_over.store(true, Ordering::Relaxed);
+        note(&format!("{} pieces of garbage", garbage.join().expect("the listener was there")));
+        outcomes
+    })
+}
+
+#[test]
+#[ignore = "a campaign"]
+fn forty_eight_senders_share_a_listener_fairly_whatever_others_do() {
+    const COUNT: usize = 48;
+    const SIZE: u32 = 16 << 20;
+    let _turn = alone();
+    let bench = Bench::new();
+    let receiver = bench.receive(&words(&format!("--loss 1% --seed {}", seed())));
+    let names: Vec<String> = (0..COUNT).map(|index| format!("file {index}")).collect();
+    names.iter().for_each(|name| bench.file(name, SIZE.into()));
+    let outcomes = crowd(&bench, &receiver, &names);
+    expect_all_done(&outcomes, COUNT);
+    receiver.stop();
+    bench.expect_arrived(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    // In MB/s, from a sender's first packet to the outcome of its file. Each is compared with those
+    // under the same conditions: only datagrams get lost, and our CUBIC slows down for it.
+    let rate = |outcome: &Outcome| {
+        f64::from(SIZE) / 1e6 / outcome.json()["seconds"].as_f64().expect("a number")
+    };
+    for (name, first) in [("UDP", 0), ("TCP", 1)] {
+        let mut rates: Vec<f64> = outcomes.iter().skip(first).step_by(2).map(rate).collect();
+        rates.sort_by(f64::total_cmp);
+        let (slowest, median) = (rates[0], rates[rates.len() / 2]);
+        note(&format!("{name}: {rates:.2?} MB/s, slowest {slowest:.2}, median {median:.2}"));
+        assert!(slowest >= median / 2.0, "{name}: slowest {slowest:.2}, median {median:.2} MB/s");
+    }
 }
 
 /// A transfer of some seconds, in the middle.

@@ -3,7 +3,7 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
-use common::{Bench, CARRIERS, Running, wait_until};
+use common::{Bench, CARRIERS, Running, expect_all_done, side_by_side, wait_until};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,35 @@ use volley::net::listen::{Listener, Reception};
 use volley::net::{Interrupt, Notice, Observer};
 use volley::transfer::directory::Directory;
 use volley::transfer::outcome::{Failure, Reason};
+
+/// Twenty at once, then one more; `carrier` says how each of them sends.
+fn serve_twenty_and_one_more<'a>(carrier: impl Fn(usize) -> &'a [&'a str] + Sync) {
+    const COUNT: usize = 20;
+    let bench = Bench::new();
+    let receiver = bench.receive(&[]);
+    let names: Vec<String> = (0..=COUNT).map(|index| format!("file {index}")).collect();
+    names.iter().for_each(|name| bench.file(name, 300_000));
+    let send = |index: usize| bench.send(&receiver, &[&names[index]], carrier(index));
+    expect_all_done(&side_by_side(COUNT, COUNT, send), COUNT);
+    send(COUNT).expect_code(0);
+    receiver.stop();
+    bench.expect_arrived(&names.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn twenty_tcp_senders_at_once_are_served_and_then_one_more() {
+    serve_twenty_and_one_more(|_| CARRIERS[1]);
+}
+
+#[test]
+fn twenty_udp_senders_at_once_are_served_and_then_one_more() {
+    serve_twenty_and_one_more(|_| CARRIERS[0]);
+}
+
+#[test]
+fn twenty_senders_of_both_kinds_at_once_are_served_and_then_one_more() {
+    serve_twenty_and_one_more(|index| CARRIERS[index % 2]);
+}
 
 /// Where the observer of a doomed transfer panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

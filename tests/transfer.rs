@@ -3,11 +3,11 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
-use common::{Bench, CARRIERS, Outcome, Receiver, expect_link, seed, words};
+use common::{
+    Bench, CARRIERS, Outcome, Receiver, expect_all_done, expect_link, seed, side_by_side, words,
+};
 use std::fs::{self, File};
 use std::io::Write;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Around everything that could be a boundary: nothing, the payload of the smallest and of an Ethernet
 /// datagram, 16 bits, and a group of the hash.
@@ -28,37 +28,6 @@ fn long_file(bench: &Bench, name: &str, carrier: &[&str]) -> Vec<&'static str> {
         bench.sparse_file(name, 2 << 30);
         CARRIERS[1].to_vec()
     }
-}
-
-/// Does `work` for each number below `count`, `width` at a time.
-fn side_by_side(
-    count: usize,
-    width: usize,
-    work: impl Fn(usize) -> Outcome + Sync,
-) -> Vec<Outcome> {
-    let next = AtomicUsize::new(0);
-    let outcomes = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..width {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count {
-                        return;
-                    }
-                    let outcome = work(index);
-                    outcomes.lock().expect("nobody panics while holding it").push(outcome);
-                }
-            });
-        }
-    });
-    outcomes.into_inner().expect("nobody panicked while holding it")
-}
-
-#[track_caller]
-fn expect_all_done(outcomes: &[Outcome], count: usize) {
-    let failed: Vec<&Outcome> = outcomes.iter().filter(|one| one.code != Some(0)).collect();
-    assert_eq!((outcomes.len(), failed.len()), (count, 0), "{failed:#?}");
 }
 
 #[test]
@@ -156,20 +125,6 @@ fn fifty_of_fifty_small_files_arrive_through_thirty_percent_loss_both_ways() {
         bench.send(&receiver, &[&names[index]], &words(&options))
     });
     expect_all_done(&outcomes, COUNT);
-    receiver.stop();
-    bench.expect_arrived(&names.iter().map(String::as_str).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_listener_serves_twenty_senders_at_once_and_then_one_more() {
-    const COUNT: usize = 20;
-    let bench = Bench::new();
-    let receiver = bench.receive(&[]);
-    let names: Vec<String> = (0..=COUNT).map(|index| format!("file {index}")).collect();
-    names.iter().for_each(|name| bench.file(name, 300_000));
-    let send = |index: usize| bench.send(&receiver, &[&names[index]], CARRIERS[index % 2]);
-    expect_all_done(&side_by_side(COUNT, COUNT, send), COUNT);
-    send(COUNT).expect_code(0);
     receiver.stop();
     bench.expect_arrived(&names.iter().map(String::as_str).collect::<Vec<_>>());
 }

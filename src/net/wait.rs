@@ -6,16 +6,25 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Ends a [`Waiter`]'s wait from any thread.
 #[derive(Clone, Debug)]
-pub struct Waker(Arc<UnixStream>);
+pub struct Waker(Arc<Pipe>);
+
+#[derive(Debug)]
+struct Pipe {
+    end: UnixStream,
+    /// There is a wake-up in it already: who is as busy as many disk workers is woken once for all.
+    is_full: AtomicBool,
+}
 
 impl Waker {
     /// Wakes, now or when the next wait begins.
     pub fn wake(&self) {
-        // If the pipe is full, there is a wake-up in it already.
-        let _ = (&*self.0).write(&[1]);
+        if !self.0.is_full.swap(true, Ordering::AcqRel) {
+            let _ = (&self.0.end).write(&[1]);
+        }
     }
 }
 
@@ -35,7 +44,8 @@ impl Waiter {
         let (wakes, waker) = UnixStream::pair()?;
         wakes.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
-        Ok(Self { wakes, waker: Waker(Arc::new(waker)) })
+        let pipe = Pipe { end: waker, is_full: AtomicBool::new(false) };
+        Ok(Self { wakes, waker: Waker(Arc::new(pipe)) })
     }
 
     /// What wakes it.
@@ -56,6 +66,8 @@ impl Waiter {
         let woken = fds.pop().is_some_and(|fd| !fd.revents().is_empty());
         if woken {
             let _ = (&self.wakes).read(&mut [0; 256]);
+            // What is told from here on needs another wake-up.
+            self.waker.0.is_full.store(false, Ordering::Release);
         }
         Ok(())
     }
@@ -89,6 +101,18 @@ mod tests {
         let waiter = Waiter::new().expect("a socket pair");
         waiter.waker().wake();
         waiter.wait_readable(&[], LONG).expect("woken at once");
+    }
+
+    #[test]
+    fn every_wake_after_a_wait_ends_another_wait() {
+        let waiter = Waiter::new().expect("a socket pair");
+        for _ in 0..3 {
+            (0..1_000).for_each(|_| waiter.waker().wake());
+            waiter.wait_readable(&[], LONG).expect("woken at once");
+            let mut fds = [PollFd::new(&waiter.wakes, PollFlags::IN)];
+            wait(&mut fds, Duration::ZERO).expect("a socket pair");
+            assert!(fds[0].revents().is_empty(), "one wait takes all");
+        }
     }
 
     #[test]

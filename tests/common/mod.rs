@@ -15,7 +15,8 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Only something that hangs takes this long: 4 GiB reach a disk of 15 MB/s before.
@@ -251,6 +252,37 @@ fn difference(one: &Path, other: &Path) -> Option<String> {
         at += len as u64;
     }
     None
+}
+
+/// Does `work` for each number below `count`, `width` at a time.
+pub(crate) fn side_by_side(
+    count: usize,
+    width: usize,
+    work: impl Fn(usize) -> Outcome + Sync,
+) -> Vec<Outcome> {
+    let next = AtomicUsize::new(0);
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..width {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count {
+                        return;
+                    }
+                    let outcome = work(index);
+                    outcomes.lock().expect("nobody panics while holding it").push(outcome);
+                }
+            });
+        }
+    });
+    outcomes.into_inner().expect("nobody panicked while holding it")
+}
+
+#[track_caller]
+pub(crate) fn expect_all_done(outcomes: &[Outcome], count: usize) {
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|one| one.code != Some(0)).collect();
+    assert_eq!((outcomes.len(), failed.len()), (count, 0), "{failed:#?}");
 }
 
 /// Fails unless the link was as configured and lost what it should: exactly by configuration, and

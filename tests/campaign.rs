@@ -24,6 +24,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use volley::net::Interrupt;
+use volley::net::tcp::record::{Record, RecordReader};
 
 /// Bytes of the file that goes through lossy links.
 const LARGE: u64 = 100_000_000;
@@ -322,16 +324,100 @@ fn a_sender_that_falls_silent_is_missed_after_30_seconds() {
     assert_eq!(receiver.stop().json()["exit_code"], 4);
 }
 
+/// The same over TCP.
+fn in_the_middle_of_a_stream(size: u64, receiver_options: &[&str]) -> (Bench, Receiver, Running) {
+    let bench = Bench::new();
+    bench.sparse_file("file", size);
+    let receiver = bench.receive(receiver_options);
+    let sender = bench.start_sending(&receiver, &["file"], CARRIERS[1]);
+    bench.wait_for_first_bytes();
+    (bench, receiver, sender)
+}
+
 #[test]
 #[ignore = "a campaign"]
-fn a_blackout_of_20_seconds_is_survived() {
-    let (bench, receiver, sender) = in_the_middle(&["--once"]);
+fn a_receiver_that_falls_silent_is_missed_after_30_seconds_over_tcp() {
+    let (_bench, receiver, sender) = in_the_middle_of_a_stream(8 << 30, &[]);
+    receiver.running.signal("STOP");
+    let (sent, took) = timed(|| sender.finish());
+    let port = receiver.address.rsplit(':').next().expect("a port");
+    let said = format!("nothing received from 127.0.0.1 on TCP port {port} for 30 s");
+    sent.expect_code(4).expect_words(&[&said, "send again"]);
+    expect_within(took, 25, 35);
+    receiver.running.signal("CONT");
+}
+
+#[test]
+#[ignore = "a campaign"]
+fn a_sender_that_falls_silent_is_missed_after_30_seconds_over_tcp() {
+    let (_bench, receiver, sender) = in_the_middle_of_a_stream(8 << 30, &["--json"]);
+    sender.signal("STOP");
+    let said = ["nothing received from 127.0.0.1 on TCP port", "for 30 s", "send again"];
+    let ((), took) = timed(|| receiver.running.wait_long_for_words(&said));
+    expect_within(took, 25, 35);
+    assert_eq!(receiver.stop().json()["exit_code"], 4);
+}
+
+/// A sender that has nothing to send but signs of life, as one whose disk is busy.
+#[test]
+#[ignore = "a campaign"]
+fn a_stream_lives_as_long_as_both_sides_show_that_they_do() {
+    const LIFE: Record<'_> = Record::Messages(b"");
+    let bench = Bench::new();
+    let receiver = bench.receive(&[]);
+    let stream = TcpStream::connect(&receiver.address).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket");
+    let write = |record: Record<'_>| {
+        let mut bytes = Vec::new();
+        record.write_to(&mut bytes);
+        (&stream).write_all(&bytes).expect("it is there");
+    };
+    let mut reader = RecordReader::new(&stream, Interrupt::default());
+    reader.trust();
+    write(Record::Hello { versions: vec![1] });
+    let first = reader.next(&mut |_| false).expect("a record");
+    assert_eq!(first, Some(Record::Welcome { version: 1 }));
+    for _ in 0..8 {
+        write(LIFE);
+        // The receiver has nothing to say either, every 5 s.
+        assert_eq!(reader.next(&mut |_| false).expect("a record"), Some(LIFE));
+    }
+    let (end, took) = timed(|| {
+        loop {
+            match reader.next(&mut |_| false).expect("a record") {
+                Some(LIFE) => {}
+                Some(Record::Close { code, reason }) => {
+                    break (code, String::from_utf8_lossy(reason).into_owned());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    assert_eq!(end.0, 4);
+    assert!(end.1.contains("nothing received"), "{}", end.1);
+    expect_within(took, 25, 35);
+}
+
+/// Lets the receiver stand still for 20 s, and everything arrive all the same.
+fn survive_a_blackout((bench, receiver, sender): (Bench, Receiver, Running)) {
     receiver.running.signal("STOP");
     pause(Duration::from_secs(20));
     receiver.running.signal("CONT");
     sender.finish().expect_code(0);
     receiver.finish().expect_code(0);
     bench.expect_arrived(&["file"]);
+}
+
+#[test]
+#[ignore = "a campaign"]
+fn a_blackout_of_20_seconds_is_survived() {
+    survive_a_blackout(in_the_middle(&["--once"]));
+}
+
+#[test]
+#[ignore = "a campaign"]
+fn a_blackout_of_20_seconds_is_survived_over_tcp() {
+    survive_a_blackout(in_the_middle_of_a_stream(1 << 30, &["--once"]));
 }
 
 #[expect(clippy::disallowed_methods, reason = "nothing happens that could be waited for")]

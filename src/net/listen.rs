@@ -33,6 +33,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A port chosen by the system may be taken for the other carrier; then another one is tried.
 const BIND_TRIES: usize = 16;
 
+/// What those hear who are still sending when the one transfer that was wanted has completed.
+const ONE_IS_ENOUGH: &str = "it was started for one transfer (--once), and that of another sender is complete; start it \
+     again, then send again";
+
 /// How to receive.
 #[derive(Clone, Debug)]
 pub struct Reception {
@@ -107,8 +111,7 @@ impl Listener {
     ) -> Result<Option<Reason>, Failure> {
         let completed = Arc::new(Mutex::new(None));
         let observer = note_completion(observer, &completed);
-        let mut serving =
-            Serving::new(self, reception, observer, interrupt.clone()).map_err(socket_failure)?;
+        let mut serving = Serving::new(self, reception, observer).map_err(socket_failure)?;
         let ended = loop {
             if let Err(error) = serving.turn() {
                 break Err(socket_failure(error));
@@ -122,7 +125,7 @@ impl Listener {
                 break Ok(verdict);
             }
         };
-        let farewell = Failure::new(Reason::Interrupted, "it was to end after one transfer");
+        let farewell = Failure::new(Reason::Interrupted, ONE_IS_ENOUGH);
         serving.end(ended.as_ref().err().unwrap_or(&farewell)).map_err(socket_failure)?;
         ended
     }
@@ -202,19 +205,14 @@ struct Serving {
 }
 
 impl Serving {
-    fn new(
-        listener: Listener,
-        reception: &Reception,
-        observer: Observer,
-        interrupt: Interrupt,
-    ) -> io::Result<Self> {
+    fn new(listener: Listener, reception: &Reception, observer: Observer) -> io::Result<Self> {
         let Listener { udp, tcp, .. } = listener;
         let mut engine = Engine::new(udp, reception.impairment.as_ref(), false, observer.clone())?;
         engine.also_wake_for(tcp.try_clone()?);
         Ok(Self {
             engine,
             tcp,
-            streams: tcp::Streams::new(observer, interrupt),
+            streams: tcp::Streams::new(observer),
             acceptor: Acceptor::new(super::clock::random_bytes()),
             known: HashMap::new(),
             reception: reception.clone(),
@@ -291,7 +289,7 @@ impl Serving {
         {
             self.engine.turn(Duration::from_millis(10))?;
         }
-        self.streams.end();
+        self.streams.end(failure);
         Ok(())
     }
 }

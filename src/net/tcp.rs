@@ -3,6 +3,7 @@
 //! A stream keeps no message boundaries, so everything travels in [`record`]s: a type, a length, a
 //! body. The messages and the files' handling are those of the floor below; the kernel does the rest.
 
+mod outlet;
 mod receive;
 pub mod record;
 mod send;
@@ -10,8 +11,12 @@ mod send;
 pub use receive::Streams;
 pub use send::{Order, send};
 
+use super::clock::Clock;
+use crate::base::text::show_error;
 use crate::base::time::Duration;
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use crate::transfer::outcome::{Failure, Reason};
+use crate::transport::config::IDLE_TIMEOUT;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
@@ -21,9 +26,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Blocking calls return this often, to look at the interrupt.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// A receiver whose disk is busy for longer than this is taken for gone: the kernel cannot tell a host
-/// that does not read from one that is not there.
-const STALL_MAX: Duration = Duration::from_secs(180);
+/// A peer from which nothing comes for this long is gone. Both sides write at least an empty record
+/// every few seconds, also while a disk keeps the rest of them waiting.
+const SILENCE: Duration = IDLE_TIMEOUT;
 
 /// Bytes of file in one record.
 const CHUNK: usize = 256 << 10;
@@ -52,22 +57,44 @@ pub fn answers(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, Duration::from_secs(5)).is_ok()
 }
 
-/// Makes blocking calls return often, small records go at once, and a vanished peer known: after half
-/// a minute while nothing goes, for the kernel asks whether it is there; after [`STALL_MAX`] while
-/// something does.
+/// Makes blocking calls return often, and small records go at once.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    let probes = TcpKeepalive::new()
-        .with_time(Duration::from_secs(10))
-        .with_interval(Duration::from_secs(5));
-    #[cfg(not(windows))]
-    let probes = probes.with_retries(4);
-    socket.set_tcp_keepalive(&probes)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(STALL_MAX))?;
-    Ok(())
+    stream.set_nodelay(true)
+}
+
+/// Asks to give up reading once nothing has come for [`SILENCE`].
+fn until_silent(clock: Clock) -> impl FnMut(usize) -> bool {
+    let mut heard = clock.now();
+    move |brought| {
+        let now = clock.now();
+        if brought > 0 {
+            heard = now;
+        }
+        now.since(heard) > SILENCE
+    }
+}
+
+/// What it means for a transfer that its stream broke, and what to do `again`.
+fn lost(error: &io::Error, peer: SocketAddr, again: &str) -> Failure {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, TimedOut, UnexpectedEof,
+    };
+    let (host, port) = (peer.ip().to_canonical(), peer.port());
+    let text = match error.kind() {
+        InvalidData => return Failure::new(Reason::Other, format!("{host} broke the protocol")),
+        BrokenPipe => format!("{host} is gone (broken pipe on TCP port {port}); {again}"),
+        ConnectionAborted | ConnectionReset => {
+            format!("{host} is gone (connection reset on TCP port {port}); {again}")
+        }
+        TimedOut => {
+            let silence = SILENCE.as_secs();
+            format!("nothing received from {host} on TCP port {port} for {silence} s; {again}")
+        }
+        UnexpectedEof => format!("{host} left before the transfer was complete; {again}"),
+        _ => format!("the connection to {host} was lost: {}; {again}", show_error(error)),
+    };
+    Failure::new(Reason::Interrupted, text)
 }

@@ -169,6 +169,13 @@ impl Running {
         assert!(done.success(), "{order}");
     }
 
+    /// What it needed of memory at its peak, while it runs.
+    pub(crate) fn peak_memory_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().trim_end_matches(" kB").parse().expect("a number"))
+    }
+
     /// Ends it as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it runs");

@@ -80,7 +80,7 @@ pub(crate) struct TcpRelay {
 }
 
 impl TcpRelay {
-    /// Passes on `piece` bytes at a time; after `limit` bytes from the sender, cuts both sides off.
+    /// Passes on `piece` bytes at a time, or what has come when nothing follows; after `limit` bytes from the sender, cuts both sides off.
     pub(crate) fn start(receiver: &str, piece: usize, limit: Option<(u64, Cut)>) -> Self {
         let front = TcpListener::bind(("127.0.0.1", super::free_port())).expect("free");
         let address = front.local_addr().expect("bound").to_string();
@@ -101,18 +101,10 @@ impl TcpRelay {
                     let so_far = count.fetch_add(len, Ordering::Relaxed) + len;
                     limit.is_some_and(|(limit, _)| so_far >= limit)
                 });
-                if let Some((limit, cut)) = limit
-                    && count.load(Ordering::Relaxed) >= limit
-                {
-                    for stream in [&sender, &receiver] {
-                        match cut {
-                            Cut::Fin => stream.shutdown(Shutdown::Write).expect("open"),
-                            Cut::Reset => SockRef::from(stream)
-                                .set_linger(Some(Duration::ZERO))
-                                .expect("a socket"),
-                        }
-                    }
-                    over.store(matches!(cut, Cut::Reset), Ordering::Relaxed);
+                let is_cut = |limit| count.load(Ordering::Relaxed) >= limit;
+                match limit {
+                    Some((limit, cut)) if is_cut(limit) => leave(&sender, &receiver, cut, &over),
+                    _ => {}
                 }
             });
         });
@@ -134,7 +126,28 @@ impl Drop for TcpRelay {
     }
 }
 
-/// Passes bytes on until the stream ends, it is over, or `is_enough` says so of the bytes that went.
+/// Leaves both sides.
+fn leave(mut sender: &TcpStream, receiver: &TcpStream, cut: Cut, over: &AtomicBool) {
+    match cut {
+        Cut::Fin => {
+            for stream in [sender, receiver] {
+                let _ = stream.shutdown(Shutdown::Write);
+            }
+            // To close over bytes that nobody has read would be a reset.
+            let mut ignored = [0; 1 << 16];
+            while !over.load(Ordering::Relaxed) && !matches!(sender.read(&mut ignored), Ok(0)) {}
+        }
+        Cut::Reset => {
+            for stream in [sender, receiver] {
+                SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+            }
+            over.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Passes bytes on in pieces, as they fill up or nothing more comes, until the stream ends, it is over,
+/// or `is_enough` says so of the bytes that went.
 fn pump(
     mut from: &TcpStream,
     mut to: &TcpStream,
@@ -142,29 +155,34 @@ fn pump(
     over: &AtomicBool,
     is_enough: impl Fn(u64) -> bool,
 ) {
+    let is_patient = |error: &std::io::Error| {
+        matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+            && !over.load(Ordering::Relaxed)
+    };
     let mut buffer = vec![0; piece];
-    while !over.load(Ordering::Relaxed) {
-        let len = match from.read(&mut buffer) {
-            Ok(0) => {
-                let _ = to.shutdown(Shutdown::Write);
-                return;
+    loop {
+        let mut filled = 0;
+        let is_end = loop {
+            match from.read(&mut buffer[filled..]) {
+                Ok(0) => break filled < piece,
+                Ok(len) => filled += len,
+                Err(error) if !is_patient(&error) => return,
+                Err(_) if filled > 0 => break false,
+                Err(_) => {}
             }
-            Ok(len) => len,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                continue;
-            }
-            Err(_) => return,
         };
-        let mut rest = &buffer[..len];
-        while !rest.is_empty() && !over.load(Ordering::Relaxed) {
+        let mut rest = &buffer[..filled];
+        while !rest.is_empty() {
             match to.write(rest) {
                 Ok(written) => rest = &rest[written..],
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) if is_patient(&error) => {}
                 Err(_) => return,
             }
         }
-        if is_enough(len as u64) {
+        if is_end {
+            let _ = to.shutdown(Shutdown::Write);
+        }
+        if is_end || is_enough(filled as u64) || over.load(Ordering::Relaxed) {
             return;
         }
     }

@@ -1,8 +1,8 @@
 //! Receiving over streams: accept, recv, send, close; one thread for each.
 
-use super::record::{Record, RecordReader, is_timeout, write_all};
-use super::{CONNECT_TIMEOUT, STALL_MAX, prepare};
-use crate::base::text::show_error;
+use super::outlet::{Outlet, Pulse};
+use super::record::{Record, RecordReader, is_timeout};
+use super::{CONNECT_TIMEOUT, SILENCE, lost, prepare, until_silent};
 use crate::base::time::{Duration, Instant};
 use crate::net::clock::Clock;
 use crate::net::listen::TRANSFERS_MAX;
@@ -15,6 +15,7 @@ use crate::wire::handshake::VERSION;
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 /// How often the observer is told how far a transfer is.
@@ -26,10 +27,13 @@ const LINGER: Duration = Duration::from_secs(3);
 /// After its last word, a sender gets this long to hear it and leave.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// What is to be done about a sender that is gone.
+const AGAIN: &str = "its user has to send again";
+
 /// The streams being served.
 pub struct Streams {
     observer: Observer,
-    interrupt: Interrupt,
+    end: End,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -42,8 +46,8 @@ impl std::fmt::Debug for Streams {
 impl Streams {
     /// No streams yet.
     #[must_use]
-    pub fn new(observer: Observer, interrupt: Interrupt) -> Self {
-        Self { observer, interrupt, threads: Vec::new() }
+    pub fn new(observer: Observer) -> Self {
+        Self { observer, end: End::default(), threads: Vec::new() }
     }
 
     /// Serves a stream on a thread of its own. Beyond the limit it is closed at once.
@@ -56,23 +60,24 @@ impl Streams {
         sink: Sink,
     ) {
         self.threads.retain(|thread| !thread.is_finished());
-        if prepare(&stream).is_err() {
+        let outlet = prepare(&stream)
+            .and_then(|()| Outlet::new(&stream, &self.end.interrupt, Some(SILENCE)));
+        let Ok(outlet) = outlet else {
             return;
-        }
-        let interrupt = self.interrupt.clone();
+        };
         if self.threads.len() >= TRANSFERS_MAX {
             let reason = b"as many transfers as it serves are under way";
-            let mut record = Vec::new();
-            Record::Close { code: Reason::Refused.code().into(), reason }.write_to(&mut record);
-            let _ = write_all(&stream, &record, &interrupt);
+            let _ = outlet.write(&Record::Close { code: Reason::Refused.code().into(), reason });
             return;
         }
         let download = Download {
             id,
             stream,
+            outlet,
+            pulse: None,
             peer,
             clock: Clock::start(),
-            interrupt,
+            end: self.end.clone(),
             observer: self.observer.clone(),
             receiving,
             sink: Some(sink),
@@ -84,23 +89,33 @@ impl Streams {
         self.threads.extend(thread);
     }
 
-    /// Ends all streams, each with a word to its sender, and waits for their threads.
-    pub fn end(self) {
-        if self.interrupt.get().is_none() {
-            self.interrupt.set(SIGTERM);
-        }
+    /// Ends all streams because of `failure`, each with a word to its sender, and waits for their
+    /// threads.
+    pub fn end(self, failure: &Failure) {
+        self.end.why.get_or_init(|| failure.clone());
+        self.end.interrupt.set(SIGTERM);
         for thread in self.threads {
             let _ = thread.join();
         }
     }
 }
 
+/// A request to end, and why.
+#[derive(Clone, Debug, Default)]
+struct End {
+    interrupt: Interrupt,
+    why: Arc<OnceLock<Failure>>,
+}
+
 struct Download {
     id: u64,
     stream: TcpStream,
+    outlet: Outlet,
+    /// Once the sender is known to be one of ours.
+    pulse: Option<Pulse>,
     peer: SocketAddr,
     clock: Clock,
-    interrupt: Interrupt,
+    end: End,
     observer: Observer,
     receiving: Receiving,
     /// Until the transfer is over.
@@ -120,9 +135,10 @@ impl Download {
         let is_ours = |failure: &&Failure| self.is_announced || failure.reason == Reason::Version;
         if let Some(failure) = failure.as_ref().filter(is_ours) {
             let code = failure.reason.code().into();
-            let _ = self.write(&Record::Close { code, reason: failure.text.as_bytes() });
+            let _ = self.outlet.write(&Record::Close { code, reason: failure.text.as_bytes() });
         }
         self.part();
+        self.pulse = None;
         // What is not committed is put away before anybody hears that the transfer is over.
         self.sink = None;
         if !self.is_announced {
@@ -160,18 +176,19 @@ impl Download {
     }
 
     fn talk(&mut self) -> Result<(), Failure> {
-        let stream = self.stream.try_clone().map_err(|error| lost(&error))?;
-        let mut reader = RecordReader::new(stream, self.interrupt.clone());
+        let stream = self.stream.try_clone().map_err(|error| self.lost(&error))?;
+        let mut reader = RecordReader::new(stream, self.end.interrupt.clone());
         self.greet(&mut reader)?;
         reader.trust();
+        self.pulse = Pulse::start(self.outlet.clone()).ok();
         loop {
-            let since = self.clock.now();
-            let patience = if self.receiving.is_complete() { LINGER } else { STALL_MAX };
-            let clock = self.clock;
-            let record = reader.next(&move || clock.now() > since + patience);
-            let record =
-                record.map_err(|error| self.interrupt.failure().unwrap_or(lost(&error)))?;
-            match record {
+            let (since, clock) = (self.clock.now(), self.clock);
+            let mut is_silent = until_silent(clock);
+            let lingers = self.receiving.is_complete();
+            let record = reader.next(&mut |brought| {
+                is_silent(brought) || (lingers && clock.now() > since + LINGER)
+            });
+            match record.map_err(|error| self.lost(&error))? {
                 Some(Record::Messages(bytes)) => {
                     self.receiving.incoming().extend_from_slice(bytes);
                 }
@@ -184,7 +201,7 @@ impl Download {
                     return Err(Failure::new(Reason::Other, "the sender broke the protocol"));
                 }
                 // A stream that just ends has not ended well.
-                None => return Err(lost(&io::ErrorKind::UnexpectedEof.into())),
+                None => return Err(self.lost(&io::ErrorKind::UnexpectedEof.into())),
             }
             self.work()?;
         }
@@ -195,7 +212,7 @@ impl Download {
         let stranger = || Failure::new(Reason::Other, "not a volley sender");
         let deadline = self.clock.now() + CONNECT_TIMEOUT;
         let clock = self.clock;
-        let first = reader.next(&move || clock.now() > deadline).map_err(|_| stranger())?;
+        let first = reader.next(&mut |_| clock.now() > deadline).map_err(|_| stranger())?;
         let Some(Record::Hello { versions }) = first else {
             return Err(stranger());
         };
@@ -206,7 +223,7 @@ impl Download {
         self.is_announced = true;
         let (id, peer) = (self.id, self.peer);
         (self.observer)(Notice::Started { id, peer, carrier: Carrier::Tcp });
-        self.write(&Record::Welcome { version: VERSION }).map_err(|error| lost(&error))
+        self.write(&Record::Welcome { version: VERSION })
     }
 
     fn take(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
@@ -236,16 +253,19 @@ impl Download {
         self.receiving.take_demands();
         let outgoing = self.receiving.take_outgoing();
         if !outgoing.is_empty() {
-            self.write(&Record::Messages(&outgoing)).map_err(|error| lost(&error))?;
+            self.write(&Record::Messages(&outgoing))?;
         }
         self.tell_progress();
         Ok(())
     }
 
-    fn write(&self, record: &Record<'_>) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        record.write_to(&mut bytes);
-        write_all(&self.stream, &bytes, &self.interrupt)
+    fn write(&self, record: &Record<'_>) -> Result<(), Failure> {
+        self.outlet.write(record).map_err(|error| self.lost(&error))
+    }
+
+    /// Why the stream is over: it was ended here, or it broke.
+    fn lost(&self, error: &io::Error) -> Failure {
+        self.end.why.get().cloned().unwrap_or_else(|| lost(error, self.peer, AGAIN))
     }
 
     fn tell_progress(&mut self) {
@@ -259,18 +279,4 @@ impl Download {
         let progress = Progress { phase, done, total, stats: None };
         (self.observer)(Notice::Progress { id: self.id, progress });
     }
-}
-
-fn lost(error: &io::Error) -> Failure {
-    if error.kind() == io::ErrorKind::InvalidData {
-        return Failure::new(Reason::Other, "the sender broke the protocol");
-    }
-    let text = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the sender left before the transfer was complete".into(),
-        io::ErrorKind::TimedOut => {
-            format!("nothing received from the sender for {} s", STALL_MAX.as_secs())
-        }
-        _ => format!("the connection to the sender was lost: {}", show_error(error)),
-    };
-    Failure::new(Reason::Interrupted, text)
 }

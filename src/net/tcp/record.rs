@@ -9,7 +9,7 @@
 use crate::net::Interrupt;
 use crate::wire::cursor::{Malformed, Reader, put_short_string};
 use crate::wire::handshake::{put_versions, read_versions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 /// Bytes of a record's body, at most.
 pub const BODY_MAX: usize = 1 << 20;
@@ -128,6 +128,9 @@ impl<'a> Record<'a> {
     }
 }
 
+/// Whether to give up reading, given the bytes that the last read brought.
+pub type GivesUp<'a> = dyn FnMut(usize) -> bool + 'a;
+
 /// Reads whole records off a stream whose reads time out now and then.
 #[derive(Debug)]
 pub struct RecordReader<R> {
@@ -148,11 +151,12 @@ impl<R: Read> RecordReader<R> {
         self.body_max = BODY_MAX;
     }
 
-    /// The next record; `None` at the end of the stream. `gives_up` is asked before each read.
+    /// The next record; `None` at the end of the stream. `gives_up` is asked before each read, and told
+    /// how many bytes the last one brought.
     ///
     /// # Errors
     /// The stream broke, ended inside a record, or holds something else than records.
-    pub fn next(&mut self, gives_up: &dyn Fn() -> bool) -> io::Result<Option<Record<'_>>> {
+    pub fn next(&mut self, gives_up: &mut GivesUp<'_>) -> io::Result<Option<Record<'_>>> {
         let mut head = [0; 5];
         if !self.fill(Part::Head(&mut head), gives_up)? {
             return Ok(None);
@@ -168,20 +172,24 @@ impl<R: Read> RecordReader<R> {
     }
 
     /// False if the stream ends where a record could begin.
-    fn fill(&mut self, part: Part<'_>, gives_up: &dyn Fn() -> bool) -> io::Result<bool> {
+    fn fill(&mut self, part: Part<'_>, gives_up: &mut GivesUp<'_>) -> io::Result<bool> {
         let (buffer, may_end) = match part {
             Part::Head(head) => (&mut head[..], true),
             Part::Body => (&mut self.body[..], false),
         };
         let mut filled = 0;
+        let mut brought = 0;
         while filled < buffer.len() {
-            if self.interrupt.get().is_some() || gives_up() {
+            if self.interrupt.get().is_some() || gives_up(std::mem::take(&mut brought)) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             match self.stream.read(&mut buffer[filled..]) {
                 Ok(0) if may_end && filled == 0 => return Ok(false),
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => filled += count,
+                Ok(count) => {
+                    filled += count;
+                    brought = count;
+                }
                 Err(error) if is_timeout(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -193,27 +201,6 @@ impl<R: Read> RecordReader<R> {
 enum Part<'a> {
     Head(&'a mut [u8; 5]),
     Body,
-}
-
-/// Writes all of `bytes` to a stream whose writes time out now and then; gives up when interrupted.
-///
-/// # Errors
-/// The stream broke, or the interrupt.
-pub fn write_all(mut stream: impl Write, bytes: &[u8], interrupt: &Interrupt) -> io::Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match stream.write(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => rest = &rest[count..],
-            Err(error) if is_timeout(&error) => {
-                if interrupt.get().is_some() {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Whether a call only gave up waiting.
@@ -282,20 +269,24 @@ mod tests {
             let mut reader = RecordReader::new(stream, Interrupt::default());
             reader.trust();
             for sample in samples() {
-                assert_eq!(reader.next(&|| false).expect("well-formed"), Some(sample));
+                assert_eq!(reader.next(&mut |_| false).expect("well-formed"), Some(sample));
             }
-            assert_eq!(reader.next(&|| false).expect("the end"), None);
+            assert_eq!(reader.next(&mut |_| false).expect("the end"), None);
         }
     }
 
     #[test]
     fn a_peer_that_trickles_is_given_up() {
         let bytes = bytes_of(&samples());
-        let reads = std::cell::Cell::new(0);
+        let mut reads = 0;
         let stream = Trickle { rest: &bytes, size: 1, is_ready: false };
         let mut reader = RecordReader::new(stream, Interrupt::default());
-        let gives_up = || reads.replace(reads.get() + 1) > 6;
-        let error = reader.next(&gives_up).expect_err("too slow");
+        let mut gives_up = |brought| {
+            reads += 1;
+            assert!(brought <= 1);
+            reads > 6
+        };
+        let error = reader.next(&mut gives_up).expect_err("too slow");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
@@ -308,7 +299,7 @@ mod tests {
             let stream = Trickle { rest: &bytes[..end], size: 64, is_ready: false };
             let mut reader = RecordReader::new(stream, Interrupt::default());
             let last = loop {
-                match reader.next(&|| false) {
+                match reader.next(&mut |_| false) {
                     Ok(Some(_)) => {}
                     Ok(None) => break None,
                     Err(error) => break Some(error.kind()),
@@ -327,11 +318,11 @@ mod tests {
     fn a_length_beyond_the_limit_is_refused_before_it_is_read() {
         let stream = &[MESSAGES, 0xff, 0xff, 0xff, 0xff][..];
         let mut reader = RecordReader::new(stream, Interrupt::default());
-        let error = reader.next(&|| false).expect_err("too long");
+        let error = reader.next(&mut |_| false).expect_err("too long");
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         let stream = &[HELLO, 0, 0, 2, 0][..];
         let mut reader = RecordReader::new(stream, Interrupt::default());
-        let error = reader.next(&|| false).expect_err("too long for a first record");
+        let error = reader.next(&mut |_| false).expect_err("too long for a first record");
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 

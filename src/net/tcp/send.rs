@@ -3,8 +3,9 @@
 //! One thread writes; another reads what the receiver says, so that neither side ever waits for the
 //! other to read while the other waits for it.
 
-use super::record::{Record, RecordReader, write_all};
-use super::{CHUNK, CONNECT_TIMEOUT, PATIENCE, prepare};
+use super::outlet::{Outlet, Pulse};
+use super::record::{Record, RecordReader};
+use super::{CHUNK, CONNECT_TIMEOUT, PATIENCE, lost, prepare, until_silent};
 use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
 use crate::net::clock::Clock;
@@ -31,6 +32,9 @@ const HEARD_MAX: usize = 64;
 /// After a broken write, what the receiver had to say is waited for this long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// What to do about a receiver that is gone.
+const AGAIN: &str = "send again when it is back";
+
 /// What to send and where.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -53,18 +57,22 @@ pub fn send(
     let clock = Clock::start();
     let (stream, peer) = connect(&order.addresses, interrupt)?;
     observer(Notice::Started { id: 1, peer, carrier: Carrier::Tcp });
+    // A receiver that reads no more is known by its silence: the reading thread shuts the stream down.
+    let outlet =
+        Outlet::new(&stream, interrupt, None).map_err(|error| lost(&error, peer, AGAIN))?;
     let mut upload = Upload {
         stream,
+        outlet,
+        peer,
         clock,
         interrupt: interrupt.clone(),
         observer: observer.clone(),
         sending: Sending::new(source),
-        record: Vec::new(),
         at: 0,
         sent: 0,
         next_progress: Instant::ZERO,
     };
-    let run = catch_unwind(AssertUnwindSafe(|| upload.run(peer)));
+    let run = catch_unwind(AssertUnwindSafe(|| upload.run()));
     let failure = run.unwrap_or_else(|_| Err(internal_error())).err();
     let _ = upload.stream.shutdown(Shutdown::Both);
     let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
@@ -134,11 +142,12 @@ enum Heard {
 
 struct Upload {
     stream: TcpStream,
+    outlet: Outlet,
+    peer: SocketAddr,
     clock: Clock,
     interrupt: Interrupt,
     observer: Observer,
     sending: Sending,
-    record: Vec<u8>,
     /// The next byte of the transfer space to send.
     at: u64,
     sent: u64,
@@ -146,8 +155,11 @@ struct Upload {
 }
 
 impl Upload {
-    fn run(&mut self, peer: SocketAddr) -> Result<(), Failure> {
-        let (heard, reader) = self.start_reading().map_err(|error| lost(&error))?;
+    fn run(&mut self) -> Result<(), Failure> {
+        let peer = self.peer;
+        let broken = |error: io::Error| lost(&error, peer, AGAIN);
+        let (heard, reader) = self.start_reading().map_err(broken)?;
+        let pulse = Pulse::start(self.outlet.clone()).map_err(broken)?;
         let done = self.talk(&heard);
         let done = match done {
             Err(_) if self.interrupt.get().is_some() => {
@@ -157,13 +169,11 @@ impl Upload {
                 Err(failure)
             }
             // A receiver that closes says why before it goes.
-            Err(Stop::Broken(error)) => {
-                Err(self.last_words(&heard).unwrap_or_else(|| lost(&error)))
-            }
+            Err(Stop::Broken(error)) => Err(self.last_words(&heard, error)),
             Err(Stop::Failed(failure)) => {
                 let code = failure.reason.code().into();
                 let _ = self.write(&Record::Close { code, reason: failure.text.as_bytes() });
-                Err(failure)
+                Err(Failure { text: format!("{peer}: {}", failure.text), ..failure })
             }
             Ok(()) => {
                 let _ = self.write(&Record::Close { code: 0, reason: b"" });
@@ -172,14 +182,15 @@ impl Upload {
         };
         let _ = self.stream.shutdown(Shutdown::Both);
         let _ = reader.join();
-        done.map_err(|failure| explain(failure, peer))
+        drop(pulse);
+        done
     }
 
     fn start_reading(&self) -> io::Result<(Receiver<Heard>, JoinHandle<()>)> {
         let stream = self.stream.try_clone()?;
         let (tell, heard) = sync_channel(HEARD_MAX);
-        let interrupt = self.interrupt.clone();
-        Ok((heard, std::thread::spawn(move || listen(&stream, interrupt, &tell))))
+        let (interrupt, clock) = (self.interrupt.clone(), self.clock);
+        Ok((heard, std::thread::spawn(move || listen(&stream, interrupt, clock, &tell))))
     }
 
     fn talk(&mut self, heard: &Receiver<Heard>) -> Result<(), Stop> {
@@ -263,13 +274,12 @@ impl Upload {
         Ok(())
     }
 
-    fn write_messages(&mut self, messages: &[u8]) -> io::Result<()> {
+    fn write_messages(&self, messages: &[u8]) -> io::Result<()> {
         messages.chunks(CHUNK).try_for_each(|piece| self.write(&Record::Messages(piece)))
     }
 
-    fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
-        record.write_to(&mut self.record);
-        write_all(&self.stream, &self.record, &self.interrupt)
+    fn write(&self, record: &Record<'_>) -> io::Result<()> {
+        self.outlet.write(record)
     }
 
     fn tell_progress(&mut self) {
@@ -284,23 +294,28 @@ impl Upload {
         (self.observer)(Notice::Progress { id: 1, progress });
     }
 
-    /// What the receiver said before the stream broke.
-    fn last_words(&mut self, heard: &Receiver<Heard>) -> Option<Failure> {
-        if let Some(failure) = self.interrupt.failure() {
-            return Some(failure);
-        }
+    /// Why the stream broke: what the receiver said before, or what the reading thread found.
+    fn last_words(&mut self, heard: &Receiver<Heard>, error: io::Error) -> Failure {
         while let Ok(word) = heard.recv_timeout(LAST_WORDS) {
             match word {
-                Heard::Close(code, reason) => return Some(failure_of_close(code, &reason)),
+                Heard::Close(code, reason) => {
+                    let failure = failure_of_close(code, &reason);
+                    return Failure { text: format!("{}: {}", self.peer, failure.text), ..failure };
+                }
                 Heard::Messages(bytes) => {
                     self.sending.incoming().extend_from_slice(&bytes);
                     let _ = self.sending.handle_messages();
                 }
-                Heard::Ended(_) => return None,
+                // The system says once that a connection was reset, to one of the two threads.
+                Heard::Ended(_) if error.kind() == io::ErrorKind::ConnectionReset => break,
+                Heard::Ended(found) => {
+                    let found = found.err().unwrap_or(io::ErrorKind::UnexpectedEof.into());
+                    return lost(&found, self.peer, AGAIN);
+                }
                 Heard::Welcome(_) => {}
             }
         }
-        None
+        lost(&error, self.peer, AGAIN)
     }
 }
 
@@ -322,33 +337,14 @@ impl From<Failure> for Stop {
     }
 }
 
-fn lost(error: &io::Error) -> Failure {
-    let text = match error.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            "the other side left before the transfer was complete; send again when it is back"
-                .into()
-        }
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-            "the other side is gone (broken pipe); send again when it is back".into()
-        }
-        _ => format!(
-            "the connection was lost: {}; send again when the other side is back",
-            show_error(error)
-        ),
-    };
-    Failure::new(Reason::Interrupted, text)
-}
-
-fn explain(failure: Failure, peer: SocketAddr) -> Failure {
-    Failure { text: format!("{peer}: {}", failure.text), ..failure }
-}
-
 /// The reading thread: passes on what the receiver says.
-fn listen(stream: &TcpStream, interrupt: Interrupt, tell: &SyncSender<Heard>) {
+fn listen(stream: &TcpStream, interrupt: Interrupt, clock: Clock, tell: &SyncSender<Heard>) {
     let mut reader = RecordReader::new(stream, interrupt);
     reader.trust();
     loop {
-        let word = match reader.next(&|| false) {
+        let word = match reader.next(&mut until_silent(clock)) {
+            // A sign of life, and nothing more.
+            Ok(Some(Record::Messages(b""))) => continue,
             Ok(Some(Record::Messages(bytes))) => Heard::Messages(bytes.to_vec()),
             Ok(Some(Record::Close { code, reason })) => {
                 Heard::Close(code, String::from_utf8_lossy(reason).into_owned())
@@ -361,13 +357,12 @@ fn listen(stream: &TcpStream, interrupt: Interrupt, tell: &SyncSender<Heard>) {
             Err(error) => Heard::Ended(Err(error)),
         };
         let is_end = matches!(word, Heard::Ended(_));
-        let is_close = matches!(word, Heard::Close(..));
-        if tell.send(word).is_err() || is_end {
-            return;
-        }
-        if is_close {
+        if is_end || matches!(word, Heard::Close(..)) {
             // The thread that writes may wait for a receiver that reads no more.
             let _ = stream.shutdown(Shutdown::Write);
+        }
+        if tell.send(word).is_err() || is_end {
+            return;
         }
     }
 }

@@ -281,6 +281,9 @@ fn forty_eight_senders_share_a_listener_fairly_whatever_others_do() {
     let rate = |outcome: &Outcome| {
         f64::from(SIZE) / 1e6 / outcome.json()["seconds"].as_f64().expect("a number")
     };
+    let mut all: Vec<f64> = outcomes.iter().map(rate).collect();
+    all.sort_by(f64::total_cmp);
+    note(&format!("the slowest of all to the median: {:.2}", all[0] / all[COUNT / 2]));
     for (name, first) in [("UDP", 0), ("TCP", 1)] {
         let mut rates: Vec<f64> = outcomes.iter().skip(first).step_by(2).map(rate).collect();
         rates.sort_by(f64::total_cmp);

@@ -17,6 +17,10 @@ pub struct AckTracker {
     pending: u64,
     /// Ack-eliciting packets in all.
     eliciting: u64,
+    /// How many there were when the last one came out of order. After that, as at the start, windows
+    /// are small, and a sender with fewer packets than [`ACK_EVERY`] in flight would wait for
+    /// [`MAX_ACK_DELAY`] in every round trip.
+    disorder_at: u64,
     deadline: Option<Instant>,
     /// A full report is under way: what lies below this number is still to be reported.
     report_below: Option<u64>,
@@ -44,6 +48,7 @@ impl AckTracker {
 
     /// Takes a packet in.
     pub fn on_packet(&mut self, now: Instant, number: u64, is_ack_eliciting: bool) {
+        let is_in_order = number == self.expected();
         if number >= self.expected() {
             self.largest_at = now;
         }
@@ -58,8 +63,13 @@ impl AckTracker {
         }
         self.pending += 1;
         self.eliciting += 1;
-        let every = if self.eliciting <= START_PACKETS { ACK_EVERY_AT_START } else { ACK_EVERY };
-        if self.is_prompt || self.pending >= every {
+        if !is_in_order {
+            self.disorder_at = self.eliciting;
+        }
+        let is_calm = self.eliciting > self.disorder_at + START_PACKETS;
+        let every = if is_calm { ACK_EVERY } else { ACK_EVERY_AT_START };
+        // RFC 9000 13.2.1: what is out of order is told at once.
+        if self.is_prompt || !is_in_order || self.pending >= every {
             self.deadline = Some(now);
         } else if self.deadline.is_none() {
             self.deadline = Some(now + MAX_ACK_DELAY);
@@ -118,6 +128,34 @@ mod tests {
 
     fn at(us: u64) -> Instant {
         Instant::from_nanos(us * 1000)
+    }
+
+    #[test]
+    fn what_is_out_of_order_is_told_at_once_and_what_follows_in_twos() {
+        let mut tracker = AckTracker::default();
+        let mut number = 0;
+        // How many packets are taken in until an acknowledgement is due.
+        let mut until_due = |tracker: &mut AckTracker, skip: u64| {
+            number += skip;
+            for count in 1.. {
+                tracker.on_packet(at(0), number, true);
+                number += 1;
+                if tracker.deadline() == Some(at(0)) {
+                    tracker.frame(at(0), 0, 500).expect("something arrived");
+                    return count;
+                }
+            }
+            unreachable!("some day it is due");
+        };
+        (0..START_PACKETS).for_each(|_| {
+            until_due(&mut tracker, 0);
+        });
+        assert_eq!(until_due(&mut tracker, 0), ACK_EVERY);
+        assert_eq!(until_due(&mut tracker, 1), 1);
+        for _ in 0..START_PACKETS / ACK_EVERY_AT_START {
+            assert_eq!(until_due(&mut tracker, 0), ACK_EVERY_AT_START);
+        }
+        assert_eq!(until_due(&mut tracker, 0), ACK_EVERY);
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub const MAX_ACK_DELAY: Duration = Duration::from_millis(5);
 /// Ack-eliciting packets between acknowledgements once a transfer runs.
 pub const ACK_EVERY: u64 = 16;
 
-/// The first packets are acknowledged in twos, so that slow start has a clock.
+/// The first packets, and those after one that came out of order, are acknowledged in twos, so that slow
+/// start and small windows have a clock.
 pub const ACK_EVERY_AT_START: u64 = 2;
 
 /// How many packets count as the first ones.

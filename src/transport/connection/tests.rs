@@ -336,7 +336,7 @@ fn run_refused(
 }
 
 fn die(side: &mut Side) {
-    side.link = Link::new(LinkConfig { loss: Share::new(1.0), delay: MS }, 1, Direction::Back);
+    side.line.change(Link::new(&losing(1.0, MS), 1, Direction::Back));
 }
 
 #[test]
@@ -374,10 +374,10 @@ fn time_to_miss(is_sender: bool) -> Duration {
     pair.sender().release(50_000_000);
     pair.run_until(5, |pair| pair.taken.len() > 1_000_000);
     let died = pair.now;
-    // Nothing goes either way; what the survivor sends is refused.
-    die(&mut pair.sender);
-    die(&mut pair.receiver);
-    pair.travelling.clear();
+    // Nothing goes either way, and what is on its way is lost; what the survivor sends is refused.
+    for side in [&mut pair.sender, &mut pair.receiver] {
+        side.line = Line::new(Link::new(&losing(1.0, MS), 1, Direction::Back));
+    }
     let side =
         |pair: &Pair| if is_sender { pair.sender.end.clone() } else { pair.receiver.end.clone() };
     run_refused(&mut pair, is_sender, &[], |pair| side(pair).is_some());
@@ -413,9 +413,9 @@ fn a_blackout_that_begins_with_refusals_is_survived() {
     let (now, end) = (pair.now, pair.now + Duration::from_secs(20));
     (0..100).for_each(|_| pair.sender().handle_refusal(now, &[]));
     pair.run_until(60, |pair| pair.now >= end);
-    let whole = LinkConfig { loss: Share::new(0.0), delay: 25 * MS };
-    pair.sender.link = Link::new(whole, 1, Direction::Out);
-    pair.receiver.link = Link::new(whole, 1, Direction::Back);
+    let whole = losing(0.0, 25 * MS);
+    pair.sender.line.change(Link::new(&whole, 1, Direction::Out));
+    pair.receiver.line.change(Link::new(&whole, 1, Direction::Back));
     pair.run_until(60, |pair| pair.taken.len() > 1_000_000);
 }
 

@@ -59,6 +59,8 @@ impl Acked {
 pub struct LossDetector {
     /// The largest acknowledged packet: its number and when it was sent.
     largest: Option<(u64, Instant)>,
+    /// All numbers below this were acknowledged or overtaken.
+    known: u64,
     /// Outstanding packets below the largest acknowledged.
     overtaken: BTreeSet<u64>,
     /// Packets declared lost and when they were sent.
@@ -73,6 +75,7 @@ impl Default for LossDetector {
     fn default() -> Self {
         Self {
             largest: None,
+            known: 0,
             overtaken: BTreeSet::new(),
             lost: BTreeMap::new(),
             reordering: Duration::ZERO,
@@ -91,7 +94,7 @@ impl LossDetector {
         sent: &mut SentPackets,
     ) -> Acked {
         let mut acked = Acked::default();
-        let known = self.largest.map_or(0, |(number, _)| number + 1);
+        let known = self.known;
         let largest = ranges.first().map_or(0, |range| range.end);
         let mut unacked_from = known;
         for range in ranges.iter().rev() {
@@ -104,6 +107,7 @@ impl LossDetector {
             unacked_from = fresh.end;
             acked.packets.extend(fresh.filter_map(|number| sent.take(number)));
         }
+        self.known = known.max(largest);
         if largest > known
             && let Some(newest) = acked.largest()
         {

@@ -59,7 +59,10 @@ impl FromStr for Share {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let wrong = || UnitError("write a percentage between 0% and 100%, such as 5%".into());
-        let percent = text.trim().strip_suffix('%').ok_or_else(wrong)?;
+        let bare = |number: &str| bare(number, &format!("a percentage, such as {number}%"));
+        let percent = text.trim();
+        let percent =
+            percent.strip_suffix('%').ok_or_else(|| bare(percent).unwrap_or_else(wrong))?;
         let percent: f64 = percent.trim().parse().map_err(|_| wrong())?;
         if (0.0..=100.0).contains(&percent) { Ok(Self(percent / 100.0)) } else { Err(wrong()) }
     }
@@ -131,6 +134,15 @@ impl FromStr for Rate {
             "kbit" => 1e3,
             "mbit" => 1e6,
             "gbit" => 1e9,
+            "" => {
+                let bits = format!("bits per second, such as {number}Mbit");
+                return Err(bare(number, &bits).unwrap_or_else(wrong));
+            }
+            "b" | "kb" | "mb" | "gb" => {
+                let text = "rates are in bits per second: write eight times as many bits, such as \
+                            40Mbit for 5 MB/s";
+                return Err(UnitError(text.into()));
+            }
             _ => return Err(wrong()),
         };
         let bits = number.parse::<f64>().map_err(|_| wrong())? * factor;
@@ -155,6 +167,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
         "s" => 1.0,
         "min" => 60.0,
         "h" => 3600.0,
+        "" => {
+            let time = format!("a time, such as {number}ms or {number}s");
+            return Err(bare(number, &time).unwrap_or_else(wrong));
+        }
         _ => return Err(wrong()),
     };
     let seconds = number.parse::<f64>().map_err(|_| wrong())? * seconds;
@@ -227,6 +243,12 @@ fn three_digits(value: f64) -> String {
     } else {
         text
     }
+}
+
+/// What is said of a number alone; nothing if it is none.
+fn bare(number: &str, instead: &str) -> Option<UnitError> {
+    let is_number = number.parse::<f64>().is_ok_and(|number| number.is_finite() && number >= 0.0);
+    is_number.then(|| UnitError(format!("it has no unit; write {instead}")))
 }
 
 fn split_unit(text: &str) -> (&str, &str) {

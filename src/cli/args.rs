@@ -1,7 +1,8 @@
 //! What can be typed. Data only: no function here decides anything.
 
 use super::link_options::LinkOptions;
-use crate::base::units::Rate;
+use crate::base::time::Duration;
+use crate::base::units::{Rate, parse_duration};
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
 use clap::{Args, Parser, Subcommand};
@@ -10,12 +11,14 @@ use std::path::PathBuf;
 /// Exit codes, shown below the help of every command.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0 done                       6 refused
-  1 other                      7 target exists
-  2 usage                      8 disk full
-  3 unreachable                9 source missing, unreadable or changed
-  4 interrupted               10 version mismatch
-  5 integrity failure        130 interrupted by the user (143 terminated)";
+  0 done                       8 disk full
+  1 other                      9 source missing, unreadable or changed
+  2 usage                     10 version mismatch
+  3 unreachable              124 the time of --timeout is up
+  4 interrupted              129 the terminal was closed
+  5 integrity failure        130 interrupted by the user
+  6 refused                  143 terminated
+  7 target exists";
 
 /// Sends files between machines over UDP with a reliability layer of its own, carries the same
 /// transfer over TCP to compare, and makes links worse on purpose so that reliability can be watched.
@@ -66,6 +69,9 @@ pub struct Send {
     /// Who decides what is sent again.
     #[command(flatten)]
     pub arq: ArqOptions,
+    /// End the whole command after this long, and tell the receiver
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
     /// The local address to send from
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<String>,
@@ -115,8 +121,12 @@ pub struct Recv {
     /// Take names that begin with a dot
     #[arg(long)]
     pub hidden: bool,
+    /// End the whole command after this long, and tell the senders
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
     /// The port to listen on, UDP and TCP
     #[arg(short, long, value_name = "N", default_value_t = crate::net::DEFAULT_PORT)]
+    #[arg(value_parser = parse_port)]
     pub port: u16,
     /// The local address to listen on: ADDR or ADDR:PORT
     #[arg(long, value_name = "ADDR")]
@@ -163,6 +173,11 @@ fn parse_strategy(text: &str) -> Result<Strategy, String> {
         let names = STRATEGIES.map(|(name, _)| name);
         format!("write one of {}", names.join(", "))
     })
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    let wrong = "write a port from 1 to 65535, or 0 for any that is free";
+    text.parse().map_err(|_| wrong.to_owned())
 }
 
 fn parse_congestion(text: &str) -> Result<CongestionChoice, String> {

@@ -1,8 +1,12 @@
 //! Where words go: standard error for people, standard output for programs. A closed stream is no
 //! reason to fail.
 
+use super::terminal::Terminal;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::io::{IsTerminal, Write};
+
+/// How often bars are drawn again, at most.
+const REFRESH_HZ: u8 = 20;
 
 /// Writes lines, above the progress bars where there are some.
 #[derive(Clone, Debug)]
@@ -16,11 +20,13 @@ impl Console {
     /// A console that says everything and draws bars on a terminal, or neither if `is_quiet`.
     #[must_use]
     pub fn new(is_quiet: bool) -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
+        // A terminal that calls itself dumb cannot move its cursor.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+        let is_terminal = std::io::stderr().is_terminal() && !is_dumb;
         let target = if is_quiet || !is_terminal {
             ProgressDrawTarget::hidden()
         } else {
-            ProgressDrawTarget::stderr()
+            ProgressDrawTarget::term_like_with_hz(Box::new(Terminal::default()), REFRESH_HZ)
         };
         Self { bars: MultiProgress::with_draw_target(target), is_quiet, is_terminal }
     }
@@ -29,7 +35,8 @@ impl Console {
     #[must_use]
     pub fn plain() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        Self { bars, is_quiet: false, is_terminal: false }
+        let is_terminal = std::io::stderr().is_terminal();
+        Self { bars, is_quiet: false, is_terminal }
     }
 
     /// Where bars are drawn.
@@ -59,8 +66,10 @@ impl Console {
 
     /// Tells a person something that must be said.
     pub fn say(&self, text: &str) {
+        // Over the `^C` that a terminal may have put there.
+        let start = if self.is_terminal { "\r" } else { "" };
         self.bars.suspend(|| {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{start}{text}");
         });
     }
 

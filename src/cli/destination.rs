@@ -1,8 +1,15 @@
 //! Where to send: `HOST`, `HOST:PORT`, `[IPV6]:PORT`.
 
 use crate::base::text::{escape, show_error};
-use crate::net::DEFAULT_PORT;
+use crate::net::{DEFAULT_PORT, Interrupt};
+use crate::transfer::outcome::{Failure, Reason};
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// Between two looks at the interrupt.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A listener on some machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,21 +25,37 @@ impl Destination {
     /// # Errors
     /// A sentence that says what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(fault) = fault(text) {
+            return Err(fault);
+        }
         let (host, port) = split(text)?;
         let port = match port {
             None => DEFAULT_PORT,
             Some(port) => {
                 let number = port.parse().ok().filter(|port| *port != 0);
-                number.ok_or_else(|| format!("{port} is no port; ports are 1 to 65535"))?
+                number.ok_or_else(|| format!("{port} is no port; write one from 1 to 65535"))?
             }
         };
         let is_clean = !host.is_empty()
             && !host.starts_with('-')
-            && !host.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/');
+            && !host.chars().any(|c| c.is_whitespace() || c.is_control() || "/\\@,*?".contains(c));
         if !is_clean {
-            return Err(format!("\"{}\" is no host", escape(host)));
+            let host = escape(host);
+            return Err(format!("\"{host}\" is no host; write HOST or HOST:PORT"));
+        }
+        if host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
+            return Err(format!(
+                "{host} means every address of a machine and leads to none; write the receiver's, or \
+                 localhost for this machine"
+            ));
         }
         Ok(Self { host: host.to_owned(), port })
+    }
+
+    /// Whether it is an address or this machine: nothing that a file would be called.
+    #[must_use]
+    pub fn is_unmistakable(&self) -> bool {
+        self.host.parse::<IpAddr>().is_ok() || self.host == "localhost"
     }
 
     /// The addresses of the host, IPv4 and IPv6 as the system prefers them.
@@ -40,24 +63,104 @@ impl Destination {
     /// # Errors
     /// A sentence that says that there is none.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
-        let host = &self.host;
-        let found = (host.as_str(), self.port).to_socket_addrs();
-        let addresses: Vec<SocketAddr> = found
-            .map_err(|error| {
-                format!("cannot find host \"{}\": {}", escape(host), show_error(&error))
-            })?
-            .collect();
+        let host = escape(&self.host);
+        let found = (self.host.as_str(), self.port).to_socket_addrs();
+        let addresses: Vec<SocketAddr> = found.map_err(|error| self.unknown(&error))?.collect();
         if addresses.is_empty() {
-            return Err(format!("host \"{host}\" has no address"));
+            return Err(format!("host \"{host}\" has no address; write its address instead"));
         }
         Ok(addresses)
     }
+
+    /// As [`Destination::resolve`], on a thread of its own: a name service that does not answer
+    /// cannot be interrupted.
+    ///
+    /// # Errors
+    /// There is no address, or the interrupt came first.
+    pub fn resolve_unless(self, interrupt: &Interrupt) -> Result<Vec<SocketAddr>, Failure> {
+        let (tell, resolved) = channel();
+        std::thread::spawn(move || tell.send(self.resolve()));
+        loop {
+            match resolved.recv_timeout(PATIENCE) {
+                Ok(resolved) => {
+                    return resolved.map_err(|text| Failure::new(Reason::Unreachable, text));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    let text = "the thread that asks the name service failed; try again";
+                    return Err(Failure::new(Reason::Other, text));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(failure) = interrupt.failure() {
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+    }
+
+    fn unknown(&self, error: &io::Error) -> String {
+        let host = escape(&self.host);
+        if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+            return format!("{host} is no IPv4 address; one is four numbers from 0 to 255");
+        }
+        let said = show_error(error);
+        let said = said.trim_start_matches("failed to lookup address information: ");
+        format!(
+            "cannot find host \"{host}\" ({said}); check how it is written, or write its address"
+        )
+    }
+}
+
+/// What people type for a host that is none.
+fn fault(text: &str) -> Option<String> {
+    let shown = escape(text);
+    if text == "-" {
+        return Some("\"-\" is no host; name the files first, then HOST or HOST:PORT".into());
+    }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let host = rest.split('/').next().unwrap_or_default();
+        let host = if host.is_empty() { "HOST" } else { host };
+        let scheme = escape(scheme);
+        return Some(format!(
+            "\"{shown}\" is no host; leave {scheme}:// away and write {}",
+            escape(host)
+        ));
+    }
+    if let Some((user, host)) = text.split_once('@')
+        && !host.contains(':')
+    {
+        let (user, host) = (escape(user), escape(host));
+        return Some(format!("\"{shown}\" is no host; leave {user}@ away and write {host}"));
+    }
+    if text.contains(']') && !text.starts_with('[') {
+        return Some(format!(
+            "\"{shown}\" is no host; an IPv6 address with a port is [2001:db8::7]:{DEFAULT_PORT}"
+        ));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    if host.is_empty() {
+        let port = if is_digits(port) { escape(port) } else { "PORT".into() };
+        let text = "there is no host before the colon";
+        return Some(format!("\"{shown}\": {text}; write HOST:{port}"));
+    }
+    if port.is_empty() && !host.contains(':') {
+        let host = escape(host);
+        return Some(format!(
+            "\"{shown}\": there is no port after the colon; write {host} or {host}:{DEFAULT_PORT}"
+        ));
+    }
+    None
 }
 
 /// Host and port as they stand there.
 fn split(text: &str) -> Result<(&str, Option<&str>), String> {
     if let Some(rest) = text.strip_prefix('[') {
-        let wrong = || format!("write an IPv6 address with a port as [2001:db8::7]:{DEFAULT_PORT}");
+        let wrong = || {
+            let text = escape(text);
+            format!(
+                "\"{text}\" is no host; an IPv6 address with a port is [2001:db8::7]:{DEFAULT_PORT}"
+            )
+        };
         let (host, after) = rest.split_once(']').ok_or_else(wrong)?;
         return match after.strip_prefix(':') {
             Some(port) if is_digits(port) => Ok((host, Some(port))),
@@ -73,11 +176,14 @@ fn split(text: &str) -> Result<(&str, Option<&str>), String> {
     match text.split_once(':') {
         None => Ok((text, None)),
         Some((host, port)) if is_digits(port) => Ok((host, Some(port))),
+        Some((_, port)) if port.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
+            Err(format!("\"{}\" is no port; write one from 1 to 65535", escape(port)))
+        }
         Some((host, path)) => Err(format!(
             "\"{}\" after the colon is no port, and starting a receiver over ssh (HOST:PATH) is \
              not there yet; start `volley recv` there and write {}:PORT",
             escape(path),
-            escape(host)
+            escape(host.split_once('@').map_or(host, |(_, host)| host))
         )),
     }
 }
@@ -98,7 +204,10 @@ pub fn parse_bind(text: &str) -> Result<(IpAddr, Option<u16>), String> {
     let address = bare.parse();
     address.map(|ip| (ip, None)).map_err(|_| {
         let text = escape(text);
-        format!("\"{text}\" is no address of this machine; write for example 192.168.1.5")
+        format!(
+            "\"{text}\" is no value for --bind: write an address of this machine, such as \
+             192.168.1.5 or 192.168.1.5:{DEFAULT_PORT}"
+        )
     })
 }
 

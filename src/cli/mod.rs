@@ -5,6 +5,7 @@
 //! belongs to `--json`.
 
 pub mod args;
+pub mod complaint;
 pub mod console;
 pub mod demo;
 pub mod destination;
@@ -12,7 +13,10 @@ pub mod link_options;
 pub mod progress;
 pub mod recv;
 pub mod send;
+pub mod signals;
 pub mod story;
+pub mod terminal;
+pub mod words;
 
 use crate::net::{Carrier, Finished, Impairment, Interrupt};
 use crate::report::summary::{Direction, LinkSummary, Summary, Way};
@@ -20,7 +24,6 @@ use crate::transfer::outcome::{Failure, Reason};
 use args::{Arguments, Command};
 use clap::Parser;
 use console::Console;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use std::process::ExitCode;
 
 /// The exit code for a command line that makes no sense.
@@ -52,14 +55,10 @@ pub fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version are no errors; clap knows where to print which.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
-        }
+        Err(error) => return unread(&error),
     };
     let interrupt = Interrupt::default();
-    if let Err(error) = heed_signals(&interrupt) {
+    if let Err(error) = signals::heed(&interrupt) {
         Console::plain().say(&format!("cannot watch for signals: {error}"));
         return Reason::Other.code().into();
     }
@@ -74,12 +73,31 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What was typed asks for help, or is no command line.
+fn unread(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        | ErrorKind::DisplayVersion => {
+            // clap knows where to print which.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
+        }
+        _ => {
+            let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into());
+            let sentence = complaint::sentence(error, &typed.collect::<Vec<String>>());
+            end(Stop::Usage(sentence), false).into()
+        }
+    }
+}
+
 fn end(stop: Stop, json: bool) -> u8 {
     let console = Console::plain();
     match stop {
         Stop::Told(reason) => reason.code(),
         Stop::Usage(text) => {
-            console.say(&format!("error: {text}\n\nFor more information, try '--help'."));
+            console.say(&complaint::usage(&text));
             USAGE
         }
         Stop::Failed(failure) => {
@@ -90,22 +108,6 @@ fn end(stop: Stop, json: bool) -> u8 {
             failure.reason.code()
         }
     }
-}
-
-/// The first signal asks for an orderly end, the second one ends at once.
-fn heed_signals(interrupt: &Interrupt) -> std::io::Result<()> {
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
-    let interrupt = interrupt.clone();
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            let asks = if signal == SIGINT { SIGINT } else { SIGTERM };
-            if interrupt.get().is_some() {
-                std::process::exit(128 + asks);
-            }
-            interrupt.set(asks);
-        }
-    });
-    Ok(())
 }
 
 /// Nobody gives up authentication and encryption without having said so.

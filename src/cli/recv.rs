@@ -5,6 +5,7 @@ use super::console::Console;
 use super::destination::parse_bind;
 use super::progress::Meter;
 use super::send::announce;
+use super::signals::{Deadline, obituary};
 use super::{Stop, require_open, show_peer, summary};
 use crate::base::units::show_size;
 use crate::net::listen::{Listener, Reception};
@@ -30,6 +31,7 @@ pub fn run(order: &Recv, interrupt: &Interrupt) -> Result<(), Stop> {
         Err(text) => return Err(Stop::Usage(text)),
     };
     let console = Console::new(order.output.quiet);
+    let _deadline = Deadline::after(order.timeout, interrupt);
     let listener = Listener::bind(bind, port)?;
     let directory = Arc::new(Directory::open(&order.directory)?);
     greet(&console, &directory, listener.address());
@@ -45,8 +47,12 @@ pub fn run(order: &Recv, interrupt: &Interrupt) -> Result<(), Stop> {
     match listener.run(&reception, &observer, interrupt) {
         Ok(None) => Ok(()),
         Ok(Some(reason)) => Err(Stop::Told(reason)),
-        Err(failure) if matches!(failure.reason, Reason::User | Reason::Terminated) => {
-            console.tell("interrupted; what was not complete is not kept");
+        Err(failure) if failure.reason.is_order() => {
+            let text = obituary(failure.reason, "complete files are kept, and no others");
+            match failure.reason {
+                Reason::Deadline => console.say(&text),
+                _ => console.tell(&text),
+            }
             Err(Stop::Told(failure.reason))
         }
         Err(failure) => Err(failure.into()),

@@ -2,24 +2,27 @@
 
 use super::args::{ArqOptions, Send};
 use super::console::Console;
-use super::destination::{Destination, parse_bind};
+use super::destination::parse_bind;
 use super::progress::Meter;
-use super::{Stop, require_open, summary};
+use super::signals::{Deadline, obituary};
+use super::{Stop, require_open, summary, words};
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial, tcp};
 use crate::report::json;
 use crate::report::summary::{Direction, show_ways};
-use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::outcome::Reason;
 use crate::transport::config::CongestionChoice;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+
+/// What a transfer that is broken off leaves behind.
+const KEPT: &str = "the receiver keeps complete files only; send the others again";
 
 /// Runs the command.
 ///
 /// # Errors
 /// Anything but: every file is committed.
 pub fn run(order: &Send, interrupt: &Interrupt) -> Result<(), Stop> {
-    let (paths, destination) = split_words(&order.words)?;
+    let (paths, destination) = words::split(&order.words)?;
     require_open(order.open, "send")?;
     let impairment = order.link.impairment()?;
     if order.tcp {
@@ -27,8 +30,8 @@ pub fn run(order: &Send, interrupt: &Interrupt) -> Result<(), Stop> {
     }
     let bind = order.bind.as_deref().map(parse_bind).transpose().map_err(Stop::Usage)?;
     let console = Console::new(order.output.quiet);
-    let addresses =
-        destination.resolve().map_err(|text| Failure::new(Reason::Unreachable, text))?;
+    let _deadline = Deadline::after(order.timeout, interrupt);
+    let addresses = destination.resolve_unless(interrupt)?;
     let observer = observe(&console);
     let finished = if order.tcp {
         tcp::send(&tcp::Order { paths, addresses }, &observer, interrupt)?
@@ -46,36 +49,6 @@ pub fn run(order: &Send, interrupt: &Interrupt) -> Result<(), Stop> {
         dial::send(&dialled, &observer, interrupt)?
     };
     conclude(&console, &finished, impairment.as_ref(), order.output.json)
-}
-
-/// The last word is the destination, all before it are files.
-fn split_words(words: &[PathBuf]) -> Result<(Vec<PathBuf>, Destination), Stop> {
-    let (last, paths) = words.split_last().expect("clap wants at least one");
-    let shown = crate::base::text::escape(&last.to_string_lossy());
-    let destination = last.to_str().map_or_else(|| Err("no host".to_owned()), Destination::parse);
-    let looks_local = last.exists() && last.file_name().is_some();
-    if paths.is_empty() || (looks_local && destination.is_err()) {
-        let text = if looks_local {
-            format!(
-                "did you forget the destination? {shown} is a file here; write \
-                 volley send {shown} HOST"
-            )
-        } else {
-            format!("what is to be sent to {shown}? write volley send PATH... {shown}")
-        };
-        return Err(Stop::Usage(text));
-    }
-    let destination = destination.map_err(Stop::Usage)?;
-    if looks_local && !is_known_host(&destination) {
-        let text =
-            format!("did you forget the destination? {shown} is a file here and no known host");
-        return Err(Stop::Usage(text));
-    }
-    Ok((paths.to_vec(), destination))
-}
-
-fn is_known_host(destination: &Destination) -> bool {
-    destination.resolve().is_ok()
 }
 
 fn refuse_link_for_tcp(order: &Send, impairment: Option<&Impairment>) -> Result<(), Stop> {
@@ -158,14 +131,8 @@ fn conclude(
 /// One sentence where nothing at all arrived, else the whole summary.
 fn failure_text(finished: &Finished, summary: impl FnOnce() -> String) -> String {
     let report = &finished.report;
-    if report
-        .failure
-        .as_ref()
-        .is_some_and(|f| matches!(f.reason, Reason::User | Reason::Terminated))
-    {
-        let text = "interrupted; the receiver keeps only complete files, and the same command sends \
-                    the rest again";
-        return text.into();
+    if let Some(order) = report.failure.as_ref().filter(|failure| failure.reason.is_order()) {
+        return obituary(order.reason, KEPT);
     }
     let nothing = report.files.iter().all(|file| file.outcome.is_err());
     match (&report.failure, &report.files[..]) {

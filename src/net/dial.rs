@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::probe::unspecified;
-use super::udp::{Path, Udp};
+use super::udp::{Path, Udp, is_no_family};
 use super::{Finished, Impairment, Interrupt, Notice, Observer, tcp};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
@@ -64,8 +64,11 @@ pub fn send(
     for (place, address) in addresses.iter().enumerate() {
         let source = Source::open(&order.paths)?;
         let is_last = place + 1 == addresses.len();
-        let finished =
-            Attempt::start(order, **address, source, observer)?.run(interrupt, is_last)?;
+        let attempt = match Attempt::start(order, **address, source, observer) {
+            Err(failure) if failure.reason == Reason::Unreachable && !is_last => continue,
+            started => started?,
+        };
+        let finished = attempt.run(interrupt, is_last)?;
         let is_unreachable =
             finished.report.failure.as_ref().is_some_and(|f| f.reason == Reason::Unreachable);
         last = Some(finished);
@@ -74,7 +77,9 @@ pub fn send(
         }
     }
     last.ok_or_else(|| {
-        Failure::new(Reason::Unreachable, "the host has no address of the family of --bind")
+        let text = "the host has no address of the family of --bind; leave --bind away, or write \
+                    an address of the other family";
+        Failure::new(Reason::Unreachable, text)
     })
 }
 
@@ -97,7 +102,7 @@ impl Attempt {
             Failure::new(Reason::Other, format!("cannot open a UDP socket: {}", show_error(&error)))
         };
         let local = order.bind.unwrap_or(SocketAddr::new(unspecified(address), 0));
-        let udp = Udp::bind(local).map_err(socket_failure)?;
+        let udp = Udp::bind(local).map_err(|error| bind_failure(local, &error))?;
         let (ended, phase) = (Arc::default(), Arc::new(Mutex::new(Phase::Connecting)));
         let watching = watch(observer, &ended, &phase);
         let mut engine = Engine::new(udp, order.impairment.as_ref(), order.traces, watching)
@@ -158,6 +163,27 @@ impl Attempt {
     }
 }
 
+fn bind_failure(local: SocketAddr, error: &io::Error) -> Failure {
+    let (ip, port) = (local.ip(), local.port());
+    let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
+    let (reason, text) = match error.kind() {
+        _ if is_no_family(error) => {
+            let text = format!("this machine has no {family}; write the host's other address");
+            (Reason::Unreachable, text)
+        }
+        io::ErrorKind::AddrInUse => {
+            (Reason::Other, format!("port {port} of --bind is in use; write another, or none"))
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            let text =
+                format!("{ip} is no address of this machine; correct --bind, or leave it away");
+            (Reason::Other, text)
+        }
+        _ => (Reason::Other, format!("cannot open a UDP socket: {}", show_error(error))),
+    };
+    Failure::new(reason, text)
+}
+
 /// Keeps the outcome, and passes everything else on.
 fn watch(
     observer: &Observer,
@@ -187,7 +213,11 @@ fn explain(
 ) {
     let (host, port) = (address.ip(), address.port());
     let text = if let Some(error) = cause {
-        format!("cannot send to {host} on UDP port {port}: {}", show_error(&error))
+        format!(
+            "cannot send to {host} on UDP port {port}: {}; check this machine's network, and that \
+             it has addresses of that kind",
+            show_error(&error)
+        )
     } else if tcp_answers() {
         format!(
             "{host} answers on TCP port {port} but not on UDP port {port}: UDP is blocked on the \

@@ -1,7 +1,7 @@
 //! Receiving files: one datagram socket and one stream socket on the same port serve everybody.
 
 use super::engine::Engine;
-use super::udp::{Path, Udp};
+use super::udp::{Path, Udp, is_no_family};
 use super::{Impairment, Interrupt, Notice, Observer, tcp};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
@@ -77,10 +77,8 @@ impl Listener {
                 Ok(listener) => return Ok(listener),
                 Err(error) => {
                     // Where IPv6 works, what it says is the answer.
-                    let no_family = matches!(
-                        error.kind(),
-                        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
-                    ) || error.raw_os_error() == Some(EAFNOSUPPORT);
+                    let no_family =
+                        error.kind() == io::ErrorKind::AddrNotAvailable || is_no_family(&error);
                     last = Some((choice, error));
                     if !no_family {
                         break;
@@ -131,9 +129,6 @@ impl Listener {
     }
 }
 
-/// `EAFNOSUPPORT`, for which the standard library has no name of its own.
-const EAFNOSUPPORT: i32 = 97;
-
 fn bind_both(address: SocketAddr) -> io::Result<Listener> {
     let mut last = None;
     for _ in 0..BIND_TRIES {
@@ -157,7 +152,14 @@ fn bind_failure(address: SocketAddr, error: &io::Error) -> Failure {
             "port {port} is in use; end the program that has it, or choose another with --port"
         ),
         io::ErrorKind::AddrNotAvailable => {
-            format!("{} is no address of this machine", address.ip())
+            format!(
+                "{} is no address of this machine; correct --bind, or leave it away",
+                address.ip()
+            )
+        }
+        _ if is_no_family(error) => {
+            let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+            format!("this machine has no {family}; write another address after --bind, or none")
         }
         io::ErrorKind::PermissionDenied => {
             format!("port {port} is not for ordinary users; choose one above 1023 with --port")

@@ -136,8 +136,13 @@ impl Interrupt {
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         use crate::transfer::outcome::Reason;
-        let reason = if self.get()? == SIGTERM { Reason::Terminated } else { Reason::User };
-        Some(Failure::new(reason, "interrupted"))
+        let (reason, text) = match self.get()? {
+            DEADLINE => (Reason::Deadline, "the time of --timeout is up"),
+            SIGHUP => (Reason::HungUp, "interrupted"),
+            SIGTERM => (Reason::Terminated, "interrupted"),
+            _ => (Reason::User, "interrupted"),
+        };
+        Some(Failure::new(reason, text))
     }
 }
 
@@ -146,6 +151,11 @@ fn internal_error() -> Failure {
     use crate::transfer::outcome::Reason;
     Failure::new(Reason::Other, "an internal error of volley ended this transfer; please report it")
 }
+/// In the place of a signal: the time that the user gave the command is up.
+pub const DEADLINE: i32 = -1;
+
+/// The signal by which a system tells a program that its terminal is gone.
+pub const SIGHUP: i32 = 1;
 
 /// The signal by which a system asks a program to end.
 pub const SIGTERM: i32 = 15;

@@ -225,6 +225,15 @@ impl ReceiveBuffers {
     }
 }
 
+/// `EAFNOSUPPORT`, for which the standard library has no name of its own.
+const EAFNOSUPPORT: i32 = 97;
+
+/// Whether the system has no addresses of that family at all: IPv6 is off, as a rule.
+#[must_use]
+pub fn is_no_family(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
 /// Errors that ICMP messages cause, which the system reports at the next call whatever it is for.
 fn is_of_another_datagram(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};

@@ -24,6 +24,10 @@ pub enum Reason {
     Source = 9,
     /// The sides speak different versions.
     Version = 10,
+    /// The time that the user gave it is up.
+    Deadline = 124,
+    /// The user's terminal was closed.
+    HungUp = 129,
     /// The user pressed Ctrl-C.
     User = 130,
     /// The system asked the program to end.
@@ -31,7 +35,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Other,
         Self::Unreachable,
         Self::Interrupted,
@@ -41,6 +45,8 @@ impl Reason {
         Self::Full,
         Self::Source,
         Self::Version,
+        Self::Deadline,
+        Self::HungUp,
         Self::User,
         Self::Terminated,
     ];
@@ -49,6 +55,12 @@ impl Reason {
     #[must_use]
     pub fn code(self) -> u8 {
         self as u8
+    }
+
+    /// Whether somebody on this side ended the transfer, and nothing about it failed.
+    #[must_use]
+    pub fn is_order(self) -> bool {
+        matches!(self, Self::Deadline | Self::HungUp | Self::User | Self::Terminated)
     }
 
     /// The reason that a number from the wire stands for; unknown ones are [`Reason::Other`].
@@ -107,7 +119,7 @@ impl TransferReport {
     #[must_use]
     pub fn verdict(&self) -> Option<Reason> {
         let ended = self.failure.as_ref().map(|failure| failure.reason);
-        if let Some(Reason::User | Reason::Terminated) = ended {
+        if ended.is_some_and(Reason::is_order) {
             return ended;
         }
         let failures = self.files.iter().filter_map(|file| file.outcome.as_ref().err());

@@ -371,9 +371,14 @@ pub fn failure_of_close(code: u16, reason: &str) -> Failure {
         _ if code == 0 => {
             Failure::new(Reason::Interrupted, "the other side ended the transfer before its end")
         }
-        Reason::User | Reason::Terminated => {
-            Failure::new(Reason::Interrupted, "the other side was interrupted by its user")
-        }
+        Reason::Deadline => Failure::new(
+            Reason::Interrupted,
+            "the time of the other side's --timeout is up; start it again, then send again",
+        ),
+        reason if reason.is_order() => Failure::new(
+            Reason::Interrupted,
+            "the other side was interrupted by its user; start it again, then send again",
+        ),
         reason => Failure::new(reason, format!("the other side ended the transfer: {text}")),
     }
 }

@@ -142,7 +142,7 @@ impl Sink {
             && size > free
         {
             let text = format!(
-                "no room for \"{name}\": {} wanted, {} free at the receiver",
+                "no room for \"{name}\": {} wanted, {} free at the receiver; make room there",
                 show_size(size),
                 show_size(free)
             );
@@ -377,12 +377,17 @@ fn exists(name: &FileName) -> Failure {
 }
 
 fn storage_failure(name: &FileName, error: &io::Error) -> Failure {
-    let full = matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    );
-    let reason = if full { Reason::Full } else { Reason::Other };
-    Failure::new(reason, format!("cannot store \"{name}\" at the receiver: {}", show_error(error)))
+    let (reason, advice) = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (Reason::Full, "; make room there and send again")
+        }
+        io::ErrorKind::FileTooLarge => {
+            (Reason::Full, "; its file system or its `ulimit -f` allows no file of that size")
+        }
+        _ => (Reason::Other, ""),
+    };
+    let said = show_error(error);
+    Failure::new(reason, format!("cannot store \"{name}\" at the receiver: {said}{advice}"))
 }
 
 #[cfg(test)]

@@ -274,7 +274,11 @@ impl Source {
 fn open_file(path: &Path, start: u64) -> Result<SourceFile, Failure> {
     let shown = escape(&path.to_string_lossy());
     let unreadable = |error: io::Error| {
-        Failure::new(Reason::Source, format!("cannot read {shown}: {}", show_error(&error)))
+        let advice = match error.kind() {
+            io::ErrorKind::PermissionDenied => "; ask its owner for leave to read it",
+            _ => "",
+        };
+        Failure::new(Reason::Source, format!("cannot read {shown}: {}{advice}", show_error(&error)))
     };
     // Looked at before it is opened: opening a FIFO would wait for its other end.
     let metadata = std::fs::metadata(path).map_err(unreadable)?;

@@ -118,13 +118,15 @@ fn bad_value(error: &clap::Error, argument: &str, value: &str, typed: &[String])
             Some(_) => "write a whole number, such as 42".into(),
             None => escape(&source.to_string()),
         },
-        None if !is_option => "a name cannot be empty".into(),
         None => format!("write {}", argument.replace(['<', '>'], "")),
     };
     let is_missing = value.is_empty() && error.source().is_none();
     match (is_option, is_missing && !typed.iter().any(String::is_empty)) {
         (true, true) => format!("{option} needs a value; {wants}"),
         (true, false) => format!("\"{value}\" is no value for {option}: {wants}"),
+        (false, _) if value.is_empty() => {
+            "an empty word (\"\") is no name; leave it away, or write the name".into()
+        }
         (false, _) => format!("\"{value}\" is no {argument}: {wants}"),
     }
 }

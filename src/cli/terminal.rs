@@ -99,7 +99,9 @@ impl TermLike for Terminal {
     fn flush(&self) -> io::Result<()> {
         let mut pending = self.pending.lock().expect("nobody panics while holding it");
         let bytes = std::mem::take(&mut pending.bytes);
-        io::stderr().write_all(bytes.as_bytes())
+        // indicatif panics where it cannot draw, and a terminal that was closed is no reason to.
+        let _ = io::stderr().write_all(bytes.as_bytes());
+        Ok(())
     }
 }
 

@@ -48,19 +48,21 @@ impl Directory {
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let shown = escape(&path.to_string_lossy());
         let failure = |error: io::Error| {
-            let advice = match error.kind() {
-                io::ErrorKind::NotFound => "; make it first, or name another directory",
-                io::ErrorKind::NotADirectory => "; name a directory",
+            let (reason, advice) = match error.kind() {
+                io::ErrorKind::NotFound => {
+                    (Reason::Other, "; make it first, or name another directory")
+                }
+                io::ErrorKind::NotADirectory => (Reason::Other, "; name a directory"),
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    "; name a directory that you may write to"
+                    (Reason::Other, "; name a directory that you may write to")
                 }
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    "; make room there, or name another directory"
+                    (Reason::Full, "; make room there, or name another directory")
                 }
-                _ => "",
+                _ => (Reason::Other, ""),
             };
             let said = show_error(&error);
-            Failure::new(Reason::Other, format!("cannot receive into {shown}: {said}{advice}"))
+            Failure::new(reason, format!("cannot receive into {shown}: {said}{advice}"))
         };
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(failure)?;
         open_area(&dir).and_then(|area| sweep(&area)).map_err(failure)?;

@@ -44,7 +44,10 @@ pub enum End {
     #[error("no answer for {} s", super::config::HANDSHAKE_TIMEOUT.as_secs())]
     Unreachable,
     /// The responder speaks other versions.
-    #[error("the other side speaks other versions of the protocol: {theirs:?}")]
+    #[error(
+        "the other side speaks other versions of the protocol: {theirs:?}; install the same version \
+         of volley on both"
+    )]
     Version {
         /// Those it offers.
         theirs: Vec<u16>,

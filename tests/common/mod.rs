@@ -3,8 +3,9 @@
 //! Contents and losses come from one seed, 1 unless the environment variable `VOLLEY_SEED` gives
 //! another. Every failing test prints it.
 
-mod process;
+pub(crate) mod process;
 pub(crate) mod relay;
+pub(crate) mod terminal;
 
 pub(crate) use process::{Outcome, Receiver, Running};
 

@@ -80,6 +80,9 @@ impl Gathered {
     }
 }
 
+/// The program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_volley");
+
 /// The program at work. Killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -103,15 +106,37 @@ impl Running {
         })
     }
 
+    /// Starts the program by a shell that says `preparation` first, such as `ulimit -f 8`.
+    pub(crate) fn start_prepared(
+        directory: &Path,
+        preparation: &str,
+        arguments: &[impl AsRef<OsStr>],
+    ) -> Self {
+        let script = format!("{preparation}; exec \"$@\"");
+        Self::start_in(&["sh", "-c", &script, "sh"], directory, arguments)
+    }
+
+    /// Starts the program by way of another one, `outside`, to which it is the arguments.
+    pub(crate) fn start_in(
+        outside: &[&str],
+        directory: &Path,
+        arguments: &[impl AsRef<OsStr>],
+    ) -> Self {
+        let mut command = Command::new(outside[0]);
+        command.args(&outside[1..]);
+        command.arg(PROGRAM).args(arguments).current_dir(directory);
+        Self::run(command, Stdio::piped)
+    }
+
     fn spawn(directory: &Path, arguments: &[impl AsRef<OsStr>], output: fn() -> Stdio) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_volley"))
-            .args(arguments)
-            .current_dir(directory)
-            .stdin(Stdio::null())
-            .stdout(output())
-            .stderr(output())
-            .spawn()
-            .expect("the program starts");
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).current_dir(directory);
+        Self::run(command, output)
+    }
+
+    fn run(mut command: Command, output: fn() -> Stdio) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(output()).stderr(output());
+        let mut child = command.spawn().expect("the program starts");
         let stdout = child.stdout.take().map(Gathered::from);
         let stderr = child.stderr.take().map(Gathered::from);
         Self { child, stdout, stderr }
@@ -162,7 +187,7 @@ impl Running {
         Outcome { code, stdout, stderr }
     }
 
-    /// Sends it a signal: `CONT`, `INT`, `STOP`, `TERM`.
+    /// Sends it a signal: `CONT`, `HUP`, `INT`, `STOP`, `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let order = format!("kill -{name} {}", self.child.id());
         let done = Command::new("sh").args(["-c", &order]).status().expect("a shell");
@@ -182,6 +207,11 @@ impl Running {
         self.child.wait().expect("it is our child");
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.status().is_some()
+    }
+
     fn status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("it is our child")
     }
@@ -199,6 +229,9 @@ impl Drop for Running {
     }
 }
 
+/// What a receiver is started with.
+pub(crate) const RECEIVE: [&str; 7] = ["recv", ".", "--open", "--bind", "127.0.0.1", "--port", "0"];
+
 /// `volley recv` at work. Killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Receiver {
@@ -209,8 +242,11 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start(directory: &Path, options: &[&str]) -> Self {
-        let fixed = ["recv", ".", "--open", "--bind", "127.0.0.1", "--port", "0"];
-        let mut running = Running::start(directory, &[&fixed, options].concat());
+        Self::listen(Running::start(directory, &[&RECEIVE, options].concat()))
+    }
+
+    /// Waits until `running`, started with [`RECEIVE`], listens.
+    pub(crate) fn listen(mut running: Running) -> Self {
         let mut address = None;
         wait_until("the receiver says where it listens", || {
             address = address_in(&running.stderr_so_far());

@@ -217,7 +217,10 @@ impl Download {
             return Err(stranger());
         };
         if !versions.contains(&VERSION) {
-            let text = format!("this side speaks version {VERSION} of the protocol only");
+            let text = format!(
+                "this side speaks version {VERSION} of the protocol only; install the same version of \
+                 volley on both"
+            );
             return Err(Failure::new(Reason::Version, text));
         }
         self.is_announced = true;

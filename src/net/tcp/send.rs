@@ -198,7 +198,10 @@ impl Upload {
         match heard.recv_timeout(CONNECT_TIMEOUT) {
             Ok(Heard::Welcome(VERSION)) => {}
             Ok(Heard::Welcome(theirs)) => {
-                let text = format!("the other side speaks version {theirs} of the protocol");
+                let text = format!(
+                    "the other side speaks version {theirs} of the protocol; install the same version \
+                     of volley on both"
+                );
                 return Err(Failure::new(Reason::Version, text).into());
             }
             Ok(Heard::Close(code, reason)) => return Err(failure_of_close(code, &reason).into()),

@@ -260,6 +260,12 @@ impl Receiver {
         Self { running, address: address.expect("waited for") }
     }
 
+    /// Waits until it has said `text`.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, text: &str) {
+        wait_until(text, || self.running.stderr_so_far().contains(text));
+    }
+
     /// Waits for its end, which something else brings about.
     #[track_caller]
     pub(crate) fn finish(self) -> Outcome {

@@ -101,7 +101,7 @@ fn copy(source: &Path, inbox: &Path) -> Run {
 }
 
 fn transfer(source: &Path, inbox: &Path, options: &[&str]) -> Run {
-    let mut receiver = Command::new(VOLLEY)
+    let mut receiver = volley()
         .args(["recv", "--open", "--once", "--bind", "127.0.0.1:0"])
         .arg(inbox)
         .stderr(Stdio::piped())
@@ -110,7 +110,7 @@ fn transfer(source: &Path, inbox: &Path, options: &[&str]) -> Run {
     let mut words = BufReader::new(receiver.stderr.take().expect("piped"));
     let address = listening_address(&mut words);
     let start = Instant::now();
-    let mut sender = Command::new(VOLLEY)
+    let mut sender = volley()
         .arg("send")
         .arg(source)
         .args([&address, "--open", "-q"])
@@ -125,6 +125,17 @@ fn transfer(source: &Path, inbox: &Path, options: &[&str]) -> Run {
     let size = std::fs::metadata(&target).expect("received").len();
     std::fs::remove_file(target).expect("ours");
     Run { rate: size as f64 / elapsed.as_secs_f64(), memory }
+}
+
+/// The program, without the flags that the environment of this benchmark may hold.
+fn volley() -> Command {
+    let mut command = Command::new(VOLLEY);
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"VOLLEY_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// The address in the line that says what to type.

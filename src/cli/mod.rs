@@ -9,6 +9,7 @@ pub mod complaint;
 pub mod console;
 pub mod demo;
 pub mod destination;
+pub mod environment;
 pub mod link_options;
 pub mod progress;
 pub mod recv;
@@ -22,8 +23,9 @@ use crate::net::{Carrier, Finished, Impairment, Interrupt};
 use crate::report::summary::{Direction, LinkSummary, Summary, Way};
 use crate::transfer::outcome::{Failure, Reason};
 use args::{Arguments, Command};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use console::Console;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// The exit code for a command line that makes no sense.
@@ -53,9 +55,10 @@ pub fn main() -> ExitCode {
         Console::plain().print(link_options::list().trim_end());
         return ExitCode::SUCCESS;
     }
-    let arguments = match Arguments::try_parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let arguments = match parse(&words) {
         Ok(arguments) => arguments,
-        Err(error) => return unread(&error),
+        Err(error) => return unread(&error, &words),
     };
     let interrupt = Interrupt::default();
     if let Err(error) = signals::heed(&interrupt) {
@@ -73,8 +76,18 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// All that can be typed, or set in the environment.
+fn definitions() -> clap::Command {
+    environment::with_variables(Arguments::command())
+}
+
+fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {
+    let matches = definitions().try_get_matches_from(words)?;
+    Arguments::from_arg_matches(&matches)
+}
+
 /// What was typed asks for help, or is no command line.
-fn unread(error: &clap::Error) -> ExitCode {
+fn unread(error: &clap::Error, words: &[OsString]) -> ExitCode {
     use clap::error::ErrorKind;
     match error.kind() {
         ErrorKind::DisplayHelp
@@ -85,9 +98,12 @@ fn unread(error: &clap::Error) -> ExitCode {
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
         }
         _ => {
-            let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into());
-            let sentence = complaint::sentence(error, &typed.collect::<Vec<String>>());
-            end(Stop::Usage(sentence), false).into()
+            let typed = words.iter().skip(1).map(|word| word.to_string_lossy().into());
+            let mut text = complaint::sentence(error, &typed.collect::<Vec<String>>());
+            if let Some(variable) = environment::blame(error, Arguments::command(), words) {
+                text += &format!("; the value comes from the environment variable {variable}");
+            }
+            end(Stop::Usage(text), false).into()
         }
     }
 }

@@ -95,12 +95,21 @@ pub(crate) struct Running {
 impl Running {
     /// Starts the program in `directory`.
     pub(crate) fn start(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Self {
-        Self::spawn(directory, arguments, Stdio::piped)
+        Self::spawn(directory, arguments, &[], Stdio::piped)
+    }
+
+    /// Starts the program with these variables in its environment.
+    pub(crate) fn start_with(
+        directory: &Path,
+        arguments: &[impl AsRef<OsStr>],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        Self::spawn(directory, arguments, variables, Stdio::piped)
     }
 
     /// Starts the program with both outputs closed at the other end.
     pub(crate) fn start_unheard(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Self {
-        Self::spawn(directory, arguments, || {
+        Self::spawn(directory, arguments, &[], || {
             let (_, write_end) = std::io::pipe().expect("a pipe");
             write_end.into()
         })
@@ -125,16 +134,28 @@ impl Running {
         let mut command = Command::new(outside[0]);
         command.args(&outside[1..]);
         command.arg(PROGRAM).args(arguments).current_dir(directory);
-        Self::run(command, Stdio::piped)
+        Self::run(command, &[], Stdio::piped)
     }
 
-    fn spawn(directory: &Path, arguments: &[impl AsRef<OsStr>], output: fn() -> Stdio) -> Self {
+    fn spawn(
+        directory: &Path,
+        arguments: &[impl AsRef<OsStr>],
+        variables: &[(&str, &str)],
+        output: fn() -> Stdio,
+    ) -> Self {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).current_dir(directory);
-        Self::run(command, output)
+        Self::run(command, variables, output)
     }
 
-    fn run(mut command: Command, output: fn() -> Stdio) -> Self {
+    fn run(mut command: Command, variables: &[(&str, &str)], output: fn() -> Stdio) -> Self {
+        // Every flag can be given as a variable; those of whoever runs the tests are not meant.
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"VOLLEY_") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(variables.iter().copied());
         let command = command.stdin(Stdio::null()).stdout(output()).stderr(output());
         let mut child = command.spawn().expect("the program starts");
         let stdout = child.stdout.take().map(Gathered::from);

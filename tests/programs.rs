@@ -1,9 +1,16 @@
-//! What volley offers to programs and shells: flags as variables.
+//! What volley offers to programs and shells: variables, completion scripts, manual pages.
 
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
 use common::{Bench, Outcome, Running, free_port, words};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Every command, with its other name.
+const COMMANDS: [&str; 6] = ["demo", "recv", "receive", "send", "completions", "man"];
 
 fn run_with(bench: &Bench, line: &str, variables: &[(&str, &str)]) -> Outcome {
     common::note(&format!("volley {line} with {variables:?}"));
@@ -66,4 +73,90 @@ fn a_value_from_the_environment_that_makes_no_sense_names_its_variable() {
     let line = format!("{send} --tcp");
     let failed = run_with(&bench, &line, &[("VOLLEY_LOSS", "5%")]).expect_code(2);
     failed.expect_words(&["cannot be had with --tcp"]);
+}
+
+#[test]
+fn every_shell_gets_a_script_with_all_commands() {
+    let bench = Bench::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = bench.volley(&["completions", shell]).expect_code(0).stdout;
+        for command in COMMANDS {
+            assert!(script.contains(command), "{shell}: no {command}");
+        }
+        assert!(script.contains("overwrite") && script.contains("loss"), "{shell}");
+        if let Some(fault) = syntax_fault(shell, &script) {
+            panic!("{shell}: {fault}");
+        }
+    }
+    bench.volley(&["completions", "csh"]).expect_code(2).expect_words(&["bash", "zsh", "fish"]);
+}
+
+/// What the shell itself says about the script; nothing where it is not installed.
+fn syntax_fault(shell: &str, script: &str) -> Option<String> {
+    matches!(shell, "bash" | "zsh" | "fish").then(|| feed(shell, &["-n"], script))??
+}
+
+/// Feeds `text` to a program; its complaints, if it has any. `None` where it is not installed.
+fn feed(program: &str, arguments: &[&str], text: &str) -> Option<Option<String>> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else {
+        common::note(&format!("{program} is not installed: not tried"));
+        return None;
+    };
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(text.as_bytes()).expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("our child");
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+    Some((!output.status.success() || !complaints.is_empty()).then_some(complaints))
+}
+
+#[test]
+fn bash_completes_commands_and_flags() {
+    let bench = Bench::new();
+    let script = bench.volley(&["completions", "bash"]).expect_code(0).stdout;
+    let ask = "COMP_WORDS=(volley recv --over); COMP_CWORD=2; _volley volley --over recv; \
+               echo \"${COMPREPLY[@]}\"";
+    let Ok(output) = Command::new("bash").args(["-c", &format!("{script}\n{ask}")]).output() else {
+        return common::note("bash is not installed: not tried");
+    };
+    let (answer, complaints) = (output.stdout, output.stderr);
+    assert_eq!(String::from_utf8_lossy(&answer).trim(), "--overwrite", "{complaints:?}");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let bench = Bench::new();
+    bench.volley(&["man", "."]).expect_code(0);
+    let mut together = String::new();
+    for (name, words) in [
+        ("volley.1", &["volley-send(1)", "volley-recv(1)", "VOLLEY_LOSS", "10 version"][..]),
+        ("volley-completions.1", &["SHELL", "fish"]),
+        ("volley-demo.1", &["-\\-delay", "VOLLEY_LOSS"]),
+        ("volley-man.1", &["DIR"]),
+        ("volley-recv.1", &["-\\-overwrite", "-\\-port", "7117", "VOLLEY_LOSS", "10 version"]),
+        ("volley-send.1", &["-\\-loss", "PATH... DEST", "VOLLEY_LOSS", "10 version"]),
+    ] {
+        let page = fs::read_to_string(bench.from().join(name)).expect(name);
+        assert!(page.contains(".TH ") && page.contains(".SH NAME"), "{name}: {page}");
+        let plain = page.replace("\\-", "-");
+        for word in words {
+            assert!(plain.contains(&word.replace("\\-", "-")), "{name}: no {word} in {page}");
+        }
+        if let Some(Some(fault)) = feed("groff", &["-man", "-ww", "-z", "-"], &page) {
+            panic!("{name}: {fault}");
+        }
+        together += page.trim_end();
+        together.push('\n');
+    }
+    assert_eq!(count(&bench.from()), 6, "a page for each command, and nothing else");
+    let printed = bench.volley(&["man"]).expect_code(0).stdout;
+    assert_eq!(printed.matches(".SH NAME").count(), 6);
+    assert_eq!(printed.len(), together.len());
+    bench.volley(&["man", "missing"]).expect_code(1).expect_words(&["missing", "volley.1"]);
+}
+
+fn count(directory: &Path) -> usize {
+    fs::read_dir(directory).expect("it can be listed").count()
 }

@@ -43,6 +43,10 @@ pub enum Command {
     /// Send files to a listener
     #[command(override_usage = "volley send [OPTIONS] PATH... DEST", after_help = EXIT_CODES)]
     Send(Send),
+    /// Write a shell's completion script to standard output
+    Completions(Completions),
+    /// Write the manual pages, one for the program and one for each command
+    Man(Man),
 }
 
 /// `volley send`
@@ -145,6 +149,22 @@ pub struct Demo {
     /// The link in the middle: 5% loss and 25ms delay unless said otherwise.
     #[command(flatten)]
     pub link: LinkOptions,
+}
+
+/// `volley completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `volley man`
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The directory to write them into; without one they go to standard output
+    #[arg(value_name = "DIR")]
+    pub directory: Option<PathBuf>,
 }
 
 /// What to print.

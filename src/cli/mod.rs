@@ -6,11 +6,13 @@
 
 pub mod args;
 pub mod complaint;
+pub mod completions;
 pub mod console;
 pub mod demo;
 pub mod destination;
 pub mod environment;
 pub mod link_options;
+pub mod man;
 pub mod progress;
 pub mod recv;
 pub mod send;
@@ -69,6 +71,11 @@ pub fn main() -> ExitCode {
         Command::Demo(order) => (false, demo::run(&order, &interrupt)),
         Command::Recv(order) => (order.output.json, recv::run(&order, &interrupt)),
         Command::Send(order) => (order.output.json, send::run(&order, &interrupt)),
+        Command::Completions(order) => {
+            completions::run(&order, definitions());
+            (false, Ok(()))
+        }
+        Command::Man(order) => (false, man::run(&order, definitions())),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

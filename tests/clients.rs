@@ -77,7 +77,7 @@ fn observe(seen: &Arc<Seen>, doom: Doom) -> Observer {
                 }
             }
             Notice::Progress { id, .. } if is_doomed(&id) => fail(),
-            Notice::Progress { .. } => {}
+            Notice::Progress { .. } | Notice::Traced { .. } => {}
             Notice::Ended { id, finished } => {
                 let ended = (is_doomed(&id), finished.report.failure);
                 seen.ended.lock().expect("not held").push(ended);
@@ -98,6 +98,7 @@ fn a_panic_in_one_connection_ends_that_connection_only() {
             takes_hidden: false,
             once: false,
             impairment: None,
+            traces: false,
         };
         let seen = Arc::new(Seen::default());
         let (observer, interrupt) = (observe(&seen, doom), Interrupt::default());

@@ -149,6 +149,9 @@ pub struct Demo {
     /// The link in the middle: 5% loss and 25ms delay unless said otherwise.
     #[command(flatten)]
     pub link: LinkOptions,
+    /// What to print
+    #[command(flatten)]
+    pub output: OutputOptions,
 }
 
 /// `volley completions`
@@ -168,12 +171,15 @@ pub struct Man {
 }
 
 /// What to print.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputOptions {
     /// One JSON object for each transfer, on standard output
     #[arg(long)]
     pub json: bool,
+    /// Events as they happen, on standard output: one JSON object a line
+    #[arg(long)]
+    pub jsonl: bool,
     /// Only errors
     #[arg(short, long)]
     pub quiet: bool,

@@ -39,6 +39,12 @@ impl Console {
         Self { bars, is_quiet: false, is_terminal }
     }
 
+    /// A console without bars, that says everything unless `is_quiet`.
+    #[must_use]
+    pub fn without_bars(is_quiet: bool) -> Self {
+        Self { is_quiet, ..Self::plain() }
+    }
+
     /// Where bars are drawn.
     #[must_use]
     pub fn bars(&self) -> &MultiProgress {

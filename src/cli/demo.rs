@@ -2,7 +2,8 @@
 
 use super::args::Demo;
 use super::console::Console;
-use super::send::{announce, observe};
+use super::output::Output;
+use super::send::{TRANSFER, announce, observe};
 use super::story::{Story, of_lost_packets};
 use super::{Stop, summary};
 use crate::base::text::show_error;
@@ -10,7 +11,7 @@ use crate::base::time::{Duration, Instant};
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
 use crate::net::listen::{Listener, Reception};
-use crate::net::{Finished, Impairment, Interrupt, Observer, clock, dial};
+use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, Seen, clock, dial};
 use crate::report::summary::{Direction, show_counts};
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::{Failure, Reason};
@@ -21,7 +22,7 @@ use rand::{Rng, SeedableRng};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The sample file, so that the program alone can show it.
 const LETTER: &[u8] = include_bytes!("../../samples/letter.txt");
@@ -39,8 +40,8 @@ const STORIES: usize = 3;
 ///
 /// # Errors
 /// The transfer did not succeed.
-pub fn run(order: &Demo, interrupt: &Interrupt) -> Result<(), Stop> {
-    let console = Console::new(false);
+pub fn run(order: &Demo, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
+    let console = output.console(order.output.quiet);
     let usual = LinkConfig {
         loss: Share::new(0.05),
         delay: Duration::from_millis(25),
@@ -57,12 +58,17 @@ pub fn run(order: &Demo, interrupt: &Interrupt) -> Result<(), Stop> {
         show_size(GENERATED as u64)
     ));
     announce(&console, Some(&impairment));
-    let finished = scene.play(&console, &impairment, interrupt)?;
+    let trace: Arc<Mutex<Trace>> = Arc::default();
+    let observer = keep_trace(observe(&console, output), &trace);
+    let finished = scene.play(&impairment, &observer, interrupt)?;
+    let summary = summary(&finished, Direction::Sent, Some(&impairment));
+    output.ended(&console, TRANSFER, &summary);
     if let Some(reason) = finished.report.verdict() {
-        console.say(&summary(&finished, Direction::Sent, Some(&impairment)).text());
+        console.say(&summary.text());
         return Err(Stop::Told(reason));
     }
-    tell(&console, &finished, &impairment);
+    let stories = of_lost_packets(&trace.lock().expect("nobody panics while holding it"));
+    tell(&console, stories, &finished, &impairment);
     scene.compare(&console)?;
     Ok(())
 }
@@ -94,8 +100,8 @@ impl Scene {
     /// Receives on a thread of its own, sends on this one.
     fn play(
         &self,
-        console: &Console,
         impairment: &Impairment,
+        observer: &Observer,
         interrupt: &Interrupt,
     ) -> Result<Finished, Failure> {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -107,6 +113,7 @@ impl Scene {
             takes_hidden: false,
             once: true,
             impairment: None,
+            traces: false,
         };
         let over = Interrupt::default();
         let until = over.clone();
@@ -123,7 +130,7 @@ impl Scene {
             impairment: Some(impairment.clone()),
             traces: true,
         };
-        let sent = dial::send(&order, &observe(console), interrupt);
+        let sent = dial::send(&order, observer, interrupt);
         over.set(signal_hook::consts::SIGTERM);
         let _ = receiver.join();
         sent
@@ -157,8 +164,21 @@ fn hash(path: &Path) -> io::Result<blake3::Hash> {
     Ok(blake3::hash(&std::fs::read(path)?))
 }
 
-fn tell(console: &Console, finished: &Finished, impairment: &Impairment) {
-    let stories = of_lost_packets(&finished.trace);
+/// What happened to each packet.
+type Trace = Vec<(Instant, Seen)>;
+
+/// Keeps the trace that `observer` is told.
+fn keep_trace(observer: Observer, trace: &Arc<Mutex<Trace>>) -> Observer {
+    let trace = trace.clone();
+    Arc::new(move |notice| {
+        if let Notice::Traced { events, .. } = &notice {
+            trace.lock().expect("nobody panics while holding it").extend_from_slice(events);
+        }
+        observer(notice);
+    })
+}
+
+fn tell(console: &Console, stories: Vec<Story>, finished: &Finished, impairment: &Impairment) {
     if !stories.is_empty() {
         console.tell("\nWhat happened to some of the lost packets (times since the start):");
     }

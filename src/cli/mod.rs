@@ -2,7 +2,7 @@
 //!
 //! Text is parsed into arguments ([`args`]), arguments into checked orders ([`destination`] and the
 //! commands), and each command runs to an exit code. People read standard error; standard output
-//! belongs to `--json`.
+//! belongs to `--json` and `--jsonl` ([`output`]).
 
 pub mod args;
 pub mod complaint;
@@ -11,8 +11,10 @@ pub mod console;
 pub mod demo;
 pub mod destination;
 pub mod environment;
+pub mod lines;
 pub mod link_options;
 pub mod man;
+pub mod output;
 pub mod progress;
 pub mod recv;
 pub mod send;
@@ -24,9 +26,10 @@ pub mod words;
 use crate::net::{Carrier, Finished, Impairment, Interrupt};
 use crate::report::summary::{Direction, LinkSummary, Summary, Way};
 use crate::transfer::outcome::{Failure, Reason};
-use args::{Arguments, Command};
+use args::{Arguments, Command, OutputOptions};
 use clap::{CommandFactory, FromArgMatches};
 use console::Console;
+use output::Output;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -67,19 +70,36 @@ pub fn main() -> ExitCode {
         Console::plain().say(&format!("cannot watch for signals: {error}"));
         return Reason::Other.code().into();
     }
-    let (json, done) = match arguments.command {
-        Command::Demo(order) => (false, demo::run(&order, &interrupt)),
-        Command::Recv(order) => (order.output.json, recv::run(&order, &interrupt)),
-        Command::Send(order) => (order.output.json, send::run(&order, &interrupt)),
-        Command::Completions(order) => {
-            completions::run(&order, definitions());
-            (false, Ok(()))
-        }
-        Command::Man(order) => (false, man::run(&order, definitions())),
+    let output = Output::new(output_options(&arguments.command));
+    let output = match output {
+        Ok(output) => output,
+        Err(stop) => return end(stop, &Output::Nothing).into(),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(stop) => end(stop, json).into(),
+    let done = run(&arguments.command, &output, &interrupt);
+    let code = done.err().map_or(0, |stop| end(stop, &output));
+    output.close(&Console::plain());
+    code.into()
+}
+
+fn output_options(command: &Command) -> OutputOptions {
+    match command {
+        Command::Demo(order) => order.output,
+        Command::Recv(order) => order.output,
+        Command::Send(order) => order.output,
+        Command::Completions(_) | Command::Man(_) => OutputOptions::default(),
+    }
+}
+
+fn run(command: &Command, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
+    match command {
+        Command::Demo(order) => demo::run(order, output, interrupt),
+        Command::Recv(order) => recv::run(order, output, interrupt),
+        Command::Send(order) => send::run(order, output, interrupt),
+        Command::Completions(order) => {
+            completions::run(order, definitions());
+            Ok(())
+        }
+        Command::Man(order) => man::run(order, definitions()),
     }
 }
 
@@ -110,12 +130,12 @@ fn unread(error: &clap::Error, words: &[OsString]) -> ExitCode {
             if let Some(variable) = environment::blame(error, Arguments::command(), words) {
                 text += &format!("; the value comes from the environment variable {variable}");
             }
-            end(Stop::Usage(text), false).into()
+            end(Stop::Usage(text), &Output::Nothing).into()
         }
     }
 }
 
-fn end(stop: Stop, json: bool) -> u8 {
+fn end(stop: Stop, output: &Output) -> u8 {
     let console = Console::plain();
     match stop {
         Stop::Told(reason) => reason.code(),
@@ -124,9 +144,7 @@ fn end(stop: Stop, json: bool) -> u8 {
             USAGE
         }
         Stop::Failed(failure) => {
-            if json {
-                console.print(&crate::report::json::failed(&failure).to_string());
-            }
+            output.failed(&console, &failure);
             console.say(&format!("error: {}", failure.text));
             failure.reason.code()
         }

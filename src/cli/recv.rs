@@ -3,15 +3,15 @@
 use super::args::Recv;
 use super::console::Console;
 use super::destination::parse_bind;
+use super::output::Output;
 use super::progress::Meter;
 use super::send::announce;
 use super::signals::{Deadline, obituary};
 use super::{Stop, require_open, show_peer, summary};
 use crate::base::units::show_size;
 use crate::net::listen::{Listener, Reception};
-use crate::net::{DEFAULT_PORT, Finished, Impairment, Interrupt, Notice, Observer};
-use crate::report::json;
-use crate::report::summary::Direction;
+use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Notice, Observer};
+use crate::report::summary::{Direction, Summary};
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::Reason;
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 ///
 /// # Errors
 /// It could not listen, was interrupted, or the one transfer did not succeed.
-pub fn run(order: &Recv, interrupt: &Interrupt) -> Result<(), Stop> {
+pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
     require_open(order.open, "receive")?;
     let impairment = order.link.impairment()?;
     let (bind, port) = match order.bind.as_deref().map(parse_bind).transpose() {
@@ -30,11 +30,12 @@ pub fn run(order: &Recv, interrupt: &Interrupt) -> Result<(), Stop> {
         Ok(None) => (None, order.port),
         Err(text) => return Err(Stop::Usage(text)),
     };
-    let console = Console::new(order.output.quiet);
+    let console = output.console(order.output.quiet);
     let _deadline = Deadline::after(order.timeout, interrupt);
     let listener = Listener::bind(bind, port)?;
     let directory = Arc::new(Directory::open(&order.directory)?);
     greet(&console, &directory, listener.address());
+    output.listening(listener.address());
     announce(&console, impairment.as_ref());
     let reception = Reception {
         directory,
@@ -42,12 +43,14 @@ pub fn run(order: &Recv, interrupt: &Interrupt) -> Result<(), Stop> {
         takes_hidden: order.hidden,
         once: order.once,
         impairment: impairment.clone(),
+        traces: output.wants_traces(),
     };
-    let observer = observe(&console, impairment, order.output.json);
+    let observer = observe(&console, impairment, output);
     match listener.run(&reception, &observer, interrupt) {
         Ok(None) => Ok(()),
         Ok(Some(reason)) => Err(Stop::Told(reason)),
         Err(failure) if failure.reason.is_order() => {
+            output.interrupted(&failure);
             let text = obituary(failure.reason, "complete files are kept, and no others");
             match failure.reason {
                 Reason::Deadline => console.say(&text),
@@ -103,10 +106,11 @@ fn reachable_hosts(bound: IpAddr) -> Vec<IpAddr> {
 }
 
 /// Shows each transfer in its own bar, and tells how it ended.
-fn observe(console: &Console, impairment: Option<Impairment>, json: bool) -> Observer {
-    let console = console.clone();
+fn observe(console: &Console, impairment: Option<Impairment>, output: &Output) -> Observer {
+    let (console, output) = (console.clone(), output.clone());
     let meters: Mutex<HashMap<u64, Meter>> = Mutex::default();
     Arc::new(move |notice| {
+        output.notice(&notice);
         let mut meters = meters.lock().expect("nobody panics while holding it");
         match notice {
             Notice::Started { id, peer, .. } => {
@@ -121,24 +125,23 @@ fn observe(console: &Console, impairment: Option<Impairment>, json: bool) -> Obs
                 if let Some(meter) = meters.remove(&id) {
                     meter.clear();
                 }
-                conclude(&console, &finished, impairment.as_ref(), json);
+                let summary = summary(&finished, Direction::Received, impairment.as_ref());
+                if output.wants_traces() || !summary.report.files.is_empty() {
+                    output.ended(&console, id, &summary);
+                }
+                conclude(&console, &summary);
             }
+            Notice::Traced { .. } => {}
         }
     })
 }
 
-fn conclude(console: &Console, finished: &Finished, impairment: Option<&Impairment>, json: bool) {
-    let report = &finished.report;
+fn conclude(console: &Console, summary: &Summary<'_>) {
+    let report = summary.report;
     if report.files.is_empty() {
-        let peer = show_peer(finished.peer);
+        let peer = &summary.peer;
         let why = report.failure.as_ref().map_or("nothing was offered", |failure| &failure.text);
-        console.tell(&format!("{peer} connected and sent nothing: {why}"));
-        return;
-    }
-    let summary = summary(finished, Direction::Received, impairment);
-    if json {
-        let code = report.verdict().map_or(0, Reason::code);
-        console.print(&json::transfer(&summary, code).to_string());
+        return console.tell(&format!("{peer} connected and sent nothing: {why}"));
     }
     match report.verdict() {
         None => console.tell(&summary.text()),

@@ -3,13 +3,12 @@
 use super::args::{ArqOptions, Send};
 use super::console::Console;
 use super::destination::parse_bind;
+use super::output::Output;
 use super::progress::Meter;
 use super::signals::{Deadline, obituary};
 use super::{Stop, require_open, summary, words};
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial, tcp};
-use crate::report::json;
 use crate::report::summary::{Direction, show_ways};
-use crate::transfer::outcome::Reason;
 use crate::transport::config::CongestionChoice;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,11 +16,14 @@ use std::sync::{Arc, Mutex};
 /// What a transfer that is broken off leaves behind.
 const KEPT: &str = "the receiver keeps complete files only; send the others again";
 
+/// The number of the only transfer.
+pub(super) const TRANSFER: u64 = 1;
+
 /// Runs the command.
 ///
 /// # Errors
 /// Anything but: every file is committed.
-pub fn run(order: &Send, interrupt: &Interrupt) -> Result<(), Stop> {
+pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
     let (paths, destination) = words::split(&order.words)?;
     require_open(order.open, "send")?;
     let impairment = order.link.impairment()?;
@@ -29,10 +31,10 @@ pub fn run(order: &Send, interrupt: &Interrupt) -> Result<(), Stop> {
         refuse_link_for_tcp(order, impairment.as_ref())?;
     }
     let bind = order.bind.as_deref().map(parse_bind).transpose().map_err(Stop::Usage)?;
-    let console = Console::new(order.output.quiet);
+    let console = output.console(order.output.quiet);
     let _deadline = Deadline::after(order.timeout, interrupt);
     let addresses = destination.resolve_unless(interrupt)?;
-    let observer = observe(&console);
+    let observer = observe(&console, output);
     let finished = if order.tcp {
         tcp::send(&tcp::Order { paths, addresses }, &observer, interrupt)?
     } else {
@@ -44,11 +46,11 @@ pub fn run(order: &Send, interrupt: &Interrupt) -> Result<(), Stop> {
             congestion: order.cc,
             arq: order.arq.config(),
             impairment: impairment.clone(),
-            traces: false,
+            traces: output.wants_traces(),
         };
         dial::send(&dialled, &observer, interrupt)?
     };
-    conclude(&console, &finished, impairment.as_ref(), order.output.json)
+    conclude(&console, &finished, impairment.as_ref(), output)
 }
 
 fn refuse_link_for_tcp(order: &Send, impairment: Option<&Impairment>) -> Result<(), Stop> {
@@ -82,10 +84,11 @@ pub(super) fn announce(console: &Console, impairment: Option<&Impairment>) {
 }
 
 /// Shows progress in one bar.
-pub(super) fn observe(console: &Console) -> Observer {
-    let console = console.clone();
+pub(super) fn observe(console: &Console, output: &Output) -> Observer {
+    let (console, output) = (console.clone(), output.clone());
     let meter: Arc<Mutex<Option<Meter>>> = Arc::default();
     Arc::new(move |notice| {
+        output.notice(&notice);
         let mut meter = meter.lock().expect("nobody panics while holding it");
         match notice {
             Notice::Started { peer, .. } => *meter = Some(Meter::new(&console, show(peer))),
@@ -95,6 +98,7 @@ pub(super) fn observe(console: &Console) -> Observer {
                 }
             }
             Notice::Ended { .. } => *meter = None,
+            Notice::Traced { .. } => {}
         }
     })
 }
@@ -108,14 +112,11 @@ fn conclude(
     console: &Console,
     finished: &Finished,
     impairment: Option<&Impairment>,
-    json: bool,
+    output: &Output,
 ) -> Result<(), Stop> {
     let summary = summary(finished, Direction::Sent, impairment);
     let verdict = finished.report.verdict();
-    if json {
-        let code = verdict.map_or(0, Reason::code);
-        console.print(&json::transfer(&summary, code).to_string());
-    }
+    output.ended(console, TRANSFER, &summary);
     match verdict {
         None => {
             console.tell(&summary.text());

@@ -52,7 +52,7 @@ fn tell(trace: &[(Instant, Seen)], number: u64, range: Range<u64>) -> Option<Sto
                     current = *number;
                     story.step(*at, format!("its bytes go out again as packet {number}"));
                 }
-                TraceEvent::Lost { number, rule } if *number == current => {
+                TraceEvent::Lost { number, rule, .. } if *number == current => {
                     story.step(*at, format!("noticed: {}", show_rule(*rule)));
                 }
                 TraceEvent::Acked { number } if *number == current => {
@@ -99,7 +99,10 @@ mod tests {
 
     #[test]
     fn bytes_lost_twice_are_followed_to_their_end() {
-        let lost = |number| Seen::Connection(TraceEvent::Lost { number, rule: LossRule::Packets });
+        let lost = |number| {
+            let (range, rule) = (Some(10..20), LossRule::Packets);
+            Seen::Connection(TraceEvent::Lost { number, range, rule })
+        };
         let acked = |number| Seen::Connection(TraceEvent::Acked { number });
         let trace = vec![
             (at(0), sent(0, 0..10, false)),

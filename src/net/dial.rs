@@ -44,7 +44,7 @@ pub struct Order {
     pub arq: ArqConfig,
     /// An imperfect link in front of the socket.
     pub impairment: Option<Impairment>,
-    /// Whether to record what happens to each packet.
+    /// Whether to tell what happens to each packet.
     pub traces: bool,
 }
 

@@ -166,7 +166,7 @@ impl Engine {
             worker: None,
             began: self.now(),
             is_announced: false,
-            trace: Vec::new(),
+            phase: None,
             deadline: None,
             is_broken: false,
         };

@@ -50,6 +50,8 @@ pub struct Reception {
     pub once: bool,
     /// An imperfect link in front of the datagram socket.
     pub impairment: Option<Impairment>,
+    /// Whether to tell what happens to each packet.
+    pub traces: bool,
 }
 
 /// Both sockets, bound.
@@ -209,7 +211,8 @@ struct Serving {
 impl Serving {
     fn new(listener: Listener, reception: &Reception, observer: Observer) -> io::Result<Self> {
         let Listener { udp, tcp, .. } = listener;
-        let mut engine = Engine::new(udp, reception.impairment.as_ref(), false, observer.clone())?;
+        let mut engine =
+            Engine::new(udp, reception.impairment.as_ref(), reception.traces, observer.clone())?;
         engine.also_wake_for(tcp.try_clone()?);
         Ok(Self {
             engine,

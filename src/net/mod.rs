@@ -81,8 +81,6 @@ pub struct Finished {
     pub elapsed: std::time::Duration,
     /// What the impaired link did; nothing without one.
     pub impaired: Option<ImpairmentCounts>,
-    /// What happened to each packet, where that was asked for.
-    pub trace: Vec<(Instant, Seen)>,
 }
 
 /// What the owner of a loop is told.
@@ -101,6 +99,15 @@ pub enum Notice {
         id: u64,
         /// How far.
         progress: Progress,
+    },
+    /// What happened to packets, where that was asked for.
+    Traced {
+        /// In which transfer.
+        id: u64,
+        /// What, in order, with times of the loop's clock.
+        events: Vec<(Instant, Seen)>,
+        /// What that clock shows now.
+        now: Instant,
     },
     /// A transfer began.
     Started {

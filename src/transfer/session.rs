@@ -270,7 +270,8 @@ impl Session {
         };
         let phase = match () {
             () if self.connection.is_connecting() => Phase::Connecting,
-            () if done < total => Phase::Transferring,
+            // A receiver that is not told yet what comes has nothing to commit.
+            () if done < total || (total == 0 && !self.is_complete()) => Phase::Transferring,
             () => Phase::Committing,
         };
         Progress { phase, done, total, stats: Some(stats) }

@@ -24,10 +24,12 @@ pub enum TraceEvent {
         /// Whether those bytes had been sent before.
         again: bool,
     },
-    /// A packet was declared lost.
+    /// A packet was declared lost. Probes of larger datagrams do not count.
     Lost {
         /// The packet's number.
         number: u64,
+        /// The bytes of the transfer space that it carried, if any.
+        range: Option<Range<u64>>,
         /// Why.
         rule: LossRule,
     },

@@ -95,7 +95,7 @@ pub(crate) struct Running {
 impl Running {
     /// Starts the program in `directory`.
     pub(crate) fn start(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Self {
-        Self::spawn(directory, arguments, &[], Stdio::piped)
+        Self::start_with(directory, arguments, &[])
     }
 
     /// Starts the program with these variables in its environment.
@@ -104,15 +104,22 @@ impl Running {
         arguments: &[impl AsRef<OsStr>],
         variables: &[(&str, &str)],
     ) -> Self {
-        Self::spawn(directory, arguments, variables, Stdio::piped)
+        Self::spawn(directory, arguments, variables, [Stdio::piped(), Stdio::piped()])
+    }
+
+    /// Starts the program with a standard output that somebody holds and does not read.
+    pub(crate) fn start_unread(
+        directory: &Path,
+        arguments: &[impl AsRef<OsStr>],
+    ) -> (Self, std::io::PipeReader) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        (Self::spawn(directory, arguments, &[], [writer.into(), Stdio::piped()]), reader)
     }
 
     /// Starts the program with both outputs closed at the other end.
     pub(crate) fn start_unheard(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Self {
-        Self::spawn(directory, arguments, &[], || {
-            let (_, write_end) = std::io::pipe().expect("a pipe");
-            write_end.into()
-        })
+        let closed = || std::io::pipe().expect("a pipe").1.into();
+        Self::spawn(directory, arguments, &[], [closed(), closed()])
     }
 
     /// Starts the program by a shell that says `preparation` first, such as `ulimit -f 8`.
@@ -134,21 +141,21 @@ impl Running {
         let mut command = Command::new(outside[0]);
         command.args(&outside[1..]);
         command.arg(PROGRAM).args(arguments).current_dir(directory);
-        Self::run(command, &[], Stdio::piped)
+        Self::run(command, &[], [Stdio::piped(), Stdio::piped()])
     }
 
     fn spawn(
         directory: &Path,
         arguments: &[impl AsRef<OsStr>],
         variables: &[(&str, &str)],
-        output: fn() -> Stdio,
+        [stdout, stderr]: [Stdio; 2],
     ) -> Self {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).current_dir(directory);
-        Self::run(command, variables, output)
+        Self::run(command, variables, [stdout, stderr])
     }
 
-    fn run(mut command: Command, variables: &[(&str, &str)], output: fn() -> Stdio) -> Self {
+    fn run(mut command: Command, variables: &[(&str, &str)], [stdout, stderr]: [Stdio; 2]) -> Self {
         // Every flag can be given as a variable; those of whoever runs the tests are not meant.
         for (name, _) in std::env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"VOLLEY_") {
@@ -156,7 +163,7 @@ impl Running {
             }
         }
         command.envs(variables.iter().copied());
-        let command = command.stdin(Stdio::null()).stdout(output()).stderr(output());
+        let command = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let mut child = command.spawn().expect("the program starts");
         let stdout = child.stdout.take().map(Gathered::from);
         let stderr = child.stderr.take().map(Gathered::from);

@@ -47,7 +47,6 @@ impl Engine {
             peer: served.path.peer,
             elapsed: until.since(served.began),
             impaired: self.port.counts(self.sessions.damaged()),
-            trace: served.trace,
         };
         let finished = was_known.then(|| Box::new(finished));
         match served.worker.take() {

@@ -4,7 +4,7 @@ use super::Engine;
 use super::sessions::Served;
 use crate::base::text::show_error;
 use crate::net::worker::Worker;
-use crate::net::{Carrier, Notice, Seen};
+use crate::net::{Carrier, Notice};
 use crate::transfer::outcome::{Failure, Reason};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -41,8 +41,9 @@ impl Engine {
         self.pass_jobs(id, served);
         let has_more = self.transmit(served);
         if self.traces {
-            self.collect_trace(served);
+            served.tell_trace(id, self.clock.now(), self.port.take_trace(), &self.observer);
         }
+        served.tell_phase(id, &self.observer);
         served.deadline = served.session.poll_timeout();
         has_more
     }
@@ -75,11 +76,5 @@ impl Engine {
             self.port.send_batch(now, served.path, &self.batch);
         }
         true
-    }
-
-    fn collect_trace(&mut self, served: &mut Served) {
-        let events = served.session.take_trace().into_iter();
-        served.trace.extend(events.map(|(at, event)| (at, Seen::Connection(event))));
-        served.trace.extend(self.port.take_trace());
     }
 }

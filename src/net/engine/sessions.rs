@@ -1,12 +1,12 @@
 //! The sessions of a loop, and what finds them: connection ids, deadlines, what was touched.
 
 use crate::base::time::Instant;
-use crate::net::Seen;
 use crate::net::refusal::Refusal;
 use crate::net::udp::Path;
 use crate::net::worker::Worker;
+use crate::net::{Notice, Observer, Seen};
 use crate::transfer::outcome::Failure;
-use crate::transfer::session::Session;
+use crate::transfer::session::{Phase, Session};
 use crate::transfer::sink::Sink;
 use crate::wire::header::{ConnectionId, peek_connection_id};
 use crate::wire::protection;
@@ -26,7 +26,8 @@ pub(super) struct Served {
     pub(super) worker: Option<Worker>,
     pub(super) began: Instant,
     pub(super) is_announced: bool,
-    pub(super) trace: Vec<(Instant, Seen)>,
+    /// Where it was when its owner was last told.
+    pub(super) phase: Option<Phase>,
     /// When it wants to be served again, whatever happens.
     pub(super) deadline: Option<Instant>,
     /// Something panicked in it: it is to be broken off.
@@ -39,6 +40,32 @@ impl Served {
         if !self.is_broken {
             let work = AssertUnwindSafe(|| work(&mut self.session));
             self.is_broken = catch_unwind(work).is_err();
+        }
+    }
+}
+
+impl Served {
+    /// Tells what happened to packets: in the connection, and `lost` on the link.
+    pub(super) fn tell_trace(
+        &mut self,
+        id: u64,
+        now: Instant,
+        lost: Vec<(Instant, Seen)>,
+        observer: &Observer,
+    ) {
+        let events = self.session.take_trace().into_iter();
+        let mut events: Vec<_> = events.map(|(at, event)| (at, Seen::Connection(event))).collect();
+        events.extend(lost);
+        if !events.is_empty() {
+            observer(Notice::Traced { id, events, now });
+        }
+    }
+
+    /// Tells how far it is if it has entered another phase: short ones must not go unseen.
+    pub(super) fn tell_phase(&mut self, id: u64, observer: &Observer) {
+        let progress = self.session.progress();
+        if self.is_announced && self.phase.replace(progress.phase) != Some(progress.phase) {
+            observer(Notice::Progress { id, progress });
         }
     }
 }

@@ -83,6 +83,7 @@ impl Streams {
             sink: Some(sink),
             is_announced: false,
             next_progress: Instant::ZERO,
+            phase: Phase::Connecting,
         };
         // Without a thread there is no transfer: the sender sees the stream end and may try again.
         let thread = std::thread::Builder::new().spawn(move || download.run());
@@ -122,6 +123,8 @@ struct Download {
     sink: Option<Sink>,
     is_announced: bool,
     next_progress: Instant,
+    /// Where it was when the observer was last told.
+    phase: Phase,
 }
 
 impl Download {
@@ -155,7 +158,6 @@ impl Download {
             peer: self.peer,
             elapsed: self.clock.now().since(Instant::ZERO),
             impaired: None,
-            trace: Vec::new(),
         };
         (self.observer)(Notice::Ended { id: self.id, finished: Box::new(finished) });
     }
@@ -273,12 +275,13 @@ impl Download {
 
     fn tell_progress(&mut self) {
         let now = self.clock.now();
-        if now < self.next_progress {
+        let (done, total) = self.receiving.progress();
+        let phase = if done < total { Phase::Transferring } else { Phase::Committing };
+        if now < self.next_progress && phase == self.phase {
             return;
         }
         self.next_progress = now + PROGRESS_INTERVAL;
-        let (done, total) = self.receiving.progress();
-        let phase = if done < total { Phase::Transferring } else { Phase::Committing };
+        self.phase = phase;
         let progress = Progress { phase, done, total, stats: None };
         (self.observer)(Notice::Progress { id: self.id, progress });
     }

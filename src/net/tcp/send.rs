@@ -71,6 +71,7 @@ pub fn send(
         at: 0,
         sent: 0,
         next_progress: Instant::ZERO,
+        phase: Phase::Connecting,
     };
     let run = catch_unwind(AssertUnwindSafe(|| upload.run()));
     let failure = run.unwrap_or_else(|_| Err(internal_error())).err();
@@ -78,8 +79,7 @@ pub fn send(
     let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
     let report = TransferReport { files: upload.sending.reports(&otherwise), failure, stats: None };
     let elapsed = clock.now().since(Instant::ZERO);
-    let trace = Vec::new();
-    Ok(Finished { report, carrier: Carrier::Tcp, peer, elapsed, impaired: None, trace })
+    Ok(Finished { report, carrier: Carrier::Tcp, peer, elapsed, impaired: None })
 }
 
 fn connect(
@@ -152,6 +152,8 @@ struct Upload {
     at: u64,
     sent: u64,
     next_progress: Instant,
+    /// Where it was when the observer was last told.
+    phase: Phase,
 }
 
 impl Upload {
@@ -214,6 +216,7 @@ impl Upload {
                 return Err(Failure::new(Reason::Unreachable, text).into());
             }
         }
+        self.tell_progress();
         while !self.sending.is_complete() {
             self.step(heard)?;
         }
@@ -287,12 +290,13 @@ impl Upload {
 
     fn tell_progress(&mut self) {
         let now = self.clock.now();
-        if now < self.next_progress {
+        let total = self.sending.total();
+        let phase = if self.sent < total { Phase::Transferring } else { Phase::Committing };
+        if now < self.next_progress && phase == self.phase {
             return;
         }
         self.next_progress = now + PROGRESS_INTERVAL;
-        let total = self.sending.total();
-        let phase = if self.sent < total { Phase::Transferring } else { Phase::Committing };
+        self.phase = phase;
         let progress = Progress { phase, done: self.sent, total, stats: None };
         (self.observer)(Notice::Progress { id: 1, progress });
     }

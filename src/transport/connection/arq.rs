@@ -185,9 +185,9 @@ impl Connection {
         while frames.arq.timer().is_some_and(|at| at <= now) {
             let Some(frame) = frames.arq.on_timeout() else { break };
             self.stats.packets_lost += 1;
-            if let Some(Outstanding { number, .. }) = frames.outstanding.get(&frame) {
-                let (number, rule) = (*number, LossRule::Timer);
-                self.trace.record(now, || TraceEvent::Lost { number, rule });
+            if let Some(Outstanding { number, range }) = frames.outstanding.get(&frame) {
+                let (number, range, rule) = (*number, Some(range.clone()), LossRule::Timer);
+                self.trace.record(now, || TraceEvent::Lost { number, range, rule });
             }
         }
     }

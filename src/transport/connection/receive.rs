@@ -331,15 +331,15 @@ impl Connection {
         let mut newest = None;
         let mut count = 0;
         for (packet, rule) in lost {
-            let number = packet.number;
-            self.trace.record(now, || TraceEvent::Lost { number, rule });
+            let mut range = None;
             match &packet.content {
-                Content::Data(range) => {
+                Content::Data(bytes) => {
                     self.mtu.on_data_lost(packet.size);
                     if self.timers.get(Timer::MtuProbe).is_none() {
                         self.timers.set(Timer::MtuProbe, Some(now + MTU_ROUND));
                     }
-                    self.space_out.on_lost(range);
+                    self.space_out.on_lost(bytes);
+                    range = Some(bytes.clone());
                 }
                 Content::Have => {
                     self.is_have_in_flight = false;
@@ -350,6 +350,8 @@ impl Connection {
                 Content::Ping => {}
                 Content::Stream(piece) => self.control_out.on_lost(piece),
             }
+            let number = packet.number;
+            self.trace.record(now, || TraceEvent::Lost { number, range, rule });
             self.stats.packets_lost += 1;
             count += 1;
             newest = newest.max(Some(packet.sent_at));

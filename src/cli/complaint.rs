@@ -118,7 +118,12 @@ fn bad_value(error: &clap::Error, argument: &str, value: &str, typed: &[String])
             Some(_) => "write a whole number, such as 42".into(),
             None => escape(&source.to_string()),
         },
-        None => format!("write {}", argument.replace(['<', '>'], "")),
+        None => match error.get(ContextKind::ValidValue) {
+            Some(ContextValue::Strings(values)) if !values.is_empty() => {
+                format!("write one of {}", values.join(", "))
+            }
+            _ => format!("write {}", argument.replace(['<', '>'], "")),
+        },
     };
     let is_missing = value.is_empty() && error.source().is_none();
     match (is_option, is_missing && !typed.iter().any(String::is_empty)) {

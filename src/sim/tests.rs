@@ -18,7 +18,7 @@ fn order(strategy: Strategy, window: u32, mbit: u64, ms: u64, loss: f64) -> Orde
     let mut order = Order {
         congestion: CongestionChoice::Cubic,
         arq: ArqConfig { strategy, window, ..ArqConfig::default() },
-        size: 1180 * (20_000 + 200 * cycle),
+        size: 1180 * (15_000 + 120 * cycle),
         flows: 1,
         out,
         back,

@@ -2,7 +2,7 @@
 
 use super::link_options::LinkOptions;
 use crate::base::time::Duration;
-use crate::base::units::{Rate, parse_duration};
+use crate::base::units::{Rate, parse_duration, parse_size};
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
 use clap::{Args, Parser, Subcommand};
@@ -43,6 +43,9 @@ pub enum Command {
     /// Send files to a listener
     #[command(override_usage = "volley send [OPTIONS] PATH... DEST", after_help = EXIT_CODES)]
     Send(Send),
+    /// The same protocol in virtual time, beside the textbook's strategies and formulas
+    #[command(after_help = EXIT_CODES)]
+    Simulate(Simulate),
     /// Write a shell's completion script to standard output
     Completions(Completions),
     /// Write the manual pages, one for the program and one for each command
@@ -170,6 +173,44 @@ pub struct Man {
     pub directory: Option<PathBuf>,
 }
 
+/// `volley simulate`
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Bytes to carry
+    #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = parse_size)]
+    pub size: u64,
+    /// How to repeat what is lost; several names with commas between them make several rows
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "stop-and-wait,go-back-n,selective-repeat,volley",
+        value_parser = parse_strategy
+    )]
+    pub arq: Vec<Strategy>,
+    /// How volley's own way chooses its rate: cubic, or fixed:RATE
+    #[arg(long, value_name = "CC", default_value = "cubic", value_parser = parse_congestion)]
+    pub cc: CongestionChoice,
+    /// Frames that go-back-n or selective-repeat may have outstanding
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub window: Option<u32>,
+    /// How long a classic strategy waits for an acknowledgement; as long as one takes unless given
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Simulate this often, each time with the next seed, and show the medians
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub repeat: u64,
+    /// Transfers side by side over the same link
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_flows)]
+    pub flows: usize,
+    /// The link: 2% loss, 25ms delay and 10Mbit each way unless said otherwise.
+    #[command(flatten)]
+    pub link: LinkOptions,
+    /// One JSON object on standard output
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+}
+
 /// What to print.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
@@ -192,6 +233,11 @@ pub const STRATEGIES: [(&str, Strategy); 4] = [
     ("go-back-n", Strategy::GoBackN),
     ("selective-repeat", Strategy::SelectiveRepeat),
 ];
+
+fn parse_flows(text: &str) -> Result<usize, String> {
+    let flows = text.parse().ok().filter(|flows| (1..=100).contains(flows));
+    flows.ok_or_else(|| "write a number from 1 to 100".into())
+}
 
 fn parse_strategy(text: &str) -> Result<Strategy, String> {
     let found = STRATEGIES.iter().find(|(name, _)| *name == text);

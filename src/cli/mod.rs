@@ -19,6 +19,7 @@ pub mod progress;
 pub mod recv;
 pub mod send;
 pub mod signals;
+pub mod simulate;
 pub mod story;
 pub mod terminal;
 pub mod words;
@@ -86,7 +87,9 @@ fn output_options(command: &Command) -> OutputOptions {
         Command::Demo(order) => order.output,
         Command::Recv(order) => order.output,
         Command::Send(order) => order.output,
-        Command::Completions(_) | Command::Man(_) => OutputOptions::default(),
+        Command::Completions(_) | Command::Man(_) | Command::Simulate(_) => {
+            OutputOptions::default()
+        }
     }
 }
 
@@ -95,6 +98,7 @@ fn run(command: &Command, output: &Output, interrupt: &Interrupt) -> Result<(), 
         Command::Demo(order) => demo::run(order, output, interrupt),
         Command::Recv(order) => recv::run(order, output, interrupt),
         Command::Send(order) => send::run(order, output, interrupt),
+        Command::Simulate(order) => simulate::run(order),
         Command::Completions(order) => {
             completions::run(order, definitions());
             Ok(())

@@ -3,10 +3,10 @@
 //! A [`Link`] is one direction. A datagram passes, in this order:
 //!
 //! 1. the list of exact drops, by its number (counted from 1), and the MTU;
-//! 2. the bottleneck: a drop-tail queue in front of a rate ([`queue`]);
-//! 3. the wire behind it, where chance takes it: alone or in bursts ([`loss`]). A datagram lost here
+//! 2. the bottleneck: a drop-tail queue in front of a rate (`queue`);
+//! 3. the wire behind it, where chance takes it: alone or in bursts (`loss`). A datagram lost here
 //!    has used up its share of the rate, as one lost on a radio link has;
-//! 4. the delay, which may wander ([`jitter`]); some datagrams are held back longer and overtaken;
+//! 4. the delay, which may wander (`jitter`); some datagrams are held back longer and overtaken;
 //! 5. a flipped bit, and a second, intact copy right behind it.
 //!
 //! Every kind of chance draws once for every datagram from a generator of its own, so the n-th

@@ -54,6 +54,12 @@ impl Path {
         self.frame + self.rest
     }
 
+    /// The time of one frame, and the cycle in such times.
+    #[must_use]
+    pub fn times(&self) -> (Duration, f64) {
+        (self.frame, self.in_frames(self.round_trip()))
+    }
+
     fn in_frames(&self, span: Duration) -> f64 {
         span.as_secs_f64() / self.frame.as_secs_f64()
     }

@@ -6,7 +6,7 @@
 //! | floor | modules | |
 //! |---|---|---|
 //! | 5 | [`cli`] | commands, arguments, progress, exit codes: the only floor that prints |
-//! | 4 | [`net`], [`sim`], [`report`] | sockets and clock; virtual time; numbers to text |
+//! | 4 | [`net`], [`sim`], [`report`] | sockets and clock; virtual time; numbers to text and pictures |
 //! | 3 | [`transfer`] | what is moved: manifest, source, sink, verification |
 //! | 2 | [`transport`] | how it is moved: one reliable connection, without I/O |
 //! | 1 | [`wire`], [`link`] | bytes to typed packets; a packet's fate on an imperfect link |

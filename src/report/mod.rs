@@ -1,5 +1,7 @@
-//! Floor 4: numbers to text and JSON. Knows nothing of where they come from.
+//! Floor 4: numbers to text, pictures and JSON. Knows nothing of where they come from.
 
 pub mod events;
 pub mod json;
+pub mod ladder;
+mod lettering;
 pub mod summary;

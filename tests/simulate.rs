@@ -40,6 +40,22 @@ fn programs_get_one_object() {
 }
 
 #[test]
+fn a_ladder_shows_what_is_lost_and_sent_again() {
+    let line = "--ladder --arq go-back-n --window 6 --drop 6 --loss 0% --rate 1Mbit --seed 1";
+    let shown = simulate(line).expect_code(0).stdout;
+    for word in ["sender", "receiver", "X as listed", "the timer of 4 fires", ", again", "ACK 0-1"] {
+        assert!(shown.contains(word), "no {word} in:\n{shown}");
+    }
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    let bench = Bench::new();
+    let file = ["simulate", "--arq", "volley", "--seed", "1", "--ladder-svg", "out.svg"];
+    bench.volley(&file).expect_code(0);
+    let picture = std::fs::read_to_string(bench.from().join("out.svg")).expect("written");
+    assert!(picture.starts_with("<svg") && picture.contains("HELLO"), "{picture}");
+    simulate("--ladder").expect_code(2).expect_words(&["--arq"]);
+}
+
+#[test]
 fn what_never_ends_is_said_and_fails() {
     let run = simulate("--loss 100% --arq volley --seed 1").expect_code(1);
     assert!(run.stdout.contains("no end"), "{}", run.stdout);

@@ -200,6 +200,15 @@ pub struct Simulate {
     /// Simulate this often, each time with the next seed, and show the medians
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub repeat: u64,
+    /// Draw the first packets between sender and receiver, for one strategy
+    #[arg(long, conflicts_with_all = ["json", "repeat", "flows"])]
+    pub ladder: bool,
+    /// The same as a picture, into this file
+    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["json", "repeat", "flows"])]
+    pub ladder_svg: Option<PathBuf>,
+    /// How many packets with data the ladder has
+    #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub packets: u16,
     /// Transfers side by side over the same link
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_flows)]
     pub flows: usize,

@@ -11,6 +11,7 @@ pub mod console;
 pub mod demo;
 pub mod destination;
 pub mod environment;
+pub mod ladder;
 pub mod lines;
 pub mod link_options;
 pub mod man;

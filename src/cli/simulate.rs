@@ -1,8 +1,9 @@
 //! `volley simulate`: the product's own connections over two links, in virtual time.
 
-use super::Stop;
 use super::args::{STRATEGIES, Simulate};
 use super::console::Console;
+use super::{Stop, ladder};
+use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{Bottleneck, LinkConfig};
@@ -17,6 +18,9 @@ use serde_json::{Value, json};
 /// A run that takes longer than this in virtual time is given up.
 const LIMIT: Duration = Duration::from_secs(1_000_000);
 
+/// Events recorded for each packet that a ladder shows: enough for its fate and its acknowledgement.
+const RECORDS_PER_PACKET: usize = 40;
+
 /// Several runs of one strategy, each with its own seed.
 struct Row {
     strategy: Strategy,
@@ -30,6 +34,9 @@ struct Row {
 /// The options make no sense together, or a transfer does not come to an end.
 pub fn run(order: &Simulate) -> Result<(), Stop> {
     let impairment = order.link.impairment_from(&usual())?;
+    if order.ladder || order.ladder_svg.is_some() {
+        return draw(order, &impairment);
+    }
     let rows: Vec<Row> =
         order.arq.iter().map(|strategy| simulate(order, &impairment, *strategy)).collect();
     let console = Console::plain();
@@ -60,7 +67,48 @@ fn usual() -> LinkConfig {
     }
 }
 
+/// Draws the beginning of one run.
+fn draw(asked: &Simulate, impairment: &Impairment) -> Result<(), Stop> {
+    let [strategy] = asked.arq[..] else {
+        let text = "a ladder shows one strategy; add --arq with one name, such as --arq go-back-n";
+        return Err(Stop::Usage(text.into()));
+    };
+    let mut order = order(asked, impairment, strategy);
+    order.records = RECORDS_PER_PACKET * usize::from(asked.packets);
+    let outcome = sim::run(&order);
+    let Impairment { out, back, seed } = impairment;
+    let title = format!("{}; link: {}", name(strategy), show_ways(out, back, *seed));
+    let ladder = ladder::of(&title, &outcome.records, asked.packets.into());
+    if let Some(path) = &asked.ladder_svg {
+        std::fs::write(path, ladder.svg()).map_err(|error| {
+            let path = escape(&path.to_string_lossy());
+            Failure::new(Reason::Other, format!("cannot write {path}: {}", show_error(&error)))
+        })?;
+    }
+    if asked.ladder {
+        Console::plain().print(&ladder.text(terminal_width()).to_string());
+    }
+    Ok(())
+}
+
+/// Columns for a diagram: those of the terminal, within reason, so that a file is the same everywhere.
+fn terminal_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.map_or(80, |size| usize::from(size.ws_col).clamp(60, 120))
+}
+
+fn name(strategy: Strategy) -> &'static str {
+    STRATEGIES.iter().find(|(_, known)| *known == strategy).map_or("", |(name, _)| name)
+}
+
 fn simulate(asked: &Simulate, impairment: &Impairment, strategy: Strategy) -> Row {
+    let order = order(asked, impairment, strategy);
+    let seeds = (0..asked.repeat).map(|run| impairment.seed.wrapping_add(run));
+    let outcomes = seeds.map(|seed| sim::run(&Order { seed, ..order.clone() })).collect();
+    Row { strategy, order, outcomes }
+}
+
+fn order(asked: &Simulate, impairment: &Impairment, strategy: Strategy) -> Order {
     let mut order = Order {
         congestion: asked.cc,
         arq: ArqConfig {
@@ -78,17 +126,10 @@ fn simulate(asked: &Simulate, impairment: &Impairment, strategy: Strategy) -> Ro
         limit: LIMIT,
     };
     order.follow_textbook();
-    let seeds = (0..asked.repeat).map(|run| impairment.seed.wrapping_add(run));
-    let outcomes = seeds.map(|seed| sim::run(&Order { seed, ..order.clone() })).collect();
-    Row { strategy, order, outcomes }
+    order
 }
 
 impl Row {
-    fn name(&self) -> &'static str {
-        let known = STRATEGIES.iter().find(|(_, strategy)| *strategy == self.strategy);
-        known.map_or("", |(name, _)| name)
-    }
-
     /// The middle one of what each run says; nothing unless all say something.
     fn median(&self, of: impl Fn(&Outcome) -> Option<f64>) -> Option<f64> {
         let values: Option<Vec<f64>> = self.outcomes.iter().map(of).collect();
@@ -129,7 +170,7 @@ impl Row {
 
     fn json(&self) -> Value {
         json!({
-            "strategy": self.name(),
+            "strategy": name(self.strategy),
             "seconds": self.seconds(),
             "goodput_bits_per_second": self.goodput().map(Rate::bits_per_second),
             "efficiency": self.efficiency(),
@@ -154,7 +195,7 @@ impl Row {
             deviation.map_or_else(|| "-".into(), |share| format!("{:+.2} %", share * 100.0));
         format!(
             "{:<17} {:>12} {:>13} {:>11} {:>11} {:>10} {:>10}",
-            self.name(),
+            name(self.strategy),
             time.unwrap_or_else(|| "no end".into()),
             self.goodput().map_or_else(|| "-".into(), |rate| rate.to_string()),
             percent(self.efficiency()),
@@ -198,7 +239,7 @@ fn table(order: &Simulate, impairment: &Impairment, rows: &[Row]) -> String {
             let (frame, cycle) = sim::theory::Path::of(&row.order).times();
             text += &format!(
                 "{}: {}; a frame takes {}, C is {:.2} frames\n",
-                row.name(),
+                name(row.strategy),
                 prediction.formula,
                 show_duration(frame),
                 cycle

@@ -134,7 +134,7 @@ impl Ladder {
         let flights = self.flights.iter().filter(|flight| is_kept(flight)).cloned().collect();
         let is_seen = |mark: &&Mark| last_moment.is_some() && mark.at <= end;
         Self {
-            title: format!("{} (the first {count} of {} data packets)", self.title, data.len()),
+            title: format!("{} (the first {count} data packets)", self.title),
             flights,
             marks: self.marks.iter().filter(is_seen).cloned().collect(),
         }

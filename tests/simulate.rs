@@ -43,7 +43,8 @@ fn programs_get_one_object() {
 fn a_ladder_shows_what_is_lost_and_sent_again() {
     let line = "--ladder --arq go-back-n --window 6 --drop 6 --loss 0% --rate 1Mbit --seed 1";
     let shown = simulate(line).expect_code(0).stdout;
-    for word in ["sender", "receiver", "X as listed", "the timer of 4 fires", ", again", "ACK 0-1"] {
+    for word in ["sender", "receiver", "X as listed", "the timer of 4 fires", ", again", "ACK 0-1"]
+    {
         assert!(shown.contains(word), "no {word} in:\n{shown}");
     }
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");

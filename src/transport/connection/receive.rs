@@ -15,7 +15,7 @@ use crate::transport::timers::Timer;
 use crate::transport::trace::TraceEvent;
 use crate::wire::cursor::{Malformed, Reader};
 use crate::wire::frame::{Ack, Frame, read_frame};
-use crate::wire::handshake::{COOKIE_MAX, VERSION, Welcome, read_refuse, read_versions};
+use crate::wire::handshake::{COOKIE_MAX, HELLO_LEN, VERSION, Welcome, read_refuse, read_versions};
 use crate::wire::header::{HEADER_LEN, Header, PacketType, full_packet_number};
 use crate::wire::protection;
 use std::ops::Range;
@@ -42,7 +42,7 @@ impl Connection {
         self.stats.bytes_received += packet.len() as u64;
         match header.kind {
             PacketType::Control | PacketType::Data => self.on_packet(now, header, contents, take),
-            PacketType::Hello => self.on_repeated_hello(header.packet_number),
+            PacketType::Hello => self.on_repeated_hello(header.packet_number, packet.len()),
             PacketType::Refuse | PacketType::Retry | PacketType::Versions | PacketType::Welcome => {
                 self.on_answer(now, header, contents);
             }
@@ -83,8 +83,9 @@ impl Connection {
         }
     }
 
-    fn on_repeated_hello(&mut self, number: u32) {
-        if self.is_established() && !self.is_validated {
+    /// A short HELLO would get more than it cost.
+    fn on_repeated_hello(&mut self, number: u32, len: usize) {
+        if self.is_established() && !self.is_validated && len >= HELLO_LEN {
             self.welcome_due = Some(number);
         }
     }

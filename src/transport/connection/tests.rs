@@ -498,14 +498,14 @@ fn the_handshake_survives_thirty_percent_loss_both_ways() {
 
 #[test]
 fn before_it_is_answered_a_responder_sends_no_more_than_it_received() {
-    let hello_to = |connection: &mut Connection, number: u32| {
+    let hello_to = |connection: &mut Connection, number: u32, len: usize| {
         let header = Header {
             kind: PacketType::Hello,
             connection_id: ConnectionId::NONE,
             packet_number: number,
             offset: 0,
         };
-        let mut packet = vec![0; HELLO_LEN];
+        let mut packet = vec![0; len];
         header.write(&mut packet);
         protection::seal(&mut packet);
         connection.handle_datagram(Instant::ZERO, &packet, &mut |_, _| false);
@@ -529,8 +529,11 @@ fn before_it_is_answered_a_responder_sends_no_more_than_it_received() {
             sent += batch.bytes().len();
         }
         assert!(sent > 0 && sent <= HELLO_LEN, "{sent}");
-        hello_to(&mut responder, number);
+        hello_to(&mut responder, number, HELLO_LEN);
     }
+    while responder.poll_transmit(Instant::ZERO, &mut batch) {}
+    hello_to(&mut responder, 20, HELLO_LEN - 1);
+    assert!(!responder.poll_transmit(Instant::ZERO, &mut batch), "a short HELLO gets no answer");
     let mut now = Instant::ZERO;
     while let Some(due) = responder.poll_timeout() {
         now = now.max(due);

@@ -1,0 +1,144 @@
+//! A whole transfer, on either side of the file, with real files.
+
+use super::input::Input;
+use super::peer::{Peer, Side, config, parameters};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use volley::base::time::Instant;
+use volley::transfer::directory::Directory;
+use volley::transfer::outcome::{Failure, Reason};
+use volley::transfer::receiver::Receiving;
+use volley::transfer::sender::Sending;
+use volley::transfer::session::Session;
+use volley::transfer::sink::{Sink, SinkPolicy};
+use volley::transfer::source::Source;
+use volley::transport::Connection;
+use volley::transport::batch::Batch;
+use volley::wire::handshake::{Hello, Role, Suite, VERSION};
+use volley::wire::header::ConnectionId;
+
+/// A file that the receiver had before the transfer.
+const MINE: &str = "mine";
+
+/// Jobs of one turn.
+const JOBS_MAX: usize = 1 << 16;
+
+/// Any packets in any order to a receiving session.
+pub(crate) fn receiver(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let (config, how) = (config(input.u8()), input.u8());
+    let hello = Hello {
+        connection_id: ConnectionId(1),
+        versions: vec![VERSION],
+        suite: Suite::Open,
+        role: Role::Sender,
+        parameters: parameters(&mut input),
+        cookie: Vec::new(),
+    };
+    let root = tempfile::tempdir().expect("room for temporary files");
+    let target = root.path().join("target");
+    fs::create_dir(&target).expect("room for temporary files");
+    fs::write(target.join(MINE), "mine").expect("room for temporary files");
+    let directory = Directory::open(&target).expect("it is empty");
+    let policy = SinkPolicy { overwrite: false, can_repeat: how & 1 == 0 };
+    let connection = Connection::respond(Instant::ZERO, config, ConnectionId(2), &hello, 0);
+    let mut owner = Owner {
+        session: Session::receiving(connection, Receiving::new(how & 2 == 0)),
+        sink: Some(Sink::new(Arc::new(directory), policy, 1)),
+        is_stalled: false,
+    };
+    Peer::new(&[]).torment(&mut owner, &mut input);
+    drop(owner);
+    expect_only_plain_files(root.path(), &target);
+}
+
+/// Whatever the peer did: nothing lies outside of the directory, what was there is as it was, and
+/// what is there beside it was committed.
+fn expect_only_plain_files(root: &Path, target: &Path) {
+    assert_eq!(fs::read_dir(root).expect("it can be listed").count(), 1, "outside");
+    assert_eq!(fs::read(target.join(MINE)).expect("it is there"), b"mine");
+    for entry in fs::read_dir(target).expect("it can be listed") {
+        let entry = entry.expect("it can be listed");
+        assert!(entry.file_type().expect("it is there").is_file(), "{:?}", entry.file_name());
+        let contents = fs::read(entry.path()).expect("it can be read");
+        let is_committed = contents.iter().all(|byte| *byte == 0);
+        assert!(entry.file_name() == MINE || is_committed, "{:?}", entry.file_name());
+    }
+}
+
+/// Any packets in any order to a sending session.
+pub(crate) fn sender(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let (config, how) = (config(input.u8()), input.u8());
+    let root = tempfile::tempdir().expect("room for temporary files");
+    let sizes = [("empty", 0), ("short", 5_000), ("longer than the first flight", 100_000)];
+    let paths = sizes.map(|(name, size)| {
+        let path = root.path().join(name);
+        fs::write(&path, vec![0; size]).expect("room for temporary files");
+        path
+    });
+    let source = Source::open(&paths).expect("they are there");
+    let connection = Connection::initiate(Instant::ZERO, config, ConnectionId(1), Role::Sender);
+    let session = Session::sending(connection, Sending::new(source));
+    let mut owner = Owner { session, sink: None, is_stalled: false };
+    let mut peer = Peer::new(&sizes.map(|(_, size)| size as u64));
+    if how & 1 == 0 {
+        peer.welcome(&mut owner, parameters(&mut input));
+    }
+    peer.torment(&mut owner, &mut input);
+}
+
+struct Owner {
+    session: Session,
+    /// Only who receives has one.
+    sink: Option<Sink>,
+    /// The disk is busy.
+    is_stalled: bool,
+}
+
+impl Side for Owner {
+    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        self.session.handle_datagram(now, datagram);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.session.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.session.poll_timeout()
+    }
+
+    fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        self.session.poll_transmit(now, batch)
+    }
+
+    fn act(&mut self, now: Instant, input: &mut Input<'_>) {
+        match input.u8() {
+            0xff => self.session.abort(now, Failure::new(Reason::User, "interrupted")),
+            _ => self.is_stalled = !self.is_stalled,
+        }
+    }
+
+    fn turn(&mut self, now: Instant) {
+        let progress = self.session.progress();
+        assert!(progress.done <= progress.total, "{progress:?}");
+        self.session.take_trace();
+        let mut jobs = 0;
+        let Some(sink) = self.sink.as_mut().filter(|_| !self.is_stalled) else {
+            return;
+        };
+        while let Some(job) = self.session.next_job() {
+            for report in sink.run(job) {
+                self.session.on_report(now, report);
+            }
+            jobs += 1;
+            assert!(jobs < JOBS_MAX, "it does not stop finding work");
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.session.report().is_some()
+    }
+}

@@ -5,6 +5,7 @@ use volley::base::time::{Duration, Instant};
 use volley::transfer::hash::{Hash, group_count, group_range, group_value};
 use volley::transfer::message::Message;
 use volley::transfer::outcome::Reason;
+use volley::transport::arq::{ArqConfig, Strategy};
 use volley::transport::batch::Batch;
 use volley::transport::config::Config;
 use volley::transport::config::CongestionChoice;
@@ -59,6 +60,7 @@ pub(crate) fn crc_sealed(mut bytes: Vec<u8>) -> Vec<u8> {
 pub(crate) fn config(flags: u8) -> Config {
     let rate = "50Mbit".parse().expect("a rate");
     Config {
+        arq: ArqConfig { strategy: strategy(flags >> 5), ..ArqConfig::default() },
         congestion: match flags & 1 {
             0 => CongestionChoice::Cubic,
             _ => CongestionChoice::Fixed(rate),
@@ -70,10 +72,22 @@ pub(crate) fn config(flags: u8) -> Config {
     }
 }
 
+fn strategy(bits: u8) -> Strategy {
+    match bits & 3 {
+        0 => Strategy::Volley,
+        1 => Strategy::StopAndWait,
+        2 => Strategy::GoBackN,
+        _ => Strategy::SelectiveRepeat,
+    }
+}
+
 /// What the peer says of itself.
 pub(crate) fn parameters(input: &mut Input<'_>) -> Parameters {
+    let max_datagram = input.u16().max(1200);
+    let [_, low] = max_datagram.to_be_bytes();
     Parameters {
-        max_datagram: input.u16().max(1200),
+        strategy: strategy(low),
+        max_datagram,
         max_ack_delay: Duration::from_micros(input.u32().min(1_000_000).into()),
         socket_buffer: input.u32().into(),
     }

@@ -139,6 +139,6 @@ impl Side for Owner {
     }
 
     fn is_over(&self) -> bool {
-        self.session.report().is_some()
+        self.session.is_over()
     }
 }

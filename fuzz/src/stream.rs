@@ -95,7 +95,7 @@ fn read(stream: Choppy<'_>, is_trusted: bool) -> (Vec<Vec<u8>>, Option<io::Error
     }
     let mut records = Vec::new();
     loop {
-        match reader.next(&|| false) {
+        match reader.next(&mut |_| false) {
             Ok(None) => return (records, None),
             Err(error) => return (records, Some(error.kind())),
             Ok(Some(record)) => {

@@ -111,7 +111,7 @@ fn listener(input: &mut Input<'_>) {
         body.resize(HELLO_LEN - HEADER_LEN - CRC_LEN, 0);
     }
     let datagram = packet(kind, 0, 0, &body);
-    let acceptor = Acceptor::new([7; 32]);
+    let mut acceptor = Acceptor::new([7; 32]);
     let answer = acceptor.on_hello(Instant::ZERO, b"peer", &datagram, load);
     match answer {
         Answer::Ignore => {}
@@ -126,13 +126,13 @@ fn listener(input: &mut Input<'_>) {
             if header.kind == PacketType::Retry {
                 let cookie = Reader::new(contents, "RETRY").short_string(COOKIE_MAX);
                 let cookie = cookie.expect("a cookie").to_vec();
-                return_cookie(&acceptor, &body, cookie, load);
+                return_cookie(&mut acceptor, &body, cookie, load);
             }
         }
     }
 }
 
-fn return_cookie(acceptor: &Acceptor, body: &[u8], cookie: Vec<u8>, load: Load) {
+fn return_cookie(acceptor: &mut Acceptor, body: &[u8], cookie: Vec<u8>, load: Load) {
     let hello = Hello { cookie, ..Hello::read(body).expect("it was asked for a cookie") };
     let mut body = Vec::new();
     hello.put(&mut body);

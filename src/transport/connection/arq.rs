@@ -8,7 +8,7 @@ use crate::base::time::{Duration, Instant};
 use crate::base::units::Rate;
 use crate::transport::arq::{self, Arq, ArqConfig, Strategy};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD};
-use crate::transport::config::ACK_WINDOW;
+use crate::transport::config::{ACK_WINDOW, PTO_MAX};
 use crate::transport::loss::LossRule;
 use crate::transport::send_space::Segment;
 use crate::transport::timers::Timer;
@@ -32,6 +32,8 @@ pub(super) struct Frames {
     count: u64,
     /// By packet number: the frame and when it was sent.
     packets: BTreeMap<u64, (u64, Instant)>,
+    /// When a frame was acknowledged last, or the first one sent.
+    heard_at: Option<Instant>,
     /// When the line has carried all that was sent.
     line_free_at: Instant,
 }
@@ -52,6 +54,7 @@ impl Frames {
             outstanding: BTreeMap::new(),
             count: 0,
             packets: BTreeMap::new(),
+            heard_at: None,
             line_free_at: Instant::ZERO,
         })
     }
@@ -108,7 +111,12 @@ impl Connection {
     }
 
     fn next_frame(&mut self, now: Instant, frames: &mut Frames) -> Option<(u64, Segment)> {
-        let timeout = frames.config.timeout.unwrap_or_else(|| self.probe_timeout());
+        let timeout = frames.config.timeout.unwrap_or_else(|| {
+            // As long as it has been silent: the wait doubles until something is heard again.
+            let pto = self.probe_timeout();
+            let silence = now.since(*frames.heard_at.get_or_insert(now));
+            silence.clamp(pto, PTO_MAX.max(pto))
+        });
         let payload = u64::from(self.mtu.current()) - PACKET_OVERHEAD as u64;
         loop {
             let frame = frames.arq.next(now + timeout, self.space_out.has_next())?;
@@ -164,6 +172,7 @@ impl Connection {
                 }
                 self.trace.record(now, || TraceEvent::Acked { number });
                 self.stats.packets_acked += 1;
+                frames.heard_at = Some(now);
                 frames.arq.on_ack(frame);
                 for range in frames.take_acked(frame) {
                     self.space_out.on_acked(&range);

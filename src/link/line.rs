@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// a gigabit is less than this.
 const HELD_MAX: usize = 1 << 17;
 
+/// Bytes of these datagrams: as many of them as fill an Ethernet frame have room.
+const HELD_BYTES_MAX: usize = HELD_MAX * 1500;
+
 /// One direction of a link, holding each datagram and what belongs to it until it comes out.
 #[derive(Debug)]
 pub struct Line<T> {
@@ -15,13 +18,14 @@ pub struct Line<T> {
     /// By when they come out, and in which order those of one moment do.
     held: BTreeMap<(Instant, u64), (T, Vec<u8>)>,
     order: u64,
+    held_bytes: usize,
 }
 
 impl<T: Copy> Line<T> {
     /// An empty line.
     #[must_use]
     pub fn new(link: Link) -> Self {
-        Self { link, held: BTreeMap::new(), order: 0 }
+        Self { link, held: BTreeMap::new(), order: 0, held_bytes: 0 }
     }
 
     /// Puts a datagram in; with its headers, `size` bytes of IP.
@@ -41,7 +45,8 @@ impl<T: Copy> Line<T> {
     }
 
     fn hold(&mut self, at: Instant, tag: T, bytes: Vec<u8>) {
-        if self.held.len() < HELD_MAX {
+        if self.held.len() < HELD_MAX && self.held_bytes + bytes.len() <= HELD_BYTES_MAX {
+            self.held_bytes += bytes.len();
             self.held.insert((at, self.order), (tag, bytes));
             self.order += 1;
         } else {
@@ -52,7 +57,9 @@ impl<T: Copy> Line<T> {
     /// The next datagram that has come out.
     pub fn take(&mut self, now: Instant) -> Option<(T, Vec<u8>)> {
         let first = self.held.first_entry().filter(|entry| entry.key().0 <= now)?;
-        Some(first.remove())
+        let (tag, bytes) = first.remove();
+        self.held_bytes -= bytes.len();
+        Some((tag, bytes))
     }
 
     /// When the next datagram comes out.
@@ -130,5 +137,19 @@ mod tests {
             line.put(Instant::ZERO, 28, 0, &[]);
         }
         assert_eq!((line.held.len(), line.link().counts().lost.queue), (HELD_MAX, 5));
+    }
+
+    #[test]
+    fn large_datagrams_reach_the_bound_sooner() {
+        let mut line = line(&LinkConfig::default());
+        let large = vec![0; 60_000];
+        let room = HELD_BYTES_MAX / large.len();
+        for _ in 0..room + 5 {
+            line.put(Instant::ZERO, 60_028, 0, &large);
+        }
+        assert_eq!((line.held.len(), line.link().counts().lost.queue), (room, 5));
+        assert!(line.take(Instant::ZERO).is_some());
+        line.put(Instant::ZERO, 60_028, 0, &large);
+        assert_eq!((line.held.len(), line.link().counts().lost.queue), (room, 5));
     }
 }

@@ -23,7 +23,7 @@ const RECEIVE_BUFFER_LEN: usize = 1 << 16;
 const RECEIVE_TRIES: u32 = 64;
 
 /// Where a datagram came from and to which of our addresses, so that the answer leaves from there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path {
     /// The other side.
     pub peer: SocketAddr,
@@ -139,7 +139,7 @@ impl Udp {
 
     /// Sends one datagram. One that cannot be sent is lost, as any datagram may be.
     pub fn send(&self, path: Path, datagram: &[u8]) {
-        if let Err(error) = self.try_send(path, datagram, datagram.len()) {
+        if let Err(error) = self.send_or_tell(path, datagram) {
             self.note(error);
         }
     }
@@ -158,6 +158,30 @@ impl Udp {
     #[must_use]
     pub fn last_error(&self) -> Option<io::Error> {
         self.last_error.lock().expect("nobody panics while holding it").take()
+    }
+
+    /// From now on [`Udp::take_refusal`] knows who refused a datagram.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn watch_refusals(&self) -> io::Result<()> {
+        self.state.enable_transport_errors(UdpSockRef::from(&self.socket))
+    }
+
+    /// Whether an earlier datagram was refused on its way, since the last call. Until it is taken, a
+    /// refusal may keep the next datagram from being sent.
+    #[must_use]
+    pub fn take_refusal(&self) -> bool {
+        let taken = self.state.recv_transport_error(UdpSockRef::from(&self.socket));
+        taken.is_ok_and(|refusal| refusal.is_some())
+    }
+
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    /// As the system says, perhaps about an earlier datagram.
+    pub fn send_or_tell(&self, path: Path, datagram: &[u8]) -> io::Result<()> {
+        self.try_send(path, datagram, datagram.len())
     }
 
     fn try_send(&self, path: Path, bytes: &[u8], segment: usize) -> io::Result<()> {
@@ -217,6 +241,9 @@ impl ReceiveBuffers {
         };
         for (meta, buffer) in self.meta.iter().zip(&buffers).take(count) {
             let path = Path { peer: meta.addr, local: meta.dst_ip };
+            if meta.len == 0 {
+                each(path, &[]);
+            }
             for datagram in buffer[..meta.len].chunks(meta.stride.max(1)) {
                 each(path, datagram);
             }

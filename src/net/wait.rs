@@ -72,6 +72,19 @@ impl Waiter {
         Ok(())
     }
 
+    /// Waits until some of `sockets` are readable or have an error to tell, or `timeout` has passed.
+    /// Says which, by their places.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn wait_for_some(sockets: &[BorrowedFd<'_>], timeout: Duration) -> io::Result<Vec<usize>> {
+        let mut fds: Vec<PollFd<'_>> =
+            sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+        wait(&mut fds, timeout)?;
+        let is_ready = |place: &usize| !fds[*place].revents().is_empty();
+        Ok((0..fds.len()).filter(is_ready).collect())
+    }
+
     /// Waits until `socket` has room for sending, or `timeout` has passed.
     ///
     /// # Errors
@@ -123,5 +136,8 @@ mod tests {
         socket.send_to(b"x", address).expect("loopback");
         waiter.wait_readable(&[socket.as_fd()], LONG).expect("readable");
         Waiter::wait_writable(&socket, LONG).expect("writable");
+        let quiet = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let ready = Waiter::wait_for_some(&[quiet.as_fd(), socket.as_fd()], LONG);
+        assert_eq!(ready.expect("readable"), [1]);
     }
 }

@@ -37,6 +37,9 @@ pub enum Command {
     /// Watch a transfer over a lossy link, in one process, without any set-up
     #[command(after_help = EXIT_CODES)]
     Demo(Demo),
+    /// Put a lossy link in front of any UDP program
+    #[command(after_help = EXIT_CODES)]
+    Relay(Relay),
     /// Listen, and receive files into a directory
     #[command(visible_alias = "receive", after_help = EXIT_CODES)]
     Recv(Recv),
@@ -220,11 +223,28 @@ pub struct Simulate {
     pub json: bool,
 }
 
+/// `volley relay`
+#[derive(Debug, Args)]
+pub struct Relay {
+    /// Where clients send to: PORT or ADDR:PORT of this machine; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub listen: String,
+    /// The server: HOST:PORT, or PORT on this machine
+    #[arg(long, value_name = "ADDR")]
+    pub to: String,
+    /// The link in the middle: out is to the server, back is to the clients
+    #[command(flatten)]
+    pub link: LinkOptions,
+    /// What to print
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
 /// What to print.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputOptions {
-    /// One JSON object for each transfer, on standard output
+    /// One JSON object for each transfer (relay: one at the end), on standard output
     #[arg(long)]
     pub json: bool,
     /// Events as they happen, on standard output: one JSON object a line

@@ -58,6 +58,20 @@ impl Destination {
         self.host.parse::<IpAddr>().is_ok() || self.host == "localhost"
     }
 
+    /// Reads `HOST:PORT` for a server that is not ours, and so has no usual port.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse_with_port(text: &str) -> Result<Self, String> {
+        match split(text) {
+            Ok((_, Some(_))) => Self::parse(text),
+            _ => Err(format!(
+                "\"{}\" is no server with a port; write for example 127.0.0.1:53 or [::1]:53",
+                escape(text)
+            )),
+        }
+    }
+
     /// The addresses of the host, IPv4 and IPv6 as the system prefers them.
     ///
     /// # Errors

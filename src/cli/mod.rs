@@ -18,6 +18,7 @@ pub mod man;
 pub mod output;
 pub mod progress;
 pub mod recv;
+pub mod relay;
 pub mod send;
 pub mod signals;
 pub mod simulate;
@@ -87,6 +88,7 @@ fn output_options(command: &Command) -> OutputOptions {
     match command {
         Command::Demo(order) => order.output,
         Command::Recv(order) => order.output,
+        Command::Relay(order) => order.output,
         Command::Send(order) => order.output,
         Command::Completions(_) | Command::Man(_) | Command::Simulate(_) => {
             OutputOptions::default()
@@ -98,6 +100,7 @@ fn run(command: &Command, output: &Output, interrupt: &Interrupt) -> Result<(), 
     match command {
         Command::Demo(order) => demo::run(order, output, interrupt),
         Command::Recv(order) => recv::run(order, output, interrupt),
+        Command::Relay(order) => relay::run(order, output, interrupt),
         Command::Send(order) => send::run(order, output, interrupt),
         Command::Simulate(order) => simulate::run(order),
         Command::Completions(order) => {

@@ -86,7 +86,7 @@ fn greet(console: &Console, directory: &Directory, address: SocketAddr) {
 }
 
 /// The addresses under which others may reach this machine; this machine's own if there are none.
-fn reachable_hosts(bound: IpAddr) -> Vec<IpAddr> {
+pub(super) fn reachable_hosts(bound: IpAddr) -> Vec<IpAddr> {
     if !bound.is_unspecified() {
         return vec![bound.to_canonical()];
     }

@@ -3,6 +3,7 @@
 //! [`udp`] is the socket, [`impair`] an imperfect link in front of it, [`engine`] the loop that owns
 //! both and all sessions on them. [`dial`] opens one session, [`listen`] serves many, and [`tcp`]
 //! carries the same transfer over a kernel stream. Each tells its owner what happens as [`Notice`]s.
+//! [`relay`] is an imperfect link between programs that know nothing of it.
 
 pub mod clock;
 pub mod dial;
@@ -11,6 +12,7 @@ pub mod impair;
 pub mod listen;
 pub mod probe;
 pub mod refusal;
+pub mod relay;
 pub mod tcp;
 pub mod udp;
 pub mod wait;

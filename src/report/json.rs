@@ -1,5 +1,6 @@
 //! What a transfer was like, as one JSON object for programs.
 
+use super::relay::{RelaySummary, RelayWay};
 use super::summary::{Direction, LinkSummary, Summary, Way};
 use crate::link::LinkConfig;
 use crate::transfer::outcome::{Failure, FileReport};
@@ -27,6 +28,30 @@ pub fn transfer(summary: &Summary<'_>, exit_code: u8) -> Value {
         "transport": report.stats.as_ref().map(|stats| transport(summary, stats)),
         "link": summary.link.as_ref().map(link),
     })
+}
+
+/// The object of a relay that has ended, and the program with it with `exit_code`.
+#[must_use]
+pub fn relay(summary: &RelaySummary, exit_code: u8) -> Value {
+    let RelaySummary { out, back, .. } = summary;
+    json!({
+        "exit_code": exit_code,
+        "listen": summary.listen,
+        "to": summary.to,
+        "seconds": summary.elapsed.as_secs_f64(),
+        "link": { "seed": summary.seed, "out": relay_way(out), "back": relay_way(back) },
+        "clients": { "ever": summary.clients_ever, "displaced": summary.clients_displaced },
+        "refused": summary.refused,
+        "unsent": summary.unsent,
+        "unsent_because": summary.unsent_because,
+    })
+}
+
+fn relay_way(relayed: &RelayWay) -> Value {
+    let mut value = way(&relayed.way);
+    value["delivered"] = relayed.delivered.into();
+    value["delivered_ip_bytes"] = relayed.delivered_bytes.into();
+    value
 }
 
 /// The object of a program that ended before there was a transfer.

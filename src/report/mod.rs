@@ -4,4 +4,5 @@ pub mod events;
 pub mod json;
 pub mod ladder;
 mod lettering;
+pub mod relay;
 pub mod summary;

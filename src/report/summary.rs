@@ -215,7 +215,7 @@ fn put_hashes(text: &mut String, files: &[FileReport]) {
     }
 }
 
-fn push(text: &mut String, label: &str, fact: &str) {
+pub(super) fn push(text: &mut String, label: &str, fact: &str) {
     write!(text, "\n  {label:<11} {fact}").expect("a string takes everything");
 }
 

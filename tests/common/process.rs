@@ -244,6 +244,19 @@ impl Running {
         self.child.try_wait().expect("it is our child")
     }
 
+    /// Waits until it has said what `read` looks for on standard error.
+    #[track_caller]
+    pub(crate) fn wait_to_read<T>(&mut self, read: impl Fn(&str) -> Option<T>) -> T {
+        let mut found = None;
+        wait_until("the program says what it has to say", || {
+            let said = self.stderr_so_far();
+            found = read(&said);
+            assert!(found.is_some() || self.status().is_none(), "it ended: {said}");
+            found.is_some()
+        });
+        found.expect("waited for")
+    }
+
     /// What it has written to standard error.
     fn stderr_so_far(&self) -> String {
         self.stderr.as_ref().map(Gathered::so_far).unwrap_or_default()
@@ -275,17 +288,8 @@ impl Receiver {
 
     /// Waits until `running`, started with [`RECEIVE`], listens.
     pub(crate) fn listen(mut running: Running) -> Self {
-        let mut address = None;
-        wait_until("the receiver says where it listens", || {
-            address = address_in(&running.stderr_so_far());
-            assert!(
-                address.is_some() || running.status().is_none(),
-                "it ended: {}",
-                running.stderr_so_far()
-            );
-            address.is_some()
-        });
-        Self { running, address: address.expect("waited for") }
+        let address = running.wait_to_read(address_in);
+        Self { running, address }
     }
 
     /// Waits until it has said `text`.

@@ -2,6 +2,7 @@
 
 use super::input::Input;
 use volley::transfer::message::{BODY_MAX, Message, MessageReader};
+use volley::wire::cursor::Reader;
 
 /// The first byte says how the stream is cut.
 pub(crate) fn messages(bytes: &[u8]) {
@@ -21,10 +22,10 @@ pub(crate) fn messages(bytes: &[u8]) {
 }
 
 /// The messages, and whether the stream broke.
-fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Message>, bool) {
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]> + Clone) -> (Vec<Message>, bool) {
     let mut reader = MessageReader::default();
     let mut messages = Vec::new();
-    for piece in pieces {
+    for piece in pieces.clone() {
         reader.buffer().extend_from_slice(piece);
         loop {
             match reader.next_message() {
@@ -33,7 +34,11 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Message>, bool) 
                 Err(_) => return (messages, true),
             }
         }
-        assert!(reader.waiting() < BODY_MAX + 9 + piece.len(), "a message is not waited for");
+    }
+    let stream: Vec<u8> = pieces.into_iter().flatten().copied().collect();
+    let mut rest = Reader::new(&stream[stream.len() - reader.waiting()..], "head");
+    if let (Ok(kind), Ok(len)) = (rest.u8(), rest.varint()) {
+        assert!(len <= BODY_MAX as u64, "waits for {len} bytes of a message of type {kind}");
     }
     (messages, false)
 }

@@ -2,10 +2,11 @@
 
 use super::input::Input;
 use super::peer::{crc_sealed, packet};
+use std::ops::Range;
 use volley::base::time::{Duration, Instant};
 use volley::transport::handshake::{Acceptor, Answer, HALF_OPEN_QUIET, Load, initiators_id};
 use volley::wire::cursor::{Reader, put_short_string, put_varint, varint_len};
-use volley::wire::frame::read_frame;
+use volley::wire::frame::{Frame, read_frame};
 use volley::wire::handshake::{
     COOKIE_MAX, HELLO_LEN, Hello, REASON_MAX, Welcome, put_refuse, put_versions, read_refuse,
     read_versions,
@@ -148,10 +149,24 @@ fn return_cookie(acceptor: &mut Acceptor, body: &[u8], cookie: Vec<u8>, load: Lo
 pub(crate) fn frames(bytes: &[u8]) {
     let mut reader = Reader::new(bytes, "frame");
     while let Ok(Some(frame)) = read_frame(&mut reader) {
+        match &frame {
+            Frame::Ack(ack) => expect_apart(ack.ranges.iter().rev(), ack.largest() + 1),
+            Frame::Have(have) => expect_apart(have.missing.iter(), have.upper),
+            _ => {}
+        }
         let mut again = Vec::new();
         frame.put(&mut again);
         let mut reader = Reader::new(&again, "frame");
         assert_eq!(read_frame(&mut reader), Ok(Some(frame)));
         assert!(reader.is_empty());
+    }
+}
+
+/// Ascending, not empty, not adjacent, and none reaches beyond `end`.
+fn expect_apart<'a>(ranges: impl Iterator<Item = &'a Range<u64>>, end: u64) {
+    let mut least = 0;
+    for range in ranges {
+        assert!(least <= range.start && range.start < range.end && range.end <= end, "{range:?}");
+        least = range.end + 1;
     }
 }

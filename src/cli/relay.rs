@@ -18,7 +18,7 @@ use crate::report::summary::Way;
 use crate::transfer::outcome::{Failure, Reason};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Where nobody watches, one line in this time.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(60);
@@ -81,12 +81,7 @@ fn find(text: &str) -> Result<SocketAddr, Stop> {
     if found.port() == 0 {
         return Err(Stop::Usage("0 is no port to relay to; ports are 1 to 65535".into()));
     }
-    let ip = match found.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        _ => return Ok(found),
-    };
-    Ok(SocketAddr::new(ip, found.port()))
+    Ok(found)
 }
 
 /// The port, where the text has nothing else.
@@ -228,12 +223,22 @@ mod tests {
             (":53", "127.0.0.1:53"),
             ("192.0.2.7:53", "192.0.2.7:53"),
             ("[::1]:53", "[::1]:53"),
-            ("0.0.0.0:53", "127.0.0.1:53"),
-            ("[::]:53", "[::1]:53"),
         ] {
             assert_eq!(find(text).expect(text).to_string(), found);
         }
-        for text in ["", ":", "0", ":0", "65536", "192.0.2.7", "host", "host:0", "host:x", "::1"] {
+        for text in [
+            "",
+            ":",
+            "0",
+            ":0",
+            "65536",
+            "192.0.2.7",
+            "host",
+            "host:0",
+            "host:x",
+            "::1",
+            "0.0.0.0:53",
+        ] {
             assert!(matches!(find(text), Err(Stop::Usage(_))), "{text}");
         }
         let error = find("no-such-host.invalid:53").expect_err("reserved (RFC 6761)");

@@ -1,0 +1,62 @@
+//! What can be typed after `volley simulate`.
+
+use super::{parse_congestion, parse_strategy};
+use crate::base::time::Duration;
+use crate::base::units::{parse_duration, parse_size};
+use crate::cli::link_options::LinkOptions;
+use crate::transport::arq::Strategy;
+use crate::transport::config::CongestionChoice;
+use clap::Args;
+use std::path::PathBuf;
+
+/// `volley simulate`
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Bytes to carry
+    #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = parse_size)]
+    pub size: u64,
+    /// How to repeat what is lost; several names with commas between them make several rows
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "stop-and-wait,go-back-n,selective-repeat,volley",
+        value_parser = parse_strategy
+    )]
+    pub arq: Vec<Strategy>,
+    /// How volley's own way chooses its rate: cubic, or fixed:RATE
+    #[arg(long, value_name = "CC", default_value = "cubic", value_parser = parse_congestion)]
+    pub cc: CongestionChoice,
+    /// Frames that go-back-n or selective-repeat may have outstanding
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub window: Option<u32>,
+    /// How long a classic strategy waits for an acknowledgement; as long as one takes unless given
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Simulate this often, each time with the next seed, and show the medians
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub repeat: u64,
+    /// Draw the first packets between sender and receiver, for one strategy
+    #[arg(long, conflicts_with_all = ["json", "repeat", "flows"])]
+    pub ladder: bool,
+    /// The same as a picture, into this file
+    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["json", "repeat", "flows"])]
+    pub ladder_svg: Option<PathBuf>,
+    /// How many packets with data the ladder has
+    #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub packets: u16,
+    /// Transfers side by side over the same link
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_flows)]
+    pub flows: usize,
+    /// The link: 2% loss, 25ms delay and 10Mbit each way unless said otherwise.
+    #[command(flatten)]
+    pub link: LinkOptions,
+    /// One JSON object on standard output
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+}
+
+fn parse_flows(text: &str) -> Result<usize, String> {
+    let flows = text.parse().ok().filter(|flows| (1..=100).contains(flows));
+    flows.ok_or_else(|| "write a number from 1 to 100".into())
+}

@@ -22,7 +22,7 @@ mod queue;
 
 pub use config::{Bottleneck, BurstLoss, LinkConfig, Reordering};
 
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
 use crate::base::units::Share;
 use jitter::Jitter;
 use loss::{Bursts, Chance};
@@ -92,6 +92,8 @@ pub enum Cause {
 pub struct LinkCounts {
     /// That went in.
     pub offered: u64,
+    /// Their bytes, as IP packets.
+    pub offered_bytes: u64,
     /// That never came out, by cause.
     pub lost: LossCounts,
     /// That came out with a wrong bit.
@@ -100,6 +102,10 @@ pub struct LinkCounts {
     pub duplicated: u64,
     /// That were held back.
     pub reordered: u64,
+    /// That got through the queue, whatever became of them later.
+    pub queued: u64,
+    /// How long these waited in it, all together.
+    pub waited: Duration,
 }
 
 /// Datagrams that never came out, by cause.
@@ -140,6 +146,13 @@ impl LinkCounts {
     #[must_use]
     pub fn loss(&self) -> Share {
         Share::of(self.lost.total(), self.offered)
+    }
+
+    /// How long a datagram waited in the queue, on average.
+    #[must_use]
+    pub fn mean_wait(&self) -> Duration {
+        let nanos = self.waited.as_nanos().checked_div(u128::from(self.queued)).unwrap_or(0);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
@@ -183,6 +196,7 @@ impl Link {
     /// Puts the next datagram into the link; `size` is that of its IP packet in bytes.
     pub fn carry(&mut self, now: Instant, size: usize) -> Fate {
         self.counts.offered += 1;
+        self.counts.offered_bytes += size as u64;
         // All luck is drawn before any of it counts, so that one loss does not shift another's.
         let is_lost = self.loss.strikes();
         let is_in_burst = self.bursts.as_mut().is_some_and(Bursts::strikes);
@@ -213,7 +227,11 @@ impl Link {
         } else if self.config.mtu.is_some_and(|mtu| size > usize::from(mtu)) {
             Err(Cause::Oversize)
         } else {
-            self.queue.as_mut().map_or(Ok(now), |queue| queue.pass(now, size).ok_or(Cause::Queue))
+            let Some(queue) = &mut self.queue else { return Ok(now) };
+            let passage = queue.pass(now, size).ok_or(Cause::Queue)?;
+            self.counts.queued += 1;
+            self.counts.waited += passage.waited;
+            Ok(passage.leaves)
         }
     }
 

@@ -1,7 +1,7 @@
 //! The bottleneck: a rate, and a drop-tail queue in front of it.
 
 use super::config::Bottleneck;
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
 
 const NANOS: u128 = 1_000_000_000;
 
@@ -15,18 +15,28 @@ pub(super) struct Queue {
     remainder: u128,
 }
 
+/// How a packet gets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passage {
+    /// When its last bit has left.
+    pub(super) leaves: Instant,
+    /// How long it waited for those before it.
+    pub(super) waited: Duration,
+}
+
 impl Queue {
     pub(super) fn new(config: Bottleneck) -> Self {
         Self { config, free_at: Instant::ZERO, remainder: 0 }
     }
 
-    /// When a packet of `size` bytes has left, or nothing if the queue has no room for it. An idle
+    /// How a packet of `size` bytes gets through, or nothing if the queue has no room for it. An idle
     /// bottleneck takes any packet.
-    pub(super) fn pass(&mut self, now: Instant, size: usize) -> Option<Instant> {
+    pub(super) fn pass(&mut self, now: Instant, size: usize) -> Option<Passage> {
         let backlog = self.backlog(now);
         if backlog > 0 && backlog + size as u64 > self.config.queue {
             return None;
         }
+        let waited = self.free_at.since(now);
         if self.free_at <= now {
             self.free_at = now;
             self.remainder = 0;
@@ -35,8 +45,8 @@ impl Queue {
         let work = size as u128 * 8 * NANOS + self.remainder;
         self.remainder = work % rate;
         let nanos = u64::try_from(work / rate).unwrap_or(u64::MAX);
-        self.free_at += std::time::Duration::from_nanos(nanos);
-        Some(self.free_at)
+        self.free_at += Duration::from_nanos(nanos);
+        Some(Passage { leaves: self.free_at, waited })
     }
 
     /// Bytes that went in and have not left.

@@ -286,3 +286,17 @@ const FIRST_LOSSES_OF_SEED_1: [usize; 5] = [44, 55, 81, 86, 105];
 /// Chance, burst, reordering, corruption, duplication.
 const FIRST_OF_EACH_KIND_OF_SEED_1: [Option<usize>; 5] =
     [Some(44), Some(61), Some(17), Some(26), Some(59)];
+
+#[test]
+fn what_waits_in_the_queue_is_counted() {
+    let rate = Rate::from_bits_per_second(8_000_000);
+    let bottleneck = Some(Bottleneck { rate, queue: 2000 });
+    let mut link =
+        Link::new(&LinkConfig { bottleneck, ..LinkConfig::default() }, 1, Direction::Out);
+    for _ in 0..5 {
+        link.carry(Instant::ZERO, 1000);
+    }
+    let counts = link.counts();
+    assert_eq!((counts.offered_bytes, counts.queued, counts.lost.queue), (5000, 2, 3));
+    assert_eq!((counts.waited, counts.mean_wait()), (MS, MS / 2));
+}

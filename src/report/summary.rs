@@ -176,7 +176,7 @@ pub fn show_ways(out: &LinkConfig, back: &LinkConfig, seed: u64) -> String {
 /// What one direction of a link did.
 #[must_use]
 pub fn show_counts(counts: &LinkCounts) -> String {
-    let LinkCounts { offered, lost, corrupted, duplicated, reordered } = counts;
+    let LinkCounts { offered, lost, corrupted, duplicated, reordered, .. } = counts;
     let mut text = format!("{} of {offered} datagrams lost, {}", lost.total(), counts.loss());
     let causes = [
         (lost.chance, "by chance"),

@@ -36,7 +36,7 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
     let addresses = destination.resolve_unless(interrupt)?;
     let observer = observe(&console, output);
     let finished = if order.tcp {
-        tcp::send(&tcp::Order { paths, addresses }, &observer, interrupt)?
+        tcp::send(&tcp::Order { paths, addresses, congestion: None }, &observer, interrupt)?
     } else {
         announce(&console, impairment.as_ref());
         let dialled = dial::Order {

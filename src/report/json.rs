@@ -2,7 +2,7 @@
 
 use super::relay::{RelaySummary, RelayWay};
 use super::summary::{Direction, LinkSummary, Summary, Way};
-use crate::link::LinkConfig;
+use crate::link::{LinkConfig, LinkCounts};
 use crate::transfer::outcome::{Failure, FileReport};
 use crate::transport::stats::Stats;
 use serde_json::{Value, json};
@@ -106,9 +106,13 @@ fn link(link: &LinkSummary) -> Value {
 }
 
 fn way(way: &Way) -> Value {
-    let counts = &way.counts;
+    let mut value = counts(&way.counts);
+    value["configured"] = configured(&way.config);
+    value
+}
+
+pub(super) fn counts(counts: &LinkCounts) -> Value {
     json!({
-        "configured": configured(&way.config),
         "offered": counts.offered,
         "lost": counts.lost.total(),
         "lost_by_cause": {
@@ -125,7 +129,7 @@ fn way(way: &Way) -> Value {
     })
 }
 
-fn configured(config: &LinkConfig) -> Value {
+pub(super) fn configured(config: &LinkConfig) -> Value {
     json!({
         "text": config.to_string(),
         "loss": config.loss.get(),

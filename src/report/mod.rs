@@ -1,8 +1,10 @@
 //! Floor 4: numbers to text, pictures and JSON. Knows nothing of where they come from.
 
+pub mod comparison;
 pub mod events;
 pub mod json;
 pub mod ladder;
 mod lettering;
 pub mod relay;
+pub mod response;
 pub mod summary;

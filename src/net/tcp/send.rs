@@ -42,6 +42,8 @@ pub struct Order {
     pub paths: Vec<PathBuf>,
     /// The listener's addresses, best first.
     pub addresses: Vec<SocketAddr>,
+    /// Which of the kernel's congestion controls to use; the one it prefers unless named.
+    pub congestion: Option<String>,
 }
 
 /// Sends the files over TCP.
@@ -56,6 +58,9 @@ pub fn send(
     let source = Source::open(&order.paths)?;
     let clock = Clock::start();
     let (stream, peer) = connect(&order.addresses, interrupt)?;
+    if let Some(name) = &order.congestion {
+        choose_congestion(&stream, name)?;
+    }
     observer(Notice::Started { id: 1, peer, carrier: Carrier::Tcp });
     // A receiver that reads no more is known by its silence: the reading thread shuts the stream down.
     let outlet =
@@ -97,6 +102,21 @@ fn connect(
         }
     }
     Err(last)
+}
+
+#[cfg(target_os = "linux")]
+fn choose_congestion(stream: &TcpStream, name: &str) -> Result<(), Failure> {
+    socket2::SockRef::from(stream).set_tcp_congestion(name.as_bytes()).map_err(|error| {
+        let text =
+            format!("the kernel refuses the congestion control {name}: {}", show_error(&error));
+        Failure::new(Reason::Other, text)
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn choose_congestion(_: &TcpStream, name: &str) -> Result<(), Failure> {
+    let text = format!("the congestion control {name} of TCP can be chosen on Linux only");
+    Err(Failure::new(Reason::Other, text))
 }
 
 /// Says why nobody could be reached, and whether UDP would have done.

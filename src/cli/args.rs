@@ -1,5 +1,6 @@
 //! What can be typed. Data only: no function here decides anything.
 
+mod compare;
 mod simulate;
 
 use super::link_options::LinkOptions;
@@ -8,6 +9,7 @@ use crate::base::units::{Rate, parse_duration};
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
 use clap::{Args, Parser, Subcommand};
+pub use compare::Compare;
 pub use simulate::Simulate;
 use std::path::PathBuf;
 
@@ -50,6 +52,10 @@ pub enum Command {
     /// Send files to a listener
     #[command(override_usage = "volley send [OPTIONS] PATH... DEST", after_help = EXIT_CODES)]
     Send(Send),
+    /// Carry the same bytes over UDP and over the kernel's TCP, over the same link, and say which was faster
+    /// and why
+    #[command(override_usage = "volley compare [OPTIONS] [FILE] [HOST]", after_help = EXIT_CODES)]
+    Compare(Compare),
     /// The same protocol in virtual time, beside the textbook's strategies and formulas; over a link of
     /// 2% loss, 25ms delay and 10Mbit each way unless said otherwise
     #[command(after_help = EXIT_CODES)]

@@ -3,6 +3,7 @@
 use crate::base::text::{escape, show_error};
 use crate::net::{DEFAULT_PORT, Interrupt};
 use crate::transfer::outcome::{Failure, Reason};
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -16,6 +17,15 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub struct Destination {
     host: String,
     port: u16,
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.parse::<Ipv6Addr>() {
+            Ok(ip) => write!(f, "[{ip}]:{}", self.port),
+            Err(_) => write!(f, "{}:{}", escape(&self.host), self.port),
+        }
+    }
 }
 
 impl Destination {

@@ -15,7 +15,7 @@ use clap::{Args, Command, FromArgMatches};
 
 /// An imperfect link in front of the UDP socket, both ways.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Imperfect link (UDP only; both directions, drawn apart)")]
+#[command(next_help_heading = "Imperfect link (both directions, drawn apart)")]
 pub struct LinkOptions {
     /// A link by name; --link list shows them. Other options replace what it says
     #[arg(long, value_name = "NAME", value_parser = parse_preset)]

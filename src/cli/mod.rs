@@ -5,6 +5,7 @@
 //! belongs to `--json` and `--jsonl` ([`output`]).
 
 pub mod args;
+pub mod compare;
 pub mod complaint;
 pub mod completions;
 pub mod console;
@@ -19,6 +20,7 @@ pub mod output;
 pub mod progress;
 pub mod recv;
 pub mod relay;
+pub mod scratch;
 pub mod send;
 pub mod signals;
 pub mod simulate;
@@ -90,7 +92,7 @@ fn output_options(command: &Command) -> OutputOptions {
         Command::Recv(order) => order.output,
         Command::Relay(order) => order.output,
         Command::Send(order) => order.output,
-        Command::Completions(_) | Command::Man(_) | Command::Simulate(_) => {
+        Command::Compare(_) | Command::Completions(_) | Command::Man(_) | Command::Simulate(_) => {
             OutputOptions::default()
         }
     }
@@ -98,6 +100,7 @@ fn output_options(command: &Command) -> OutputOptions {
 
 fn run(command: &Command, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
     match command {
+        Command::Compare(order) => compare::run(order, interrupt),
         Command::Demo(order) => demo::run(order, output, interrupt),
         Command::Recv(order) => recv::run(order, output, interrupt),
         Command::Relay(order) => relay::run(order, output, interrupt),

@@ -33,6 +33,17 @@ pub struct LinkConfig {
     pub mtu: Option<u16>,
 }
 
+impl LinkConfig {
+    /// The share of datagrams that chance takes or spoils, alone or in bursts: what is lost whatever
+    /// the sender does.
+    #[must_use]
+    pub fn random_loss(&self) -> Share {
+        let bursts = self.burst_loss.map_or(Share::ZERO, BurstLoss::share);
+        let kept = [self.loss, bursts, self.corruption].map(|share| 1.0 - share.get());
+        Share::new(1.0 - kept.iter().product::<f64>())
+    }
+}
+
 /// A rate, and the room for what cannot leave at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bottleneck {

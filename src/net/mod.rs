@@ -135,6 +135,11 @@ impl Interrupt {
         self.0.store(signal, Ordering::Relaxed);
     }
 
+    /// Takes `signal` back, unless something else has asked to end meanwhile.
+    pub fn withdraw(&self, signal: i32) {
+        let _ = self.0.compare_exchange(signal, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// The signal that asked to end.
     #[must_use]
     pub fn get(&self) -> Option<i32> {

@@ -57,6 +57,33 @@ pub fn answers(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, Duration::from_secs(5)).is_ok()
 }
 
+/// The kernel's congestion controls that this program may use, CUBIC first; none where the system does
+/// not say.
+#[must_use]
+pub fn congestion_controls() -> Vec<String> {
+    let known = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
+    let known = known.unwrap_or_default();
+    let mut names: Vec<String> =
+        known.split_whitespace().filter(|name| is_granted(name)).map(str::to_owned).collect();
+    names.sort_by_key(|name| (name != "cubic", name.clone()));
+    names
+}
+
+fn is_granted(congestion: &str) -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP));
+    socket.is_ok_and(|socket| choose_congestion(&socket, congestion).is_ok())
+}
+
+#[cfg(target_os = "linux")]
+fn choose_congestion(socket: &Socket, name: &str) -> io::Result<()> {
+    socket.set_tcp_congestion(name.as_bytes())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn choose_congestion(_: &Socket, _: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Makes blocking calls return often, and small records go at once.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nonblocking(false)?;

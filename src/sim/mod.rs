@@ -68,6 +68,8 @@ impl Order {
 pub struct FlowOutcome {
     /// What the sender counted.
     pub stats: Stats,
+    /// File bytes that the receiver has.
+    pub taken: u64,
     /// DATA packets that brought the receiver something new.
     pub fresh_packets: u64,
     /// From the first HELLO to the last byte at the receiver; nothing if it was not complete.

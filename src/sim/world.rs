@@ -321,6 +321,7 @@ impl Flow {
     fn outcome(self) -> FlowOutcome {
         FlowOutcome {
             stats: self.sender.stats(),
+            taken: self.taken,
             fresh_packets: self.fresh_packets,
             elapsed: self.completed_at.map(|at| at.since(Instant::ZERO)),
             span: self.first_at.map_or(Duration::ZERO, |first| self.last_at.since(first)),

@@ -16,6 +16,7 @@ use crate::transfer::sender::Sending;
 use crate::transfer::session::{Phase, Progress, failure_of_close};
 use crate::transfer::source::Source;
 use crate::wire::handshake::VERSION;
+use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,7 +60,11 @@ pub fn send(
     let clock = Clock::start();
     let (stream, peer) = connect(&order.addresses, interrupt)?;
     if let Some(name) = &order.congestion {
-        choose_congestion(&stream, name)?;
+        super::choose_congestion(&SockRef::from(&stream), name).map_err(|error| {
+            let error = show_error(&error);
+            let text = format!("the system refuses the congestion control {name}: {error}");
+            Failure::new(Reason::Other, text)
+        })?;
     }
     observer(Notice::Started { id: 1, peer, carrier: Carrier::Tcp });
     // A receiver that reads no more is known by its silence: the reading thread shuts the stream down.
@@ -102,21 +107,6 @@ fn connect(
         }
     }
     Err(last)
-}
-
-#[cfg(target_os = "linux")]
-fn choose_congestion(stream: &TcpStream, name: &str) -> Result<(), Failure> {
-    socket2::SockRef::from(stream).set_tcp_congestion(name.as_bytes()).map_err(|error| {
-        let text =
-            format!("the kernel refuses the congestion control {name}: {}", show_error(&error));
-        Failure::new(Reason::Other, text)
-    })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn choose_congestion(_: &TcpStream, name: &str) -> Result<(), Failure> {
-    let text = format!("the congestion control {name} of TCP can be chosen on Linux only");
-    Err(Failure::new(Reason::Other, text))
 }
 
 /// Says why nobody could be reached, and whether UDP would have done.

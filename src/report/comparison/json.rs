@@ -63,6 +63,7 @@ fn trial(trial: &Trial) -> Value {
         "bytes": trial.bytes,
         "goodput_bits_per_second": trial.goodput().bits_per_second(),
         "link": link,
+        "packets_sent": trial.packets_sent,
         "retransmissions": trial.retransmissions,
         "min_rtt_seconds": trial.min_rtt.map(|span| span.as_secs_f64()),
         "cpu_seconds": trial.cpu.map(|span| span.as_secs_f64()),

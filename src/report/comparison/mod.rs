@@ -106,7 +106,9 @@ pub struct Trial {
     pub ended: Ended,
     /// What the link carried; nothing on a path that is not ours.
     pub link: Option<[LinkCounts; 2]>,
-    /// Packets that went out again.
+    /// Packets that the sender sent.
+    pub packets_sent: Option<u64>,
+    /// Packets whose bytes had been sent before.
     pub retransmissions: Option<u64>,
     /// The least round-trip time that was measured.
     pub min_rtt: Option<Duration>,
@@ -132,11 +134,10 @@ impl Trial {
         Rate::of(self.bytes, self.elapsed)
     }
 
-    /// Retransmissions for each packet that the sender put into the link.
+    /// Retransmissions for each packet that the sender sent.
     #[must_use]
     pub fn repeated(&self) -> Option<Share> {
-        let [out, _] = self.link?;
-        Some(Share::of(self.retransmissions?, out.offered))
+        Some(Share::of(self.retransmissions?, self.packets_sent?))
     }
 }
 
@@ -213,7 +214,7 @@ impl Comparison {
         let (payload, packet) = FULL_PACKET;
         let bits = u128::from(link.out.bottleneck?.rate.bits_per_second());
         let whole = u64::try_from(bits * u128::from(payload) / u128::from(packet)).ok()?;
-        let kept = 1.0 - link.random_loss().get();
+        let kept = 1.0 - link.out.random_loss().get();
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -222,7 +223,7 @@ impl Comparison {
         Some(Rate::from_bits_per_second((whole as f64 * kept) as u64))
     }
 
-    /// What the formula of a congestion control allows it on this link.
+    /// What the formula of a congestion control allows it on this link, and no more than the link does.
     #[must_use]
     pub fn predict(&self, contender: &Contender) -> Option<Response> {
         let link = self.link.as_ref()?;
@@ -230,11 +231,13 @@ impl Comparison {
         let round_trip = Some(link.round_trip()).filter(|span| !span.is_zero())?;
         let payload = if contender.is_tcp { TCP_SEGMENT } else { FULL_PACKET.0 };
         let path = LossyPath { payload, round_trip, loss };
-        match contender.control {
-            Control::Cubic => Some(path.cubic()),
-            Control::Reno => Some(path.reno()),
-            _ => None,
-        }
+        let response = match contender.control {
+            Control::Cubic => path.cubic(),
+            Control::Reno => path.reno(),
+            _ => return None,
+        };
+        let rate = self.possible().map_or(response.rate, |possible| possible.min(response.rate));
+        Some(Response { rate, ..response })
     }
 
     /// Runs of each contender.
@@ -245,14 +248,6 @@ impl Comparison {
 }
 
 impl LinkUsed {
-    /// The share of packets that chance is to take on the way out, alone, in bursts, or by damage.
-    #[must_use]
-    pub fn random_loss(&self) -> Share {
-        let bursts = self.out.burst_loss.map_or(0.0, |bursts| bursts.share().get());
-        let kept = (1.0 - self.out.loss.get()) * (1.0 - bursts) * (1.0 - self.out.corruption.get());
-        Share::new(1.0 - kept)
-    }
-
     /// The share of packets at which a loss begins: a congestion control counts a burst once.
     #[must_use]
     pub fn loss_events(&self) -> Share {

@@ -5,9 +5,8 @@ use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::LinkCounts;
 use crate::report::summary::show_ways;
 
-/// The columns: what stands above them, its unit, and how wide they are. The first one is flush left.
-const COLUMNS: [(&str, &str, usize); 9] = [
-    ("", "", 19),
+/// The columns beside the names: what stands above them, its unit, and how wide they are.
+const COLUMNS: [(&str, &str, usize); 8] = [
     ("time", "s", 8),
     ("goodput", "Mbit/s", 9),
     ("formula", "Mbit/s", 9),
@@ -23,14 +22,16 @@ const COLUMNS: [(&str, &str, usize); 9] = [
 pub fn text(comparison: &Comparison) -> String {
     let mut text = heading(comparison);
     text += "\n\n";
-    text += &row(COLUMNS.map(|(title, ..)| title.to_owned()));
-    text += &row(COLUMNS.map(|(_, unit, _)| unit.to_owned()));
+    let names = comparison.contenders.iter().map(|each| each.name.chars().count());
+    let width = names.max().unwrap_or(0);
+    text += &row(width, "", COLUMNS.map(|(title, ..)| title.to_owned()));
+    text += &row(width, "", COLUMNS.map(|(_, unit, _)| unit.to_owned()));
     for contender in &comparison.contenders {
-        text += &row(cells(comparison, contender));
+        text += &row(width, &contender.name, cells(comparison, contender));
         if comparison.repeats() > 1
             && let Some((least, most)) = contender.spread()
         {
-            text += &format!("  goodput of its runs from {least} to {most}\n");
+            text += &format!("  goodput from {least} to {most}\n");
         }
         if let Some(failure) = contender.failure() {
             text += &format!("  failed: {failure}\n");
@@ -63,15 +64,15 @@ fn limit(comparison: &Comparison) -> String {
     show_duration(comparison.limit)
 }
 
-fn row(cells: [String; 9]) -> String {
-    let mut line = String::new();
-    for (place, (cell, (.., width))) in cells.into_iter().zip(COLUMNS).enumerate() {
-        line += &if place == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+fn row(width: usize, name: &str, cells: [String; 8]) -> String {
+    let mut line = format!("{name:<width$}");
+    for (cell, (.., width)) in cells.iter().zip(COLUMNS) {
+        line += &format!("{cell:>width$}");
     }
     line.trim_end().to_owned() + "\n"
 }
 
-fn cells(comparison: &Comparison, contender: &Contender) -> [String; 9] {
+fn cells(comparison: &Comparison, contender: &Contender) -> [String; 8] {
     let median = |scale: f64, of: &dyn Fn(&Trial) -> Option<f64>| {
         contender.median(of).map_or_else(|| "-".into(), |value| number(value / scale))
     };
@@ -80,7 +81,6 @@ fn cells(comparison: &Comparison, contender: &Contender) -> [String; 9] {
     let wait = |[out, back]: [LinkCounts; 2]| (out.mean_wait() + back.mean_wait()).as_secs_f64();
     let wire = |[out, back]: [LinkCounts; 2]| (out.offered_bytes + back.offered_bytes) as f64;
     [
-        contender.name.clone(),
         time(contender),
         mbit(contender.goodput()),
         mbit(comparison.predict(contender).map(|response| response.rate)),

@@ -25,6 +25,7 @@ fn trial(kbit: u64, ended: Ended) -> Trial {
         bytes: kbit * 1000 / 8 * 10,
         ended,
         link: Some([out, back]),
+        packets_sent: Some(1000),
         retransmissions: Some(11),
         min_rtt: Some(Duration::from_millis(50)),
         cpu: Some(Duration::from_millis(300)),

@@ -2,8 +2,9 @@
 //! the evidence at hand.
 
 use super::table::times;
-use super::{Comparison, Contender, Control, LinkUsed};
+use super::{Comparison, Contender, Control};
 use crate::base::units::{Rate, Share, show_duration};
+use crate::report::lettering::wrap;
 
 /// Who reaches this share of what the link can carry has filled it.
 const FILLED: f64 = 0.85;
@@ -16,6 +17,9 @@ const SHORT: f64 = 15.0;
 
 /// Queues that lose more than this are a reason to be named.
 const QUEUE_LOSS: f64 = 0.002;
+
+/// Columns of a terminal, at least.
+const LINE: usize = 80;
 
 /// What holds a contender back, as far as it can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,13 @@ pub fn sentences(comparison: &Comparison) -> Vec<String> {
     said.extend(who_filled(comparison));
     said.extend(why_slow(comparison));
     said
+}
+
+/// The verdict as lines for a terminal.
+#[must_use]
+pub fn text(comparison: &Comparison) -> String {
+    let wrapped = |sentence: &String| wrap(sentence, LINE).join("\n");
+    sentences(comparison).iter().map(wrapped).collect::<Vec<_>>().join("\n")
 }
 
 /// Which of the two transports was faster: the fastest of each kind.
@@ -94,7 +105,7 @@ fn who_filled(comparison: &Comparison) -> Option<String> {
         return None;
     }
     let names = list(&full);
-    let loss = comparison.link.as_ref().map_or(Share::ZERO, LinkUsed::random_loss);
+    let loss = comparison.link.as_ref().map_or(Share::ZERO, |link| link.out.random_loss());
     if full.len() == comparison.contenders.len() {
         return Some("The link is the limit: all of them use what it can carry.".into());
     }
@@ -132,11 +143,11 @@ fn reason(comparison: &Comparison, contender: &Contender) -> Option<Reason> {
     let predicted = comparison.predict(contender).map(|response| response.rate);
     Some(match contender.control {
         Control::StopAndWait => Reason::Window,
-        Control::GoBackN { .. } if link.random_loss() > Share::ZERO => Reason::SendsWindowAgain,
+        Control::GoBackN { .. } if link.out.random_loss() > Share::ZERO => Reason::SendsWindowAgain,
         Control::GoBackN { .. } | Control::SelectiveRepeat { .. } => Reason::Window,
-        Control::Fixed(_) => Reason::OwnRate,
         _ if predicted.is_some_and(|rate| explains(rate, goodput)) => Reason::LossAsCongestion,
         _ if cycles < SHORT => Reason::Short,
+        Control::Fixed(_) => Reason::OwnRate,
         _ if contender.queue_loss().get() > QUEUE_LOSS => Reason::Queue,
         _ => Reason::Unknown,
     })
@@ -157,7 +168,7 @@ fn explain(comparison: &Comparison, reason: Reason, members: &[&Contender]) -> S
     let round_trip = link.map_or_else(String::new, |link| show_duration(link.round_trip()));
     match reason {
         Reason::LossAsCongestion => {
-            let loss = link.map_or(Share::ZERO, LinkUsed::random_loss);
+            let loss = link.map_or(Share::ZERO, |link| link.out.random_loss());
             let rates = members.iter().filter_map(|each| comparison.predict(each)).map(|r| r.rate);
             let allowed = rates.max().map_or_else(String::new, |rate| rate.to_string());
             format!(
@@ -175,8 +186,8 @@ fn explain(comparison: &Comparison, reason: Reason, members: &[&Contender]) -> S
              carries has been carried before."
         ),
         Reason::Short => format!(
-            "For {names} the transfer is over within a few round trips of {round_trip}, while the rate \
-             still grows: what is measured is the start."
+            "For {names} the transfer is over within a few round trips of {round_trip}: what is measured is \
+             mostly its start and its end."
         ),
         Reason::Queue => {
             let worst = members.iter().map(|each| each.queue_loss());

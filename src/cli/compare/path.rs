@@ -1,0 +1,84 @@
+//! Runs over the real path to a `volley recv`.
+
+use super::Load;
+use super::shot::{Shot, bar, cannot};
+use super::ways::Way;
+use crate::cli::Stop;
+use crate::cli::args::Compare;
+use crate::cli::console::Console;
+use crate::cli::destination::Destination;
+use crate::cli::scratch::{Scratch, make_up};
+use crate::net::Interrupt;
+use crate::report::comparison::Trial;
+use std::path::PathBuf;
+
+/// What the receiver calls bytes that were made up.
+const MADE_UP: &str = "volley-compare.bin";
+
+/// A listener somewhere, and what to send there.
+#[derive(Debug)]
+pub(super) struct Arena {
+    host: String,
+    shot: Shot,
+    _scratch: Scratch,
+}
+
+impl Arena {
+    /// Finds the host.
+    ///
+    /// # Errors
+    /// There is none of that name, or the options ask for a link, which is not ours here.
+    pub(super) fn new(
+        order: &Compare,
+        load: &Load,
+        destination: Destination,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Stop> {
+        if !order.open {
+            return Err(Stop::Usage(format!(
+                "there is no file {destination}; to compare over the path to a host of that name, add \
+                 --open on both sides: without authentication and encryption, on wires that you trust"
+            )));
+        }
+        if order.link.impairment()?.is_some() {
+            let text = "the options of a link make one here; the path to a host is as it is: leave out \
+                        the host, or the options";
+            return Err(Stop::Usage(text.into()));
+        }
+        let host = destination.to_string();
+        let addresses = destination.resolve_unless(interrupt)?;
+        let scratch = Scratch::make().map_err(|error| cannot("make a directory", &error))?;
+        let path = file(load, &scratch)?;
+        Ok(Self { host, shot: Shot { path, addresses, limit: order.limit }, _scratch: scratch })
+    }
+
+    pub(super) fn host(&self) -> String {
+        self.host.clone()
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// The user asked to end.
+    pub(super) fn hold(
+        &self,
+        way: &Way,
+        label: &str,
+        console: &Console,
+        interrupt: &Interrupt,
+    ) -> Result<Trial, Stop> {
+        Ok(self.shot.fire(way, &bar(console, label), interrupt)?)
+    }
+}
+
+/// The file to send; made up in `scratch` if there is none.
+pub(super) fn file(load: &Load, scratch: &Scratch) -> Result<PathBuf, Stop> {
+    match load {
+        Load::File(path) => Ok(path.clone()),
+        Load::MadeUp(size) => {
+            let path = scratch.path().join(MADE_UP);
+            make_up(&path, *size, 0).map_err(|error| cannot("make up a file", &error))?;
+            Ok(path)
+        }
+    }
+}

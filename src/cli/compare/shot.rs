@@ -1,0 +1,133 @@
+//! One run over sockets: the file is sent once, within the limit.
+
+use super::ways::Way;
+use crate::base::time::Duration;
+use crate::cli::console::Console;
+use crate::cli::progress::Meter;
+use crate::cli::signals::Deadline;
+use crate::net::{DEADLINE, Finished, Interrupt, Notice, Observer, dial, tcp};
+use crate::report::comparison::{Ended, Trial};
+use crate::transfer::outcome::{Failure, Reason};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// What to send, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Shot {
+    pub(super) path: PathBuf,
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) limit: Duration,
+}
+
+impl Shot {
+    /// Sends the file `way`, and tells `watch` what happens besides.
+    ///
+    /// # Errors
+    /// The user asked to end.
+    pub(super) fn fire(
+        &self,
+        way: &Way,
+        watch: &Observer,
+        interrupt: &Interrupt,
+    ) -> Result<Trial, Failure> {
+        let handed_over = Arc::new(AtomicU64::new(0));
+        let observer = count_bytes(watch, &handed_over);
+        let deadline = Deadline::after(Some(self.limit), interrupt);
+        let sent = self.send(way, &observer, interrupt);
+        drop(deadline);
+        let is_up = interrupt.get() == Some(DEADLINE);
+        interrupt.withdraw(DEADLINE);
+        if let Some(failure) = interrupt.failure() {
+            return Err(failure);
+        }
+        Ok(self.judge(sent, is_up, handed_over.load(Ordering::Relaxed)))
+    }
+
+    fn send(
+        &self,
+        way: &Way,
+        observer: &Observer,
+        interrupt: &Interrupt,
+    ) -> Result<Finished, Failure> {
+        let (paths, addresses) = (vec![self.path.clone()], self.addresses.clone());
+        match way {
+            Way::Tcp { congestion } => {
+                let congestion = Some(congestion.clone());
+                tcp::send(&tcp::Order { paths, addresses, congestion }, observer, interrupt)
+            }
+            Way::Udp { congestion, arq } => {
+                let order = dial::Order {
+                    paths,
+                    addresses,
+                    bind: None,
+                    congestion: *congestion,
+                    arq: *arq,
+                    impairment: None,
+                    traces: false,
+                };
+                dial::send(&order, observer, interrupt)
+            }
+        }
+    }
+
+    /// `handed_over` bytes had gone when the run ended, as far as is known.
+    fn judge(&self, sent: Result<Finished, Failure>, is_up: bool, handed_over: u64) -> Trial {
+        let report = sent.as_ref().map(|finished| &finished.report);
+        let stats = report.ok().and_then(|report| report.stats);
+        let (ended, bytes) = match report {
+            Ok(report) if report.verdict().is_none() => (Ended::Complete, report.committed_bytes()),
+            _ if is_up => (Ended::CutOff, handed_over),
+            Ok(report) => {
+                let failures = report.files.iter().filter_map(|file| file.outcome.as_ref().err());
+                let first = failures.chain(&report.failure).next();
+                let text = first.map_or("it did not arrive", |failure| &failure.text);
+                (Ended::Failed(text.to_owned()), handed_over)
+            }
+            Err(failure) => (Ended::Failed(failure.text.clone()), handed_over),
+        };
+        let elapsed = match (&ended, &sent) {
+            (Ended::Complete, Ok(finished)) => finished.elapsed,
+            _ => self.limit,
+        };
+        Trial {
+            elapsed,
+            bytes,
+            ended,
+            link: None,
+            packets_sent: stats.map(|stats| stats.datagrams_sent),
+            retransmissions: stats.map(|stats| stats.retransmissions),
+            min_rtt: stats.map(|stats| stats.min_rtt).filter(|rtt| !rtt.is_zero()),
+            cpu: None,
+        }
+    }
+}
+
+/// A bar for one run.
+pub(super) fn bar(console: &Console, label: &str) -> Observer {
+    let meter = Mutex::new(Meter::new(console, label.to_owned()));
+    Arc::new(move |notice| {
+        let mut meter = meter.lock().expect("nobody panics while holding it");
+        if let Notice::Progress { progress, .. } = notice {
+            meter.update(&progress);
+        }
+    })
+}
+
+/// Keeps how many file bytes are on their way or there, and passes everything on.
+fn count_bytes(observer: &Observer, bytes: &Arc<AtomicU64>) -> Observer {
+    let (observer, bytes) = (observer.clone(), bytes.clone());
+    Arc::new(move |notice| {
+        if let Notice::Progress { progress, .. } = &notice {
+            bytes.store(progress.done, Ordering::Relaxed);
+        }
+        observer(notice);
+    })
+}
+
+/// Why a run could not even begin.
+pub(super) fn cannot(what: &str, error: &std::io::Error) -> Failure {
+    let error = crate::base::text::show_error(error);
+    Failure::new(Reason::Other, format!("cannot {what}: {error}"))
+}

@@ -1,0 +1,62 @@
+//! Runs in virtual time, where there is no lab: volley's own CUBIC stands in for TCP's.
+
+use super::ways::Way;
+use crate::base::time::Duration;
+use crate::net::Impairment;
+use crate::report::comparison::{Ended, Trial};
+use crate::sim::{self, Order};
+use crate::transport::arq::ArqConfig;
+use crate::transport::config::CongestionChoice;
+
+/// Simulated links, and what goes over them.
+#[derive(Debug)]
+pub(super) struct Arena {
+    link: Impairment,
+    size: u64,
+    limit: Duration,
+}
+
+impl Arena {
+    pub(super) fn new(link: Impairment, size: u64, limit: Duration) -> Self {
+        Self { link, size, limit }
+    }
+
+    pub(super) fn link(&self) -> &Impairment {
+        &self.link
+    }
+
+    /// One run.
+    pub(super) fn hold(&self, way: &Way, round: u32) -> Trial {
+        let (congestion, arq) = match way {
+            Way::Udp { congestion, arq } => (*congestion, *arq),
+            Way::Tcp { .. } => (CongestionChoice::Cubic, ArqConfig::default()),
+        };
+        let outcome = sim::run(&Order {
+            congestion,
+            arq,
+            size: self.size,
+            flows: 1,
+            out: self.link.out.clone(),
+            back: self.link.back.clone(),
+            seed: self.link.seed.wrapping_add(round.into()),
+            records: 0,
+            limit: self.limit,
+        });
+        let flow = &outcome.flows[0];
+        let (elapsed, ended) = match (flow.elapsed, &flow.end) {
+            (Some(elapsed), _) => (elapsed, Ended::Complete),
+            (None, None) => (self.limit, Ended::CutOff),
+            (None, Some(end)) => (self.limit, Ended::Failed(end.to_string())),
+        };
+        Trial {
+            elapsed,
+            bytes: flow.taken,
+            ended,
+            link: Some([outcome.out, outcome.back]),
+            packets_sent: Some(outcome.out.offered),
+            retransmissions: Some(flow.stats.retransmissions),
+            min_rtt: Some(flow.stats.min_rtt),
+            cpu: None,
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! A link together with the datagrams that are in it.
 
-use super::{Arrival, Fate, Link};
+use super::{Arrival, BitFlip, Fate, Link};
 use crate::base::time::Instant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Datagrams in the link at the same time; the rest is lost, as in a queue that is full. A second of
 /// a gigabit is less than this.
@@ -11,61 +11,114 @@ const HELD_MAX: usize = 1 << 17;
 /// Bytes of these datagrams: as many of them as fill an Ethernet frame have room.
 const HELD_BYTES_MAX: usize = HELD_MAX * 1500;
 
+/// Buffers are used again unless they have room for more than this: those of a frame are, and they
+/// can never be more bytes than may be held.
+const BUFFER_MAX: usize = 1500;
+
 /// One direction of a link, holding each datagram and what belongs to it until it comes out.
+///
+/// Nearly all come out in the order in which they went in, so they wait in a queue; only those that
+/// overtake one of the queue are sorted.
 #[derive(Debug)]
 pub struct Line<T> {
     link: Link,
-    /// By when they come out, and in which order those of one moment do.
-    held: BTreeMap<(Instant, u64), (T, Vec<u8>)>,
+    in_order: VecDeque<(Moment, Held<T>)>,
+    overtaking: BTreeMap<Moment, Held<T>>,
+    /// How many were ever held.
     order: u64,
     held_bytes: usize,
+    /// Buffers for what comes next.
+    spare: Vec<Vec<u8>>,
+}
+
+/// When a datagram comes out, and in which order those of one moment do.
+type Moment = (Instant, u64);
+
+#[derive(Debug)]
+struct Held<T> {
+    tag: T,
+    bytes: Vec<u8>,
 }
 
 impl<T: Copy> Line<T> {
     /// An empty line.
     #[must_use]
     pub fn new(link: Link) -> Self {
-        Self { link, held: BTreeMap::new(), order: 0, held_bytes: 0 }
+        Self {
+            link,
+            in_order: VecDeque::new(),
+            overtaking: BTreeMap::new(),
+            order: 0,
+            held_bytes: 0,
+            spare: Vec::new(),
+        }
     }
 
     /// Puts a datagram in; with its headers, `size` bytes of IP.
     pub fn put(&mut self, now: Instant, size: usize, tag: T, datagram: &[u8]) -> Fate {
         let fate = self.link.carry(now, size);
         if let Fate::Arrives(Arrival { at, flip, is_doubled }) = fate {
-            let mut bytes = datagram.to_vec();
-            if let Some(flip) = flip {
-                flip.apply(&mut bytes);
-            }
-            self.hold(at, tag, bytes);
+            self.hold(at, tag, datagram, flip);
             if is_doubled {
-                self.hold(at, tag, datagram.to_vec());
+                self.hold(at, tag, datagram, None);
             }
         }
         fate
     }
 
-    fn hold(&mut self, at: Instant, tag: T, bytes: Vec<u8>) {
-        if self.held.len() < HELD_MAX && self.held_bytes + bytes.len() <= HELD_BYTES_MAX {
-            self.held_bytes += bytes.len();
-            self.held.insert((at, self.order), (tag, bytes));
-            self.order += 1;
-        } else {
+    fn hold(&mut self, at: Instant, tag: T, datagram: &[u8], flip: Option<BitFlip>) {
+        if self.len() >= HELD_MAX || self.held_bytes + datagram.len() > HELD_BYTES_MAX {
             self.link.count_overflow();
+            return;
+        }
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.clear();
+        bytes.extend_from_slice(datagram);
+        if let Some(flip) = flip {
+            flip.apply(&mut bytes);
+        }
+        self.held_bytes += bytes.len();
+        let moment = (at, self.order);
+        self.order += 1;
+        let held = Held { tag, bytes };
+        if self.in_order.back().is_none_or(|(last, _)| *last < moment) {
+            self.in_order.push_back((moment, held));
+        } else {
+            self.overtaking.insert(moment, held);
         }
     }
 
-    /// The next datagram that has come out.
-    pub fn take(&mut self, now: Instant) -> Option<(T, Vec<u8>)> {
-        let first = self.held.first_entry().filter(|entry| entry.key().0 <= now)?;
-        let (tag, bytes) = first.remove();
-        self.held_bytes -= bytes.len();
-        Some((tag, bytes))
+    /// Puts the next datagram that has come out in the place of what `datagram` holds.
+    pub fn take(&mut self, now: Instant, datagram: &mut Vec<u8>) -> Option<T> {
+        let held = self.take_first(now)?;
+        self.held_bytes -= held.bytes.len();
+        let spare = std::mem::replace(datagram, held.bytes);
+        if spare.capacity() <= BUFFER_MAX {
+            self.spare.push(spare);
+        }
+        Some(held.tag)
+    }
+
+    fn take_first(&mut self, now: Instant) -> Option<Held<T>> {
+        let next = self.next_moment().filter(|(at, _)| *at <= now)?;
+        self.overtaking.remove(&next).or_else(|| self.in_order.pop_front().map(|(_, held)| held))
     }
 
     /// When the next datagram comes out.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.held.first_key_value().map(|((at, _), _)| *at)
+        self.next_moment().map(|(at, _)| at)
+    }
+
+    fn next_moment(&self) -> Option<Moment> {
+        let first = self.in_order.front().map(|(moment, _)| *moment);
+        let overtaking = self.overtaking.first_key_value().map(|(moment, _)| *moment);
+        [first, overtaking].into_iter().flatten().min()
+    }
+
+    /// Datagrams held.
+    fn len(&self) -> usize {
+        self.in_order.len() + self.overtaking.len()
     }
 
     /// The link.
@@ -91,15 +144,20 @@ mod tests {
         Line::new(Link::new(config, 1, Direction::Out))
     }
 
+    fn take(line: &mut Line<u8>, now: Instant) -> Option<(u8, Vec<u8>)> {
+        let mut datagram = Vec::new();
+        line.take(now, &mut datagram).map(|tag| (tag, datagram))
+    }
+
     #[test]
     fn a_datagram_comes_out_when_its_time_has_come() {
         let delay = Duration::from_millis(25);
         let mut line = line(&LinkConfig { delay, ..LinkConfig::default() });
         line.put(Instant::ZERO, 29, 7, b"x");
         let at = Instant::ZERO + delay;
-        assert_eq!((line.next(), line.take(Instant::ZERO)), (Some(at), None));
-        assert_eq!(line.take(at), Some((7, b"x".to_vec())));
-        assert_eq!((line.next(), line.take(at)), (None, None));
+        assert_eq!((line.next(), take(&mut line, Instant::ZERO)), (Some(at), None));
+        assert_eq!(take(&mut line, at), Some((7, b"x".to_vec())));
+        assert_eq!((line.next(), take(&mut line, at)), (None, None));
     }
 
     #[test]
@@ -109,9 +167,9 @@ mod tests {
             line(&LinkConfig { corruption: all, duplication: all, ..LinkConfig::default() });
         let sent = [0u8; 100];
         line.put(Instant::ZERO, 128, 0, &sent);
-        let (_, damaged) = line.take(Instant::ZERO).expect("it arrives");
+        let (_, damaged) = take(&mut line, Instant::ZERO).expect("it arrives");
         assert_eq!(damaged.iter().map(|byte| byte.count_ones()).sum::<u32>(), 1);
-        assert_eq!(line.take(Instant::ZERO), Some((0, sent.to_vec())));
+        assert_eq!(take(&mut line, Instant::ZERO), Some((0, sent.to_vec())));
         // There is no bit to flip in nothing.
         line.put(Instant::ZERO, 28, 0, &[]);
     }
@@ -125,7 +183,7 @@ mod tests {
         }
         let later = Instant::ZERO + reordering.by;
         let order: Vec<u8> =
-            std::iter::from_fn(|| line.take(later)).map(|(number, _)| number).collect();
+            std::iter::from_fn(|| take(&mut line, later)).map(|(number, _)| number).collect();
         assert_eq!(order.len(), 100);
         assert_eq!(order.windows(2).filter(|pair| pair[0] > pair[1]).count(), 1);
     }
@@ -136,7 +194,7 @@ mod tests {
         for _ in 0..HELD_MAX + 5 {
             line.put(Instant::ZERO, 28, 0, &[]);
         }
-        assert_eq!((line.held.len(), line.link().counts().lost.queue), (HELD_MAX, 5));
+        assert_eq!((line.len(), line.link().counts().lost.queue), (HELD_MAX, 5));
     }
 
     #[test]
@@ -147,9 +205,9 @@ mod tests {
         for _ in 0..room + 5 {
             line.put(Instant::ZERO, 60_028, 0, &large);
         }
-        assert_eq!((line.held.len(), line.link().counts().lost.queue), (room, 5));
-        assert!(line.take(Instant::ZERO).is_some());
+        assert_eq!((line.len(), line.link().counts().lost.queue), (room, 5));
+        assert!(take(&mut line, Instant::ZERO).is_some());
         line.put(Instant::ZERO, 60_028, 0, &large);
-        assert_eq!((line.held.len(), line.link().counts().lost.queue), (room, 5));
+        assert_eq!((line.len(), line.link().counts().lost.queue), (room, 5));
     }
 }

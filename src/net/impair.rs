@@ -13,6 +13,8 @@ use crate::wire::header::{Header, PacketType};
 pub struct ImpairedLink {
     out: Line<Path>,
     back: Line<Path>,
+    /// What has just come out.
+    datagram: Vec<u8>,
     trace: Option<Vec<(Instant, Seen)>>,
 }
 
@@ -24,6 +26,7 @@ impl ImpairedLink {
         Self {
             out: Line::new(Link::new(out, *seed, Direction::Out)),
             back: Line::new(Link::new(back, *seed, Direction::Back)),
+            datagram: Vec::new(),
             trace: traces.then(Vec::new),
         }
     }
@@ -50,14 +53,15 @@ impl ImpairedLink {
 
     /// Sends what has come out of the way out.
     pub fn release_out(&mut self, now: Instant, udp: &Udp) {
-        while let Some((path, datagram)) = self.out.take(now) {
-            udp.send(path, &datagram);
+        while let Some(path) = self.out.take(now, &mut self.datagram) {
+            udp.send(path, &self.datagram);
         }
     }
 
     /// The next received datagram that has come out of the way back.
-    pub fn release_back(&mut self, now: Instant) -> Option<(Path, Vec<u8>)> {
-        self.back.take(now)
+    pub fn release_back(&mut self, now: Instant) -> Option<(Path, &[u8])> {
+        let path = self.back.take(now, &mut self.datagram)?;
+        Some((path, &self.datagram))
     }
 
     /// Whether datagrams are still on their way out.

@@ -140,6 +140,8 @@ struct Relaying {
     unsent: u64,
     last_error: Option<io::Error>,
     buffers: ReceiveBuffers,
+    /// What has just come out of the link.
+    datagram: Vec<u8>,
     clock: Clock,
 }
 
@@ -159,6 +161,7 @@ impl Relaying {
             unsent: 0,
             last_error: None,
             buffers: ReceiveBuffers::default(),
+            datagram: Vec::new(),
             clock: Clock::start(),
         }
     }
@@ -226,14 +229,14 @@ impl Relaying {
         let now = self.clock.now();
         let mut failed = Vec::new();
         let [out, back] = &mut self.delivered;
-        while let Some((client, datagram)) = self.out.take(now) {
-            count(out, client, &datagram);
-            failed.extend(self.clients.send(now, client, &datagram).err());
+        while let Some(client) = self.out.take(now, &mut self.datagram) {
+            count(out, client, &self.datagram);
+            failed.extend(self.clients.send(now, client, &self.datagram).err());
         }
-        while let Some((answer, datagram)) = self.back.take(now) {
-            count(back, answer.client, &datagram);
+        while let Some(answer) = self.back.take(now, &mut self.datagram) {
+            count(back, answer.client, &self.datagram);
             if self.clients.hears(now, answer) {
-                failed.extend(self.listen.send_or_tell(answer.client, &datagram).err());
+                failed.extend(self.listen.send_or_tell(answer.client, &self.datagram).err());
             }
         }
         self.unsent += failed.len() as u64;

@@ -46,6 +46,8 @@ pub struct World {
     /// Flows whose connections have something to say now.
     touched: Vec<bool>,
     batch: Batch,
+    /// What has just come out of a link.
+    datagram: Vec<u8>,
     records: Vec<Record>,
     records_max: usize,
     /// Whether the receivers have room for file bytes.
@@ -78,6 +80,7 @@ impl World {
             back: line(&order.back, Direction::Back),
             touched: vec![true; order.flows],
             batch: Batch::default(),
+            datagram: Vec::new(),
             records: Vec::new(),
             records_max: order.records,
             reads: true,
@@ -137,14 +140,16 @@ impl World {
             return false;
         };
         self.now = self.now.max(next);
-        while let Some((index, datagram)) = self.out.take(self.now) {
+        let mut datagram = std::mem::take(&mut self.datagram);
+        while let Some(index) = self.out.take(self.now, &mut datagram) {
             self.arrive(index, Side::Receiver, &datagram);
             // On a path without delay the answer arrives at the same moment.
             self.send(index, Side::Receiver);
         }
-        while let Some((index, datagram)) = self.back.take(self.now) {
+        while let Some(index) = self.back.take(self.now, &mut datagram) {
             self.arrive(index, Side::Sender, &datagram);
         }
+        self.datagram = datagram;
         for index in 0..self.flows.len() {
             self.fire(index);
         }

@@ -85,7 +85,7 @@ impl Port {
         let Some(link) = &mut self.link else { return };
         link.release_out(now, &self.udp);
         while let Some((path, datagram)) = link.release_back(now) {
-            each(path, &datagram);
+            each(path, datagram);
         }
     }
 

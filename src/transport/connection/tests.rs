@@ -195,10 +195,11 @@ impl Pair {
 
     /// Delivers what has come out of the links.
     fn arrive(&mut self) {
-        while let Some(((), datagram)) = self.sender.line.take(self.now) {
+        let mut datagram = Vec::new();
+        while let Some(()) = self.sender.line.take(self.now, &mut datagram) {
             self.deliver(false, &datagram);
         }
-        while let Some(((), datagram)) = self.receiver.line.take(self.now) {
+        while let Some(()) = self.receiver.line.take(self.now, &mut datagram) {
             self.deliver(true, &datagram);
         }
     }

@@ -10,7 +10,7 @@ pub mod record;
 pub mod theory;
 mod world;
 
-pub use world::World;
+pub use world::{Sight, World};
 
 use crate::base::time::Duration;
 use crate::base::units::Share;

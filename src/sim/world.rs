@@ -1,7 +1,11 @@
 //! The clock, the connections and the links: what happens next, and then.
 
+mod watch;
+
+pub use watch::Sight;
+
 use super::record::{Packet, Record, Side, What};
-use super::{FlowOutcome, IP_AND_UDP, Order, Outcome};
+use super::{FlowOutcome, IP_AND_UDP, Order};
 use crate::base::time::{Duration, Instant};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
@@ -10,6 +14,7 @@ use crate::transport::batch::Batch;
 use crate::transport::config::{BASE_DATAGRAM, Config};
 use crate::transport::connection::Event;
 use crate::transport::error::End;
+use crate::transport::stats::Stats;
 use crate::wire::handshake::{Hello, Role};
 use crate::wire::header::{ConnectionId, Header};
 use crate::wire::protection;
@@ -23,7 +28,8 @@ const SOCKET_BUFFER: u64 = 4 << 20;
 /// One transfer.
 #[derive(Debug)]
 struct Flow {
-    sender: Connection,
+    /// Nothing until it has been asked for a connection.
+    sender: Option<Connection>,
     receiver: Option<Connection>,
     /// Bytes that the receiver has taken.
     taken: u64,
@@ -31,7 +37,8 @@ struct Flow {
     first_at: Option<Instant>,
     last_at: Instant,
     completed_at: Option<Instant>,
-    end: Option<End>,
+    /// How the connection ended, for the sender and for the receiver.
+    ends: [Option<End>; 2],
 }
 
 /// Transfers in virtual time.
@@ -57,9 +64,15 @@ pub struct World {
 }
 
 impl World {
-    /// A world in which nothing has happened yet.
+    /// A world in which nothing has happened yet, and the senders will open the connections.
     #[must_use]
     pub fn new(order: &Order) -> Self {
+        Self::opened_by(order, Role::Sender)
+    }
+
+    /// The same, where this side of the files will open the connections.
+    #[must_use]
+    pub fn opened_by(order: &Order, initiator: Role) -> Self {
         let mtu = order.out.mtu.unwrap_or(crate::link::config::DEFAULT_MTU);
         let overhead = u16::try_from(IP_AND_UDP).expect("small");
         let config = Config {
@@ -75,7 +88,9 @@ impl World {
             now: Instant::ZERO,
             config,
             size: order.size,
-            flows: (0..order.flows).map(|index| Flow::new(index, config, order.size)).collect(),
+            flows: (0..order.flows)
+                .map(|index| Flow::new(index, config, order.size, initiator))
+                .collect(),
             out: line(&order.out, Direction::Out),
             back: line(&order.back, Direction::Back),
             touched: vec![true; order.flows],
@@ -86,24 +101,6 @@ impl World {
             reads: true,
             is_intact: true,
         }
-    }
-
-    /// The time.
-    #[must_use]
-    pub fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// Whether all receivers have everything.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.flows.iter().all(|flow| flow.completed_at.is_some())
-    }
-
-    /// Whether every byte that arrived was the one that was sent.
-    #[must_use]
-    pub fn is_intact(&self) -> bool {
-        self.is_intact
     }
 
     /// From now on the link does this; what is in it comes out as it was to.
@@ -132,7 +129,7 @@ impl World {
 
     /// What happens next, unless that is later than `until`. What arrives at a moment comes before
     /// what is due then: an answer in time is in time.
-    fn step(&mut self, until: Instant) -> bool {
+    pub fn step(&mut self, until: Instant) -> bool {
         self.transmit();
         let deadlines = self.flows.iter().flat_map(Flow::deadlines);
         let arrivals = [self.out.next(), self.back.next()].into_iter().flatten();
@@ -159,7 +156,7 @@ impl World {
     fn fire(&mut self, index: usize) {
         let now = self.now;
         let flow = &mut self.flows[index];
-        for connection in [Some(&mut flow.sender), flow.receiver.as_mut()].into_iter().flatten() {
+        for connection in [&mut flow.sender, &mut flow.receiver].into_iter().flatten() {
             if connection.poll_timeout().is_some_and(|at| at <= now) {
                 connection.handle_timeout(now);
                 self.touched[index] = true;
@@ -181,8 +178,8 @@ impl World {
         let now = self.now;
         let flow = &mut self.flows[index];
         let (connection, line) = match from {
-            Side::Sender => (Some(&mut flow.sender), &mut self.out),
-            Side::Receiver => (flow.receiver.as_mut(), &mut self.back),
+            Side::Sender => (&mut flow.sender, &mut self.out),
+            Side::Receiver => (&mut flow.receiver, &mut self.back),
         };
         let Some(connection) = connection else { return };
         while connection.poll_transmit(now, &mut self.batch) {
@@ -205,17 +202,21 @@ impl World {
 
     fn arrive(&mut self, index: usize, at: Side, datagram: &[u8]) {
         self.touched[index] = true;
-        let (now, config) = (self.now, self.config);
+        let now = self.now;
         let (size, reads) = (self.size, self.reads);
         let flow = &mut self.flows[index];
         let mut is_intact = true;
-        match at {
-            Side::Sender => flow.sender.handle_datagram(now, datagram, &mut |_, _| false),
-            Side::Receiver => {
-                let Some(receiver) = &mut flow.receiver else {
-                    flow.receiver = respond(now, config, index, size, datagram);
-                    return;
-                };
+        match (at, &mut flow.sender, &mut flow.receiver) {
+            (Side::Sender, Some(sender), _) => {
+                sender.handle_datagram(now, datagram, &mut |_, _| false);
+            }
+            (Side::Sender, None, _) | (Side::Receiver, _, None) => {
+                if let Some((role, connection)) = respond(now, self.config, index, datagram) {
+                    flow.take_in(role, connection, size);
+                }
+                return;
+            }
+            (Side::Receiver, _, Some(receiver)) => {
                 let (taken, fresh) = (&mut flow.taken, &mut flow.fresh_packets);
                 let (first_at, last_at) = (&mut flow.first_at, &mut flow.last_at);
                 receiver.handle_datagram(now, datagram, &mut |offset, payload| {
@@ -247,7 +248,7 @@ impl World {
         let what = What::Received { packet, is_damaged };
         self.records.push(Record { at: self.now, flow: index, side: at, what });
         if at == Side::Sender {
-            let stats = self.flows[index].sender.stats();
+            let stats = self.flows[index].sender_stats();
             let what = What::Sampled {
                 congestion_window: stats.congestion_window,
                 bytes_in_flight: stats.bytes_in_flight,
@@ -258,16 +259,15 @@ impl World {
     }
 
     fn drain_events(&mut self, index: usize) {
-        let flow = &mut self.flows[index];
-        while let Some(event) = flow.sender.poll_event() {
-            if let Event::Ended(end) = event {
-                flow.end = Some(end);
+        let Flow { sender, receiver, ends, .. } = &mut self.flows[index];
+        for (connection, end) in [&mut *sender, receiver].into_iter().zip(ends) {
+            while let Some(event) = connection.as_mut().and_then(Connection::poll_event) {
+                if let Event::Ended(reason) = event {
+                    *end = Some(reason);
+                }
             }
         }
-        if let Some(receiver) = &mut flow.receiver {
-            while receiver.poll_event().is_some() {}
-        }
-        let events = flow.sender.take_trace();
+        let events = sender.as_mut().map(Connection::take_trace).unwrap_or_default();
         if self.records.len() < self.records_max {
             self.records.extend(events.into_iter().map(|(at, event)| Record {
                 at,
@@ -277,77 +277,74 @@ impl World {
             }));
         }
     }
-
-    /// How it went so far.
-    #[must_use]
-    pub fn outcome(self) -> Outcome {
-        Outcome {
-            flows: self.flows.into_iter().map(Flow::outcome).collect(),
-            out: self.out.link().counts(),
-            back: self.back.link().counts(),
-            records: self.records,
-        }
-    }
-
-    /// Bytes that wait in front of the bottlenecks.
-    #[must_use]
-    pub fn backlog(&self) -> u64 {
-        self.out.link().backlog(self.now) + self.back.link().backlog(self.now)
-    }
-
-    /// Bytes of UDP payload that the senders have sent.
-    #[must_use]
-    pub fn bytes_sent(&self) -> u64 {
-        self.flows.iter().map(|flow| flow.sender.stats().bytes_sent).sum()
-    }
 }
 
 impl Flow {
-    fn new(index: usize, config: Config, size: u64) -> Self {
-        let mut sender = Connection::initiate(Instant::ZERO, config, id(index), Role::Sender);
-        sender.release(size);
-        Self {
-            sender,
+    fn new(index: usize, config: Config, size: u64, initiator: Role) -> Self {
+        let connection = Connection::initiate(Instant::ZERO, config, id(index), initiator);
+        let mut flow = Self {
+            sender: None,
             receiver: None,
             taken: 0,
             fresh_packets: 0,
             first_at: None,
             last_at: Instant::ZERO,
             completed_at: None,
-            end: None,
+            ends: [None, None],
+        };
+        flow.take_in(initiator, connection, size);
+        flow
+    }
+
+    fn take_in(&mut self, role: Role, mut connection: Connection, size: u64) {
+        match role {
+            Role::Sender => {
+                connection.release(size);
+                self.sender = Some(connection);
+            }
+            Role::Receiver => {
+                connection.set_total(size);
+                self.receiver = Some(connection);
+            }
         }
     }
 
     fn deadlines(&self) -> impl Iterator<Item = Instant> {
-        let receiver = self.receiver.as_ref().and_then(Connection::poll_timeout);
-        [self.sender.poll_timeout(), receiver].into_iter().flatten()
+        let sides = [&self.sender, &self.receiver].into_iter().flatten();
+        sides.filter_map(Connection::poll_timeout)
+    }
+
+    fn sender_stats(&self) -> Stats {
+        self.sender.as_ref().map(Connection::stats).unwrap_or_default()
     }
 
     fn outcome(self) -> FlowOutcome {
+        let [end, _] = self.ends.clone();
         FlowOutcome {
-            stats: self.sender.stats(),
+            stats: self.sender_stats(),
             taken: self.taken,
             fresh_packets: self.fresh_packets,
             elapsed: self.completed_at.map(|at| at.since(Instant::ZERO)),
             span: self.first_at.map_or(Duration::ZERO, |first| self.last_at.since(first)),
-            end: self.end,
+            end,
         }
     }
 }
 
-/// A receiver that answers the HELLO, if the datagram is one.
+/// The other side's connection, if the datagram is a HELLO that asks for one.
 fn respond(
     now: Instant,
     config: Config,
     index: usize,
-    size: u64,
     datagram: &[u8],
-) -> Option<Connection> {
+) -> Option<(Role, Connection)> {
     let hello = Hello::read(protection::open(datagram)?).ok()?;
     let number = Header::read(datagram).ok()?.packet_number;
-    let mut receiver = Connection::respond(now, config, id(index), &hello, number);
-    receiver.set_total(size);
-    Some(receiver)
+    let role = match hello.role {
+        Role::Sender => Role::Receiver,
+        Role::Receiver => Role::Sender,
+    };
+    Some((role, Connection::respond(now, config, id(index), &hello, number)))
 }
 
 fn id(index: usize) -> ConnectionId {

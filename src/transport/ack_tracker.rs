@@ -66,6 +66,12 @@ impl AckTracker {
         self.received.last().map_or(0, |range| range.end)
     }
 
+    /// Ranges of packet numbers remembered.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.received.len()
+    }
+
     /// Whether a packet of that number has not been taken in before.
     #[must_use]
     pub fn is_new(&self, number: u64) -> bool {

@@ -29,6 +29,12 @@ impl ControlSender {
         self.buffer.is_empty()
     }
 
+    /// Bytes not acknowledged or not sent.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Whether [`ControlSender::next`] has something.
     #[must_use]
     pub fn has_next(&self) -> bool {
@@ -123,6 +129,12 @@ impl ControlReceiver {
         }
         self.filled.insert(start..start + fresh.len() as u64);
         Ok(())
+    }
+
+    /// Bytes of room taken by what is not read.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Moves what is there in order to the end of `out`.

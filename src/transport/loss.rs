@@ -85,6 +85,12 @@ impl Default for LossDetector {
 }
 
 impl LossDetector {
+    /// Packets remembered: overtaken, or declared lost.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.overtaken.len() + self.lost.len()
+    }
+
     /// Takes an acknowledgement's ranges (highest first); none may reach beyond what was sent.
     pub fn on_ack(
         &mut self,

@@ -103,6 +103,12 @@ impl RecvSpace {
         self.written
     }
 
+    /// Ranges kept apart.
+    #[must_use]
+    pub fn fragments(&self) -> usize {
+        self.received.len()
+    }
+
     /// The end of the bytes that are all there.
     #[must_use]
     pub fn frontier(&self) -> u64 {

@@ -59,6 +59,11 @@ impl Frames {
         })
     }
 
+    /// Frames that are not acknowledged, and packets remembered.
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.outstanding.len(), self.packets.len())
+    }
+
     /// Frames that are acknowledged together with this one, taken out.
     fn take_acked(&mut self, frame: u64) -> Vec<Range<u64>> {
         let first = match self.config.strategy {

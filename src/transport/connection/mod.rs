@@ -6,6 +6,7 @@ mod receive;
 #[cfg(test)]
 mod tests;
 mod transmit;
+mod watch;
 
 use self::arq::Frames;
 use self::close::Closing;
@@ -33,6 +34,8 @@ use crate::wire::handshake::{Hello, Parameters, Role, Strategy, Suite, VERSION, 
 use crate::wire::header::ConnectionId;
 use std::collections::VecDeque;
 use std::ops::Range;
+
+pub use self::watch::Held;
 
 /// What the owner learns from a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -342,32 +345,6 @@ impl Connection {
     #[must_use]
     pub fn probe_timeout(&self) -> crate::base::time::Duration {
         self.rtt.pto(self.peer.max_ack_delay)
-    }
-
-    /// Datagrams that arrived damaged and were dropped.
-    #[must_use]
-    pub fn damaged(&self) -> u64 {
-        self.stats.damaged
-    }
-
-    /// What was counted so far.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats {
-            delivered: self.space_out.delivered(),
-            written: self.stats.written.max(self.space_in.written()),
-            smoothed_rtt: self.rtt.smoothed(),
-            min_rtt: self.rtt.min(),
-            congestion_window: self.congestion.window(),
-            bytes_in_flight: self.sent.bytes_in_flight(),
-            datagram_size: self.mtu.current(),
-            ..self.stats
-        }
-    }
-
-    /// What was traced since the last call; nothing unless the configuration asks for it.
-    pub fn take_trace(&mut self) -> Vec<(Instant, TraceEvent)> {
-        self.trace.take()
     }
 
     fn set_peer(&mut self, peer: Parameters) {

@@ -86,6 +86,10 @@ impl Batch {
         if self.slots.is_empty() {
             self.segment_size = len + PACKET_OVERHEAD;
         }
+        assert!(
+            start.is_multiple_of(self.segment_size) && len + PACKET_OVERHEAD <= self.segment_size,
+            "a train's datagrams are equal but for the last"
+        );
         self.slots.push(Slot { packet_number, payload, offset: header.offset });
     }
 

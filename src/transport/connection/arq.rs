@@ -101,10 +101,12 @@ impl Connection {
             return false;
         };
         let most = if frames.config.line.is_some() { 1 } else { self.config.max_train };
+        let payload = usize::from(self.mtu.current()) - PACKET_OVERHEAD;
         while batch.slots().len() < most && frames.line_free_at <= now {
-            let Some((frame, segment)) = self.next_frame(now, &mut frames) else { break };
+            let Some((frame, segment)) = self.next_frame(now, &mut frames, payload) else { break };
             let len = self.push_frame(now, batch, &mut frames, frame, segment);
-            if len + PACKET_OVERHEAD < batch.segment_size() {
+            // A train's datagrams are equal but for the last: a short frame that goes again ends it.
+            if len < payload {
                 break;
             }
         }
@@ -115,18 +117,23 @@ impl Connection {
         !batch.slots().is_empty()
     }
 
-    fn next_frame(&mut self, now: Instant, frames: &mut Frames) -> Option<(u64, Segment)> {
+    fn next_frame(
+        &mut self,
+        now: Instant,
+        frames: &mut Frames,
+        payload: usize,
+    ) -> Option<(u64, Segment)> {
         let timeout = frames.config.timeout.unwrap_or_else(|| {
             // As long as it has been silent: the wait doubles until something is heard again.
             let pto = self.probe_timeout();
             let silence = now.since(*frames.heard_at.get_or_insert(now));
             silence.clamp(pto, PTO_MAX.max(pto))
         });
-        let payload = u64::from(self.mtu.current()) - PACKET_OVERHEAD as u64;
         loop {
             let frame = frames.arq.next(now + timeout, self.space_out.has_next())?;
             if frame == frames.count {
-                let segment = self.space_out.next(payload).expect("there is more to send");
+                let segment = self.space_out.next(payload as u64);
+                let segment = segment.expect("there is more to send");
                 frames.count += 1;
                 return Some((frame, Segment { again: false, ..segment }));
             }

@@ -61,3 +61,19 @@ fn control_bytes_pass_beside_the_frames() {
         });
     }
 }
+
+/// The frame before the end of the first flight is shorter than the others.
+#[test]
+fn a_short_frame_that_goes_again_does_not_cut_those_behind_it() {
+    for strategy in [Strategy::GoBackN, Strategy::SelectiveRepeat] {
+        for lost in 55..61 {
+            let drops = crate::link::config::parse_drops(&lost.to_string()).expect("a number");
+            let link = LinkConfig { drops, ..losing(0.0, 5 * MS) };
+            let arq = ArqConfig { strategy, window: 64, ..ArqConfig::default() };
+            let config = Config { arq, ..config(CongestionChoice::Cubic) };
+            let mut pair = Pair::with(config, &link, 1);
+            pair.sender().release(100_000);
+            pair.transfer(100_000);
+        }
+    }
+}

@@ -60,16 +60,16 @@ impl MtuSearch {
         self.queue.retain(|candidate| *candidate > size);
     }
 
-    /// A data packet arrived.
-    pub fn on_data_acked(&mut self, size: u16) {
+    /// A packet that is no probe arrived.
+    pub fn on_acked(&mut self, size: u16) {
         if size > BASE_DATAGRAM {
             self.large_lost = 0;
         }
     }
 
-    /// A data packet was lost. If only small ones arrive, the path has become narrower
+    /// A packet that is no probe was lost. If only small ones arrive, the path has become narrower
     /// (RFC 8899 4.3): back to the base size, and search again.
-    pub fn on_data_lost(&mut self, size: u16) {
+    pub fn on_lost(&mut self, size: u16) {
         if size > BASE_DATAGRAM {
             self.large_lost += 1;
         }
@@ -135,11 +135,11 @@ mod tests {
         let mut mtu = MtuSearch::new(1472);
         mtu.on_probe_acked(1472);
         for _ in 0..20 {
-            (0..BLACK_HOLE - 1).for_each(|_| mtu.on_data_lost(1472));
-            mtu.on_data_acked(1472);
+            (0..BLACK_HOLE - 1).for_each(|_| mtu.on_lost(1472));
+            mtu.on_acked(1472);
         }
         assert_eq!(mtu.current(), 1472, "only lossy");
-        (0..BLACK_HOLE).for_each(|_| mtu.on_data_lost(1472));
+        (0..BLACK_HOLE).for_each(|_| mtu.on_lost(1472));
         assert_eq!((mtu.current(), mtu.next_probe()), (BASE_DATAGRAM, None));
         mtu.on_round_over();
         assert_eq!(mtu.next_probe(), Some(1472));

@@ -308,10 +308,7 @@ impl Connection {
             let number = packet.number;
             self.trace.record(now, || TraceEvent::Acked { number });
             match &packet.content {
-                Content::Data(range) => {
-                    self.mtu.on_data_acked(packet.size);
-                    self.space_out.on_acked(range);
-                }
+                Content::Data(range) => self.space_out.on_acked(range),
                 Content::MtuProbe => {
                     self.mtu.on_probe_acked(packet.size);
                     self.congestion.on_datagram_size(self.mtu.current());
@@ -321,6 +318,7 @@ impl Connection {
                 Content::Ping => {}
                 Content::Stream(piece) => self.control_out.on_acked(piece),
             }
+            self.mtu.on_acked(packet.size);
             bytes += u64::from(packet.size);
             self.stats.packets_acked += 1;
         }
@@ -335,10 +333,6 @@ impl Connection {
             let mut range = None;
             match &packet.content {
                 Content::Data(bytes) => {
-                    self.mtu.on_data_lost(packet.size);
-                    if self.timers.get(Timer::MtuProbe).is_none() {
-                        self.timers.set(Timer::MtuProbe, Some(now + MTU_ROUND));
-                    }
                     self.space_out.on_lost(bytes);
                     range = Some(bytes.clone());
                 }
@@ -350,6 +344,10 @@ impl Connection {
                 Content::MtuProbe => continue,
                 Content::Ping => {}
                 Content::Stream(piece) => self.control_out.on_lost(piece),
+            }
+            self.mtu.on_lost(packet.size);
+            if self.timers.get(Timer::MtuProbe).is_none() {
+                self.timers.set(Timer::MtuProbe, Some(now + MTU_ROUND));
             }
             let number = packet.number;
             self.trace.record(now, || TraceEvent::Lost { number, range, rule });

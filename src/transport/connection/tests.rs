@@ -8,7 +8,8 @@ use crate::link::{Direction, Link, LinkConfig};
 use crate::transport::arq::ArqConfig;
 use crate::transport::batch::Batch;
 use crate::transport::config::{
-    CongestionChoice, HELLO_INTERVAL, OUTSTANDING_SPAN_RECEIVER, REFUSED_HELLO_SPAN, REFUSED_SPAN,
+    BASE_DATAGRAM, CongestionChoice, HELLO_INTERVAL, OUTSTANDING_SPAN_RECEIVER, REFUSED_HELLO_SPAN,
+    REFUSED_SPAN,
 };
 use crate::wire::frame::{Ack, Frame};
 use crate::wire::handshake::HELLO_LEN;
@@ -484,6 +485,35 @@ fn a_narrow_path_is_found_and_used() {
     pair.transfer(2_000_000);
     assert_eq!(pair.sender().stats().datagram_size, 1392);
     assert_eq!(pair.sender().stats().retransmissions, 0, "a lost probe is not data");
+}
+
+#[test]
+fn control_bytes_pass_a_path_that_became_narrower() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 10 * MS, 1);
+    pair.transfer(100_000);
+    assert_eq!(pair.receiver().stats().datagram_size, 1472);
+    pair.path_mtu = 1300;
+    let text: Vec<u8> = (0..40_000u64).map(pattern).collect();
+    pair.sender().write_control(&text);
+    pair.receiver().write_control(&text);
+    let len = text.len();
+    pair.run_until(20, |p| p.sender.control.len() == len && p.receiver.control.len() == len);
+}
+
+#[test]
+fn a_packet_that_nobody_acknowledges_fits_the_narrowest_path() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 10 * MS, 1);
+    pair.transfer(100_000);
+    assert_eq!(pair.receiver().stats().datagram_size, 1472);
+    let now = pair.now;
+    let mut batch = Batch::default();
+    let receiver = pair.receiver();
+    (0..6_000).for_each(|number| receiver.acks.on_packet(now, 1_000 + number * 3, true));
+    let mut largest = 0;
+    while receiver.poll_transmit(now, &mut batch) {
+        largest = largest.max(batch.bytes().len());
+    }
+    assert!((1_100..=usize::from(BASE_DATAGRAM)).contains(&largest), "{largest}");
 }
 
 #[test]

@@ -116,7 +116,10 @@ impl Connection {
         if !(ack_due || stream_due || probe_due || self.have_due || self.ping_due) {
             return false;
         }
-        let limit = usize::from(self.mtu.current()) - PACKET_OVERHEAD;
+        // What elicits no acknowledgement would never tell that the path became narrower.
+        let elicits = stream_due || probe_due || self.have_due || self.ping_due;
+        let limit = if elicits { self.datagram_size() } else { BASE_DATAGRAM };
+        let limit = usize::from(limit) - PACKET_OVERHEAD;
         let mut contents = Vec::with_capacity(limit);
         let mut content = None;
         if let Some(limit) = self.credit.news().filter(|_| self.takes_data) {
@@ -207,9 +210,7 @@ impl Connection {
             return false;
         }
         self.is_app_limited = false;
-        // A probe that stays unanswered may have met a path that became narrower (RFC 8899 4.3).
-        let is_narrow = is_probe && self.pto_count > 1;
-        let datagram = usize::from(if is_narrow { BASE_DATAGRAM } else { self.mtu.current() });
+        let datagram = usize::from(self.datagram_size());
         let train = if is_probe { 1 } else { self.train_length(now, datagram) };
         let payload = datagram - PACKET_OVERHEAD;
         while batch.slots().len() < train {
@@ -231,6 +232,13 @@ impl Connection {
         self.pacer.on_sent(batch.bytes().len() as u64);
         self.arm_pto();
         true
+    }
+
+    /// The largest datagram to send now. A probe that stays unanswered may have met a path that became
+    /// narrower (RFC 8899 4.3).
+    fn datagram_size(&self) -> u16 {
+        let is_narrow = self.probes > 0 && self.pto_count > 1;
+        if is_narrow { BASE_DATAGRAM } else { self.mtu.current() }
     }
 
     /// How many datagrams may go now; sets the pacer's timer where that is none.

@@ -6,8 +6,8 @@
 //! | floor | modules | |
 //! |---|---|---|
 //! | 5 | [`cli`] | commands, arguments, progress, exit codes: the only floor that prints |
-//! | 4 | [`net`], [`sim`], [`report`] | sockets and clock; virtual time; numbers to text and pictures |
-//! | 3 | [`transfer`] | what is moved: manifest, source, sink, verification |
+//! | 4 | [`net`], [`sim`], [`report`] | sockets; virtual time; numbers to text and pictures |
+//! | 3 | [`transfer`], [`os`] | what is moved: manifest, source, sink, verification; clock and waiting |
 //! | 2 | [`transport`] | how it is moved: one reliable connection, without I/O |
 //! | 1 | [`wire`], [`link`] | bytes to typed packets; a packet's fate on an imperfect link |
 //! | 0 | [`base`] | time, units, range sets |
@@ -24,6 +24,7 @@ pub mod base;
 pub mod cli;
 pub mod link;
 pub mod net;
+pub mod os;
 pub mod report;
 pub mod sim;
 pub mod transfer;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use volley::net::clock::Clock;
+use volley::os::clock::Clock;
 
 /// Who waits this long for a datagram on loopback that nothing loses waits in vain.
 const LONG: Duration = Duration::from_secs(60);

@@ -4,8 +4,8 @@
 //! reads slowly loses events of packets, which are counted, and never holds up a transfer.
 
 use crate::base::time::{Duration, Instant};
-use crate::net::clock::Clock;
 use crate::net::{Notice, Seen};
+use crate::os::clock::Clock;
 use crate::report::events::Events;
 use crate::transfer::outcome::Failure;
 use crate::transfer::session::Progress;

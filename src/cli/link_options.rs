@@ -10,7 +10,8 @@ use crate::base::units::{Rate, Share, parse_duration};
 use crate::link::config::{DEFAULT_MTU, QueueSize, parse_drops};
 use crate::link::preset::{PRESETS, Preset};
 use crate::link::{Bottleneck, BurstLoss, LinkConfig, Reordering};
-use crate::net::{Impairment, clock};
+use crate::net::Impairment;
+use crate::os::clock;
 use clap::{Args, Command, FromArgMatches};
 
 /// An imperfect link in front of the UDP socket, both ways.

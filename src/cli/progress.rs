@@ -3,7 +3,7 @@
 use super::console::Console;
 use crate::base::time::{Duration, Instant};
 use crate::base::units::{Rate, show_duration, show_size};
-use crate::net::clock::Clock;
+use crate::os::clock::Clock;
 use crate::transfer::session::{Phase, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::VecDeque;

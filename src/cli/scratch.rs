@@ -1,6 +1,6 @@
 //! A directory for what a command makes up, gone when the command is over.
 
-use crate::net::clock;
+use crate::os::clock;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use std::fs::File;

@@ -12,13 +12,13 @@ mod sessions;
 
 use self::port::Port;
 use self::sessions::{Served, Sessions};
-use super::clock::Clock;
 use super::impair::ImpairedLink;
 use super::udp::{Path, Udp};
-use super::wait::Waiter;
 use super::worker::{Told, Worker};
 use super::{Finished, Impairment, Observer};
 use crate::base::time::{Duration, Instant};
+use crate::os::clock::{self, Clock};
+use crate::os::wait::Waiter;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::session::Session;
 use crate::transfer::sink::Sink;
@@ -142,7 +142,7 @@ impl Engine {
     #[must_use]
     pub fn fresh_connection_id(&self) -> ConnectionId {
         loop {
-            let [a, b, c, d] = super::clock::random_bytes();
+            let [a, b, c, d] = clock::random_bytes();
             let id = ConnectionId(u32::from_be_bytes([a, b, c, d]));
             if id != ConnectionId::NONE && !self.sessions.knows(id) {
                 return id;

@@ -5,6 +5,7 @@ use super::udp::{Path, Udp, is_no_family};
 use super::{Impairment, Interrupt, Notice, Observer, tcp};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
+use crate::os::clock;
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::receiver::Receiving;
@@ -218,7 +219,7 @@ impl Serving {
             engine,
             tcp,
             streams: tcp::Streams::new(observer),
-            acceptor: Acceptor::new(super::clock::random_bytes()),
+            acceptor: Acceptor::new(clock::random_bytes()),
             known: HashMap::new(),
             reception: reception.clone(),
         })
@@ -282,7 +283,7 @@ impl Serving {
 
     fn sink(&self, can_repeat: bool) -> Sink {
         let policy = SinkPolicy { overwrite: self.reception.overwrite, can_repeat };
-        Sink::new(self.reception.directory.clone(), policy, super::clock::random_u64())
+        Sink::new(self.reception.directory.clone(), policy, clock::random_u64())
     }
 
     /// Tells all peers, and waits a moment until they have been told.

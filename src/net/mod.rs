@@ -1,11 +1,10 @@
-//! Floor 4: the operating system's sockets and clock around the floors below.
+//! Floor 4: the operating system's sockets around the floors below.
 //!
 //! [`udp`] is the socket, [`impair`] an imperfect link in front of it, [`engine`] the loop that owns
 //! both and all sessions on them. [`dial`] opens one session, [`listen`] serves many, and [`tcp`]
 //! carries the same transfer over a kernel stream. Each tells its owner what happens as [`Notice`]s.
 //! [`relay`] is an imperfect link between programs that know nothing of it.
 
-pub mod clock;
 pub mod dial;
 pub mod engine;
 pub mod impair;
@@ -15,7 +14,6 @@ pub mod refusal;
 pub mod relay;
 pub mod tcp;
 pub mod udp;
-pub mod wait;
 pub mod worker;
 
 use crate::base::time::Instant;

@@ -1,9 +1,10 @@
 //! Asks whether a responder answers on UDP, without opening a connection.
 
+use super::Interrupt;
 use super::udp::{Path, ReceiveBuffers, Udp};
-use super::wait::Waiter;
-use super::{Interrupt, clock};
 use crate::base::time::Duration;
+use crate::os::clock;
+use crate::os::wait::Waiter;
 use crate::transport::handshake::{is_answer, question};
 use crate::wire::header::ConnectionId;
 use std::io;

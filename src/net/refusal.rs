@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::base::time::Duration;
     use crate::net::udp::{Path, ReceiveBuffers, Udp};
-    use crate::net::wait::Waiter;
+    use crate::os::wait::Waiter;
     use std::os::fd::AsFd;
 
     const LONG: Duration = Duration::from_secs(10);

@@ -10,14 +10,14 @@ mod clients;
 pub use clients::{CLIENTS_MAX, ClientCounts, IDLE};
 
 use self::clients::{Answer, Clients};
-use super::clock::Clock;
 use super::udp::{Path, ReceiveBuffers, Udp};
-use super::wait::Waiter;
 use super::{Impairment, Interrupt};
 use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig, LinkCounts};
+use crate::os::clock::Clock;
+use crate::os::wait::Waiter;
 use crate::transfer::outcome::{Failure, Reason};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

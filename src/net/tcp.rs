@@ -11,9 +11,9 @@ mod send;
 pub use receive::Streams;
 pub use send::{Order, send};
 
-use super::clock::Clock;
 use crate::base::text::show_error;
 use crate::base::time::Duration;
+use crate::os::clock::Clock;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transport::config::IDLE_TIMEOUT;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};

@@ -1,6 +1,6 @@
 //! A thread for one transfer's sink, so that a slow disk stalls its own transfer only.
 
-use super::wait::Waker;
+use crate::os::wait::Waker;
 use crate::transfer::job::{Job, Report};
 use crate::transfer::sink::Sink;
 use std::io;

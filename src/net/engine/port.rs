@@ -4,8 +4,8 @@ use crate::base::time::{Duration, Instant};
 use crate::net::impair::ImpairedLink;
 use crate::net::refusal::Refusal;
 use crate::net::udp::{Path, ReceiveBuffers, Udp};
-use crate::net::wait::Waiter;
 use crate::net::{ImpairmentCounts, Seen};
+use crate::os::wait::Waiter;
 use crate::transport::batch::Batch;
 use std::io;
 

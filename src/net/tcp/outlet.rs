@@ -3,7 +3,7 @@
 use super::record::{Record, is_timeout};
 use crate::base::time::Duration;
 use crate::net::Interrupt;
-use crate::net::clock::Clock;
+use crate::os::clock::Clock;
 use crate::transport::config::KEEP_ALIVE;
 use std::io::{self, Write};
 use std::net::TcpStream;

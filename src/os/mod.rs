@@ -1,0 +1,5 @@
+//! Floor 3: what only the operating system can tell: the time, randomness, and when something is
+//! ready. Drivers use it, and nobody else does: what is below and beside them repeats from a seed.
+
+pub mod clock;
+pub mod wait;

@@ -20,6 +20,7 @@ pub mod output;
 pub mod progress;
 pub mod recv;
 pub mod relay;
+pub mod rows;
 pub mod scratch;
 pub mod send;
 pub mod signals;

@@ -3,6 +3,7 @@
 use super::arq::ArqConfig;
 use crate::base::time::Duration;
 use crate::base::units::Rate;
+use std::fmt;
 
 /// Datagrams that every path carries: the base of the MTU search, in bytes of UDP payload
 /// (RFC 8899 5.1.2 BASE_PLPMTU; RFC 9000 14.1).
@@ -96,6 +97,18 @@ pub enum CongestionChoice {
     Cubic,
     /// The rate that the user asks for, whatever is lost.
     Fixed(Rate),
+}
+
+impl fmt::Display for CongestionChoice {
+    /// As it is written on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cubic => write!(f, "cubic"),
+            Self::Fixed(rate) => {
+                write!(f, "fixed:{}Mbit", rate.bits_per_second() as f64 / 1e6)
+            }
+        }
+    }
 }
 
 /// What the owner of a connection decides.

@@ -44,18 +44,29 @@ impl Timer {
 
 /// One optional deadline for each [`Timer`].
 #[derive(Clone, Debug, Default)]
-pub struct Timers([Option<Instant>; Timer::ALL.len()]);
+pub struct Timers {
+    deadlines: [Option<Instant>; Timer::ALL.len()],
+    /// The earliest of them: it is asked for far more often than it changes.
+    next: Option<Instant>,
+}
 
 impl Timers {
     /// Arms `timer`, or disarms it with `None`.
     pub fn set(&mut self, timer: Timer, deadline: Option<Instant>) {
-        self.0[timer as usize] = deadline;
+        let before = std::mem::replace(&mut self.deadlines[timer as usize], deadline);
+        if let Some(at) = deadline
+            && self.next.is_none_or(|next| at <= next)
+        {
+            self.next = deadline;
+        } else if before == self.next {
+            self.next = self.deadlines.iter().flatten().min().copied();
+        }
     }
 
     /// When `timer` is due.
     #[must_use]
     pub fn get(&self, timer: Timer) -> Option<Instant> {
-        self.0[timer as usize]
+        self.deadlines[timer as usize]
     }
 
     /// Disarms everything.
@@ -66,11 +77,12 @@ impl Timers {
     /// The earliest deadline.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.0.iter().flatten().min().copied()
+        self.next
     }
 
     /// Disarms and returns one timer that is due at `now`.
     pub fn expire(&mut self, now: Instant) -> Option<Timer> {
+        self.next.filter(|next| *next <= now)?;
         let due =
             Timer::ALL.into_iter().find(|timer| self.get(*timer).is_some_and(|at| at <= now))?;
         self.set(due, None);
@@ -81,6 +93,8 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::rngs::Xoshiro256PlusPlus;
+    use rand::{RngExt, SeedableRng};
 
     #[test]
     fn each_due_timer_fires_once() {
@@ -93,6 +107,19 @@ mod tests {
         assert_eq!(timers.expire(Instant::from_nanos(6)), Some(Timer::Pto));
         assert_eq!(timers.expire(Instant::from_nanos(6)), None);
         assert_eq!(timers.next(), Some(Instant::from_nanos(9)));
+    }
+
+    #[test]
+    fn the_earliest_deadline_is_known_whichever_changes() {
+        let mut timers = Timers::default();
+        let mut draws = Xoshiro256PlusPlus::seed_from_u64(1);
+        for _ in 0..10_000 {
+            let timer = Timer::ALL[draws.random_range(0..Timer::ALL.len())];
+            let at = draws.random_range(0..20u64);
+            timers.set(timer, (at > 0).then(|| Instant::from_nanos(at)));
+            let least = Timer::ALL.into_iter().filter_map(|timer| timers.get(timer)).min();
+            assert_eq!(timers.next(), least);
+        }
     }
 
     #[test]

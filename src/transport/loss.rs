@@ -100,11 +100,11 @@ impl LossDetector {
         sent: &mut SentPackets,
     ) -> Acked {
         let mut acked = Acked::default();
+        self.take_late(ranges, sent, &mut acked);
         let known = self.known;
         let largest = ranges.first().map_or(0, |range| range.end);
         let mut unacked_from = known;
         for range in ranges.iter().rev() {
-            self.take_late(range, sent, &mut acked);
             let fresh = range.start.max(known)..range.end;
             if fresh.is_empty() {
                 continue;
@@ -128,10 +128,10 @@ impl LossDetector {
         acked
     }
 
-    /// Packets in `range` that had been overtaken, or even declared lost.
-    fn take_late(&mut self, range: &Range<u64>, sent: &mut SentPackets, acked: &mut Acked) {
-        let late: Vec<u64> = self.overtaken.range(range.clone()).copied().collect();
-        for number in late {
+    /// Packets in `ranges` that had been overtaken, or even declared lost.
+    fn take_late(&mut self, ranges: &[Range<u64>], sent: &mut SentPackets, acked: &mut Acked) {
+        let lowest = ranges.last().map_or(u64::MAX, |range| range.start);
+        for number in within(self.overtaken.range(lowest..).copied(), ranges) {
             self.overtaken.remove(&number);
             let packet = sent.take(number);
             if let Some(packet) = &packet {
@@ -139,8 +139,7 @@ impl LossDetector {
             }
             acked.packets.extend(packet);
         }
-        let wrong: Vec<u64> = self.lost.range(range.clone()).map(|(number, _)| *number).collect();
-        for number in wrong {
+        for number in within(self.lost.range(lowest..).map(|(number, _)| *number), ranges) {
             let sent_at = self.lost.remove(&number).expect("just found");
             self.learn(self.extent(sent_at));
             acked.spurious.push((number, sent_at));
@@ -229,6 +228,22 @@ impl LossDetector {
         let most = rtt.smoothed().max(WINDOW_MAX);
         (self.reordering * 5 / 4).clamp(least, most)
     }
+}
+
+/// Those of `numbers` (lowest first) that lie in `ranges` (highest first). Most of an acknowledgement
+/// repeats what is known, so that usually none do: one walk along both, not a search for each range.
+fn within(numbers: impl Iterator<Item = u64>, ranges: &[Range<u64>]) -> Vec<u64> {
+    let mut ranges = ranges.iter().rev().peekable();
+    let mut found = Vec::new();
+    for number in numbers {
+        while ranges.next_if(|range| range.end <= number).is_some() {}
+        match ranges.peek() {
+            Some(range) if range.start <= number => found.push(number),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    found
 }
 
 #[cfg(test)]

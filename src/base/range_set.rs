@@ -66,7 +66,11 @@ impl RangeSet {
     /// The range that holds `value`.
     #[must_use]
     pub fn range_at(&self, value: u64) -> Option<Range<u64>> {
-        let (&start, &end) = self.ranges.range(..=value).next_back()?;
+        // Nearly always it is the highest, which is found without a search.
+        let (&start, &end) = match self.ranges.last_key_value()? {
+            last if *last.0 <= value => last,
+            _ => self.ranges.range(..=value).next_back()?,
+        };
         (value < end).then_some(start..end)
     }
 
@@ -93,6 +97,15 @@ impl RangeSet {
     pub fn insert(&mut self, range: Range<u64>) -> u64 {
         if range.is_empty() {
             return 0;
+        }
+        // Nearly always the highest one grows.
+        if let Some(mut last) = self.ranges.last_entry()
+            && (*last.key()..=*last.get()).contains(&range.start)
+        {
+            let added = range.end.saturating_sub(*last.get());
+            *last.get_mut() += added;
+            self.total += added;
+            return added;
         }
         let (mut start, mut end) = (range.start, range.end);
         let mut swallowed = 0;

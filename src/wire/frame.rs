@@ -154,7 +154,8 @@ impl Ack {
         ranges: impl Iterator<Item = Range<u64>>,
         room: usize,
     ) -> Option<Self> {
-        let mut taken: Vec<Range<u64>> = Vec::new();
+        let (_, most) = ranges.size_hint();
+        let mut taken: Vec<Range<u64>> = Vec::with_capacity(most.unwrap_or(0).min(64));
         let mut ranges_len = 0;
         let mut fixed = 0;
         for range in ranges {

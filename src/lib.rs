@@ -6,7 +6,7 @@
 //! | floor | modules | |
 //! |---|---|---|
 //! | 5 | [`cli`] | commands, arguments, progress, exit codes: the only floor that prints |
-//! | 4 | [`net`], [`sim`], [`report`] | sockets; virtual time; numbers to text and pictures |
+//! | 4 | [`net`], [`sim`], `lab`, [`report`] | sockets; virtual time; numbers to text and pictures |
 //! | 3 | [`transfer`], [`os`] | what is moved: manifest, source, sink, verification; clock and waiting |
 //! | 2 | [`transport`] | how it is moved: one reliable connection, without I/O |
 //! | 1 | [`wire`], [`link`] | bytes to typed packets; a packet's fate on an imperfect link |
@@ -22,6 +22,8 @@
 
 pub mod base;
 pub mod cli;
+#[cfg(target_os = "linux")]
+pub mod lab;
 pub mod link;
 pub mod net;
 pub mod os;

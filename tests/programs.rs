@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Every command, with its other name.
-const COMMANDS: [&str; 8] =
-    ["demo", "relay", "recv", "receive", "send", "simulate", "completions", "man"];
+const COMMANDS: [&str; 9] =
+    ["demo", "lab", "relay", "recv", "receive", "send", "simulate", "completions", "man"];
 
 fn run_with(bench: &Bench, line: &str, variables: &[(&str, &str)]) -> Outcome {
     common::note(&format!("volley {line} with {variables:?}"));
@@ -135,6 +135,7 @@ fn every_command_has_a_manual_page() {
         ("volley.1", &["volley-send(1)", "volley-recv(1)", "VOLLEY_LOSS", "10 version"][..]),
         ("volley-completions.1", &["SHELL", "fish"]),
         ("volley-demo.1", &["-\\-delay", "VOLLEY_LOSS"]),
+        ("volley-lab.1", &["COMMAND", "IPB", "VOLLEY_LOSS"]),
         ("volley-man.1", &["DIR"]),
         ("volley-recv.1", &["-\\-overwrite", "-\\-port", "7117", "VOLLEY_LOSS", "10 version"]),
         ("volley-relay.1", &["-\\-listen", "VOLLEY_LOSS"]),
@@ -153,9 +154,9 @@ fn every_command_has_a_manual_page() {
         together += page.trim_end();
         together.push('\n');
     }
-    assert_eq!(count(&bench.from()), 8, "a page for each command, and nothing else");
+    assert_eq!(count(&bench.from()), 9, "a page for each command, and nothing else");
     let printed = bench.volley(&["man"]).expect_code(0).stdout;
-    assert_eq!(printed.matches(".SH NAME").count(), 8);
+    assert_eq!(printed.matches(".SH NAME").count(), 9);
     assert_eq!(printed.len(), together.len());
     bench.volley(&["man", "missing"]).expect_code(1).expect_words(&["missing", "volley.1"]);
 }

@@ -11,6 +11,7 @@ use crate::transport::config::CongestionChoice;
 use clap::{Args, Parser, Subcommand};
 pub use compare::Compare;
 pub use simulate::Simulate;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Exit codes, shown below the help of every command.
@@ -24,6 +25,20 @@ Exit codes:
   5 integrity failure        130 interrupted by the user
   6 refused                  143 terminated
   7 target exists";
+
+/// Shown below the help of `volley lab`.
+const LAB_HELP: &str = "\
+The command finds in its environment:
+  A, B           in front of a command line, these run it in that host
+  IPA, IPB       the hosts' IPv4 addresses (IP6A, IP6B: IPv6)
+
+  volley lab --loss 1% --delay 25ms -- '$A ping -c 3 $IPB'
+  volley lab --rate 100Mbit -- sh -c '$B iperf3 -s -1 & sleep 1; $A iperf3 -c $IPB'
+
+Kernel TCP and all other IP packets meet the link, one by one. Nothing is left when it ends.
+
+Exit code: that of the command; 126 if it cannot be run, 127 if there is none; 1 if there can be
+no lab here, 2 usage";
 
 /// Sends files between machines over UDP with a reliability layer of its own, carries the same
 /// transfer over TCP to compare, and makes links worse on purpose so that reliability can be watched.
@@ -43,6 +58,10 @@ pub enum Command {
     /// each way unless said otherwise
     #[command(after_help = EXIT_CODES)]
     Demo(Demo),
+    /// Run a command beside two hosts with a lossy link between them, without root: netem for everybody
+    /// (Linux)
+    #[command(override_usage = "volley lab [OPTIONS] -- COMMAND...", after_help = LAB_HELP)]
+    Lab(Lab),
     /// Put a lossy link in front of any UDP program
     #[command(after_help = EXIT_CODES)]
     Relay(Relay),
@@ -204,11 +223,25 @@ pub struct Relay {
     pub output: OutputOptions,
 }
 
+/// `volley lab`
+#[derive(Debug, Args)]
+pub struct Lab {
+    /// What to run: one word is a line for the shell, several are a program and its arguments
+    #[arg(last = true, required = true, num_args = 1.., value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+    /// The link between the hosts: out is from A to B
+    #[command(flatten)]
+    pub link: LinkOptions,
+    /// What to print
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
 /// What to print.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputOptions {
-    /// One JSON object for each transfer (relay: one at the end), on standard output
+    /// One JSON object for each transfer (relay, lab: one at the end), on standard output
     #[arg(long)]
     pub json: bool,
     /// Events as they happen, on standard output: one JSON object a line

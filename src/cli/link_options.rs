@@ -13,6 +13,7 @@ use crate::link::{Bottleneck, BurstLoss, LinkConfig, Reordering};
 use crate::net::Impairment;
 use crate::os::clock;
 use clap::{Args, Command, FromArgMatches};
+use std::ffi::OsString;
 
 /// An imperfect link in front of the UDP socket, both ways.
 #[derive(Clone, Debug, Default, Args)]
@@ -209,10 +210,10 @@ fn first_line(error: &clap::Error) -> String {
 
 /// Whether a command line asks for the list of links, whatever else it lacks.
 #[must_use]
-pub fn asks_for_list(words: impl Iterator<Item = std::ffi::OsString>) -> bool {
-    let words: Vec<_> = words.take_while(|word| word != "--").collect();
+pub fn asks_for_list<'a>(words: impl Iterator<Item = &'a OsString>) -> bool {
+    let words: Vec<_> = words.take_while(|word| *word != "--").collect();
     let pairs = words.windows(2).any(|pair| pair[0] == "--link" && pair[1] == "list");
-    pairs || words.iter().any(|word| word == "--link=list")
+    pairs || words.iter().any(|word| *word == "--link=list")
 }
 
 /// What `--link list` prints.
@@ -319,7 +320,10 @@ mod tests {
 
     #[test]
     fn the_list_is_shown_however_it_is_asked_for() {
-        let asks = |line: &str| asks_for_list(line.split_whitespace().map(Into::into));
+        let asks = |line: &str| {
+            let words: Vec<OsString> = line.split_whitespace().map(Into::into).collect();
+            asks_for_list(words.iter())
+        };
         assert!(asks("send --link list") && asks("demo --loss 5% --link=list"));
         assert!(!asks("send --link lan list") && !asks("send -- --link list"));
     }

@@ -12,6 +12,8 @@ pub mod console;
 pub mod demo;
 pub mod destination;
 pub mod environment;
+#[cfg_attr(not(target_os = "linux"), path = "no_lab.rs")]
+pub mod lab;
 pub mod ladder;
 pub mod lines;
 pub mod link_options;
@@ -45,6 +47,8 @@ const USAGE: u8 = 2;
 /// Why a command ends without having succeeded.
 #[derive(Debug)]
 pub enum Stop {
+    /// A program that was run for the user has ended with this.
+    Ended(u8),
     /// It has been told already; only the exit code is left.
     Told(Reason),
     /// The command line makes no sense.
@@ -59,20 +63,34 @@ impl From<Failure> for Stop {
     }
 }
 
+/// In which network a process finds itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In that of the user.
+    Outside,
+    /// In one of its own, where a lab can be opened.
+    Inside,
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    if link_options::asks_for_list(std::env::args_os()) {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    // Before there is any thread.
+    let place = match lab::begin(&mut words) {
+        Ok(place) => place,
+        Err(code) => return code,
+    };
+    if link_options::asks_for_list(words.iter()) {
         Console::plain().print(link_options::list().trim_end());
         return ExitCode::SUCCESS;
     }
-    let words: Vec<OsString> = std::env::args_os().collect();
     let arguments = match parse(&words) {
         Ok(arguments) => arguments,
         Err(error) => return unread(&error, &words),
     };
     let interrupt = Interrupt::default();
-    if let Err(error) = signals::heed(&interrupt) {
+    if let Err(error) = signals::heed(&interrupt, insistence(place, &arguments.command)) {
         Console::plain().say(&format!("cannot watch for signals: {error}"));
         return Reason::Other.code().into();
     }
@@ -81,15 +99,27 @@ pub fn main() -> ExitCode {
         Ok(output) => output,
         Err(stop) => return end(stop, &Output::Nothing).into(),
     };
-    let done = run(&arguments.command, &output, &interrupt);
+    let done = run(&arguments.command, (place, &words), &output, &interrupt);
     let code = done.err().map_or(0, |stop| end(stop, &output));
     output.close(&Console::plain());
     code.into()
 }
 
+/// What a second signal does: it is for the process that the user started to end at once.
+fn insistence(place: Place, command: &Command) -> fn(i32) {
+    match (place, command) {
+        (Place::Inside, _) => |_| {},
+        (Place::Outside, Command::Lab(_)) => |signal| signals::leave(signal, "all in it is gone"),
+        (Place::Outside, _) => |signal| {
+            signals::leave(signal, "the next `volley recv` removes what is half there");
+        },
+    }
+}
+
 fn output_options(command: &Command) -> OutputOptions {
     match command {
         Command::Demo(order) => order.output,
+        Command::Lab(order) => order.output,
         Command::Recv(order) => order.output,
         Command::Relay(order) => order.output,
         Command::Send(order) => order.output,
@@ -99,10 +129,16 @@ fn output_options(command: &Command) -> OutputOptions {
     }
 }
 
-fn run(command: &Command, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
+fn run(
+    command: &Command,
+    line: (Place, &[OsString]),
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<(), Stop> {
     match command {
         Command::Compare(order) => compare::run(order, interrupt),
         Command::Demo(order) => demo::run(order, output, interrupt),
+        Command::Lab(order) => lab::run(order, line, output, interrupt),
         Command::Recv(order) => recv::run(order, output, interrupt),
         Command::Relay(order) => relay::run(order, output, interrupt),
         Command::Send(order) => send::run(order, output, interrupt),
@@ -150,6 +186,7 @@ fn unread(error: &clap::Error, words: &[OsString]) -> ExitCode {
 fn end(stop: Stop, output: &Output) -> u8 {
     let console = Console::plain();
     match stop {
+        Stop::Ended(code) => code,
         Stop::Told(reason) => reason.code(),
         Stop::Usage(text) => {
             console.say(&complaint::usage(&text));

@@ -11,11 +11,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 
-/// Watches for signals from now on.
+/// Watches for signals from now on. From the second one on, they are for `insist`.
 ///
 /// # Errors
 /// The system refuses.
-pub fn heed(interrupt: &Interrupt) -> io::Result<()> {
+pub fn heed(interrupt: &Interrupt, insist: fn(i32)) -> io::Result<()> {
     // A limit on the size of files (`ulimit -f`) is to fail the write, not to kill the program.
     signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default())?;
     let hangup = if is_hangup_ours() { &[SIGHUP][..] } else { &[] };
@@ -24,7 +24,7 @@ pub fn heed(interrupt: &Interrupt) -> io::Result<()> {
     std::thread::spawn(move || {
         for signal in signals.forever() {
             if interrupt.get().is_some_and(|asked| asked != DEADLINE) {
-                leave(signal);
+                insist(signal);
             }
             interrupt.set(signal);
         }
@@ -67,11 +67,9 @@ pub fn obituary(order: Reason, files: &str) -> String {
 }
 
 /// The second signal: nothing is waited for. A progress bar may stand in the current line.
-fn leave(signal: i32) -> ! {
+pub fn leave(signal: i32, left: &str) -> ! {
     let line_end = if io::stderr().is_terminal() { "\n" } else { "" };
-    Console::plain().say(&format!(
-        "{line_end}interrupted twice: ended at once; the next `volley recv` removes what is half there"
-    ));
+    Console::plain().say(&format!("{line_end}interrupted twice: ended at once; {left}"));
     std::process::exit(128 + signal);
 }
 

@@ -1,5 +1,6 @@
 //! What a transfer was like, as one JSON object for programs.
 
+use super::lab::LabSummary;
 use super::relay::{RelaySummary, RelayWay};
 use super::summary::{Direction, LinkSummary, Summary, Way};
 use crate::link::{LinkConfig, LinkCounts};
@@ -44,6 +45,20 @@ pub fn relay(summary: &RelaySummary, exit_code: u8) -> Value {
         "refused": summary.refused,
         "unsent": summary.unsent,
         "unsent_because": summary.unsent_because,
+    })
+}
+
+/// The object of a lab that has ended.
+#[must_use]
+pub fn lab(summary: &LabSummary) -> Value {
+    let LabSummary { hosts: [a, b], out, back, .. } = summary;
+    json!({
+        "exit_code": summary.exit_code,
+        "hosts": { "a": a, "b": b },
+        "seconds": summary.elapsed.as_secs_f64(),
+        "link": { "seed": summary.seed, "out": relay_way(out), "back": relay_way(back) },
+        "missed": summary.missed,
+        "unsent": summary.unsent,
     })
 }
 

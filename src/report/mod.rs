@@ -3,6 +3,7 @@
 pub mod comparison;
 pub mod events;
 pub mod json;
+pub mod lab;
 pub mod ladder;
 mod lettering;
 pub mod relay;

@@ -77,7 +77,7 @@ impl RelaySummary {
     }
 }
 
-fn show_way(way: &RelayWay) -> String {
+pub(super) fn show_way(way: &RelayWay) -> String {
     let counts = show_counts(&way.way.counts);
     format!("{counts}; {} of IP packets came out", show_size(way.delivered_bytes))
 }

@@ -216,6 +216,10 @@ impl Running {
     }
 
     /// Sends it a signal: `CONT`, `HUP`, `INT`, `STOP`, `TERM`.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let order = format!("kill -{name} {}", self.child.id());
         let done = Command::new("sh").args(["-c", &order]).status().expect("a shell");

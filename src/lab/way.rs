@@ -1,0 +1,159 @@
+//! One direction of a lab's link: a thread that takes packets from one host, puts them into a line,
+//! and gives to the other host what comes out.
+
+use super::frame::{HEADER, Kind, packet};
+use super::port::Port;
+use super::tap::Tap;
+use super::{LabError, WayCounts};
+use crate::base::time::{Duration, Instant};
+use crate::link::line::Line;
+use crate::link::{Direction, Link, LinkConfig};
+use crate::os::clock::Clock;
+use crate::os::wait::Waiter;
+use nix::sys::prctl::set_timerslack;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+
+/// The thread looks at whether it is wanted this often.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Packets taken before those that have come out are looked at again.
+const RECEPTIONS_MAX: usize = 64;
+
+/// A frame with the largest packet there is.
+const FRAME_MAX: usize = HEADER + 65_535;
+
+/// One direction.
+#[derive(Debug)]
+pub struct Way {
+    state: Mutex<State>,
+    is_over: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    line: Line<Kind>,
+    direction: Direction,
+    /// Without what the line counts.
+    counts: WayCounts,
+    /// What the system has dropped since the port was opened, and at the time of the last reset.
+    dropped: [u32; 2],
+    tap: Option<Tap>,
+}
+
+impl Way {
+    /// A way with nothing in it.
+    #[must_use]
+    pub fn new(config: &LinkConfig, seed: u64, direction: Direction) -> Self {
+        let line = Line::new(Link::new(config, seed, direction));
+        let state =
+            State { line, direction, counts: WayCounts::default(), dropped: [0; 2], tap: None };
+        Self { state: Mutex::new(state), is_over: AtomicBool::new(false) }
+    }
+
+    /// Begins again with another link, and loses what is in this one.
+    pub fn reset(&self, config: &LinkConfig, seed: u64) {
+        let mut state = self.state();
+        state.line = Line::new(Link::new(config, seed, state.direction));
+        state.counts = WayCounts::default();
+        state.dropped[1] = state.dropped[0];
+    }
+
+    /// What has happened since it began.
+    #[must_use]
+    pub fn counts(&self) -> WayCounts {
+        let state = self.state();
+        let [now, before] = state.dropped;
+        let missed = now.wrapping_sub(before).into();
+        WayCounts { link: state.line.link().counts(), missed, ..state.counts }
+    }
+
+    /// Tells `tap` of each packet from now on.
+    pub fn watch(&self, tap: Tap) {
+        self.state().tap = Some(tap);
+    }
+
+    /// Ends the thread, soon.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Who panicked with the lock has left the counts as they were.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn carry(&self, from: &Port, to: &Port, clock: Clock) {
+        let mut buffer = vec![0; FRAME_MAX];
+        let mut is_busy = false;
+        while !self.is_over.load(Ordering::Relaxed) {
+            if !is_busy {
+                let next = self.state().line.next();
+                let until_next = next.map_or(PATIENCE, |at| at.since(clock.now()));
+                let _ = Waiter::wait_for_some(&[from.as_fd()], until_next.min(PATIENCE));
+            }
+            let mut state = self.state();
+            is_busy = state.receive(from, clock, &mut buffer);
+            state.release(clock.now(), to);
+        }
+    }
+}
+
+impl State {
+    /// Takes what has come, and says whether there is probably more.
+    fn receive(&mut self, from: &Port, clock: Clock, buffer: &mut [u8]) -> bool {
+        match from.receive_and_tell(buffer) {
+            Ok(Some((len, dropped))) => {
+                self.dropped[0] = dropped.unwrap_or(self.dropped[0]);
+                self.put(clock.now(), &mut buffer[..len]);
+            }
+            _ => return false,
+        }
+        for _ in 1..RECEPTIONS_MAX {
+            match from.receive(buffer) {
+                Ok(Some(len)) => self.put(clock.now(), &mut buffer[..len]),
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    fn put(&mut self, now: Instant, frame: &mut [u8]) {
+        let Some((kind, packet)) = packet(frame) else { return };
+        let fate = self.line.put(now, packet.len(), kind, packet);
+        if let Some(tap) = &self.tap
+            && !tap.tell(now, self.direction, packet, fate)
+        {
+            self.tap = None;
+        }
+    }
+
+    fn release(&mut self, now: Instant, to: &Port) {
+        while let Some((kind, packet)) = self.line.take(now) {
+            self.counts.delivered += 1;
+            self.counts.delivered_bytes += packet.len() as u64;
+            self.counts.unsent += u64::from(to.send(kind, &packet).is_err());
+        }
+    }
+}
+
+/// Starts the thread that carries packets of `way` between two ports.
+///
+/// # Errors
+/// The system has no thread to spare.
+pub fn carry(
+    way: &Arc<Way>,
+    from: &Arc<Port>,
+    to: &Arc<Port>,
+    clock: Clock,
+) -> Result<JoinHandle<()>, LabError> {
+    let (way, from, to) = (way.clone(), from.clone(), to.clone());
+    let work = move || {
+        // Timers are rounded up to 50 us otherwise, and packets would leave that late.
+        let _ = set_timerslack(1);
+        way.carry(&from, &to, clock);
+    };
+    std::thread::Builder::new().spawn(work).map_err(LabError::step("start a thread"))
+}

@@ -2,6 +2,7 @@
 
 mod compare;
 mod simulate;
+pub mod sweep;
 
 use super::link_options::LinkOptions;
 use crate::base::time::Duration;

@@ -49,7 +49,7 @@ pub fn sentence(error: &clap::Error, typed: &[String]) -> String {
             bad_value(error, &argument, &value, typed)
         }
         ErrorKind::TooManyValues => format!("{option} takes no value; leave \"={value}\" away"),
-        ErrorKind::ArgumentConflict => format!("{option} is given more than once; give it once"),
+        ErrorKind::ArgumentConflict => conflict(option, &text_of(error, ContextKind::PriorArg)),
         ErrorKind::MissingRequiredArgument => format!("something is missing; {}", form(command)),
         ErrorKind::InvalidUtf8 => "an option's value is not UTF-8; write it in UTF-8".into(),
         _ => {
@@ -58,6 +58,15 @@ pub fn sentence(error: &clap::Error, typed: &[String]) -> String {
             escape(first.trim_start_matches("error: "))
         }
     }
+}
+
+/// Two options that exclude each other, or one that excludes itself.
+fn conflict(option: &str, prior: &str) -> String {
+    let other = prior.split(' ').next().unwrap_or_default();
+    if other == option || other.is_empty() {
+        return format!("{option} is given more than once; give it once");
+    }
+    format!("{option} cannot be had with {other}; leave one of them away")
 }
 
 fn no_command(root: &Command, word: &str) -> String {

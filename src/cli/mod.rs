@@ -28,6 +28,7 @@ pub mod send;
 pub mod signals;
 pub mod simulate;
 pub mod story;
+pub mod sweep;
 pub mod terminal;
 pub mod words;
 
@@ -142,7 +143,7 @@ fn run(
         Command::Recv(order) => recv::run(order, output, interrupt),
         Command::Relay(order) => relay::run(order, output, interrupt),
         Command::Send(order) => send::run(order, output, interrupt),
-        Command::Simulate(order) => simulate::run(order),
+        Command::Simulate(order) => simulate::run(order, interrupt),
         Command::Completions(order) => {
             completions::run(order, definitions());
             Ok(())

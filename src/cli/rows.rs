@@ -3,7 +3,7 @@
 use super::args::{STRATEGIES, Simulate};
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
-use crate::net::Impairment;
+use crate::net::{Impairment, Interrupt};
 use crate::sim::theory::{Path, Prediction, predict};
 use crate::sim::{self, FlowOutcome, Order, Outcome};
 use crate::transfer::outcome::{Failure, Reason};
@@ -97,30 +97,41 @@ pub fn order(asked: &Simulate, impairment: &Impairment, contender: &Contender) -
 
 /// Runs each order `repeat` times, each time with the next seed. The runs know nothing of each other
 /// and share the cores; the rows come in the order of what was asked.
-#[must_use]
-pub fn run(orders: Vec<(Contender, Order)>, repeat: u64) -> Vec<Row> {
+///
+/// # Errors
+/// The user has interrupted it; the runs that have begun are finished first.
+pub fn run(
+    orders: Vec<(Contender, Order)>,
+    repeat: u64,
+    interrupt: &Interrupt,
+) -> Result<Vec<Row>, Failure> {
     let seeded = |order: &Order, run| Order { seed: order.seed.wrapping_add(run), ..order.clone() };
     let each = |(_, order): &(Contender, Order)| {
         let order = order.clone();
         (0..repeat).map(move |run| seeded(&order, run))
     };
-    let mut outcomes = run_all(&orders.iter().flat_map(each).collect::<Vec<_>>()).into_iter();
+    let seeded: Vec<Order> = orders.iter().flat_map(each).collect();
+    let mut outcomes = run_all(&seeded, interrupt).into_iter();
+    if let Some(failure) = interrupt.failure() {
+        return Err(failure);
+    }
     let mut row = |(contender, order)| {
         let outcomes = (0..repeat).filter_map(|_| outcomes.next()).collect();
         Row { contender, order, outcomes }
     };
-    orders.into_iter().map(&mut row).collect()
+    Ok(orders.into_iter().map(&mut row).collect())
 }
 
-fn run_all(orders: &[Order]) -> Vec<Outcome> {
+fn run_all(orders: &[Order], interrupt: &Interrupt) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
-        loop {
+        while interrupt.get().is_none() {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(order) = orders.get(index) else { return done };
+            let Some(order) = orders.get(index) else { break };
             done.push((index, sim::run(order)));
         }
+        done
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(orders.len());
     let mut done: Vec<(usize, Outcome)> = std::thread::scope(|scope| {
@@ -150,8 +161,8 @@ pub fn show_load(asked: &Simulate) -> String {
 ///
 /// # Errors
 /// One did not.
-pub fn check_ends(rows: &[Row]) -> Result<(), Failure> {
-    if rows.iter().flat_map(|row| &row.outcomes).all(|outcome| outcome.elapsed().is_some()) {
+pub fn check_ends<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Result<(), Failure> {
+    if rows.into_iter().flat_map(|row| &row.outcomes).all(|outcome| outcome.elapsed().is_some()) {
         return Ok(());
     }
     let text = "a transfer did not come to an end; the link takes too much";

@@ -3,12 +3,12 @@
 use super::args::Simulate;
 use super::console::Console;
 use super::rows::{self, Row, contenders};
-use super::{Stop, ladder};
+use super::{Stop, ladder, sweep};
 use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration};
-use crate::link::{Bottleneck, LinkConfig};
-use crate::net::Impairment;
+use crate::link::LinkConfig;
+use crate::net::{Impairment, Interrupt};
 use crate::report::summary::show_ways;
 use crate::sim;
 use crate::transfer::outcome::{Failure, Reason};
@@ -21,8 +21,16 @@ const RECORDS_PER_PACKET: usize = 40;
 ///
 /// # Errors
 /// The options make no sense together, or a transfer does not come to an end.
-pub fn run(order: &Simulate) -> Result<(), Stop> {
-    let impairment = order.link.impairment_from(&usual())?;
+pub fn run(order: &Simulate, interrupt: &Interrupt) -> Result<(), Stop> {
+    if let Some(asked) = &order.sweep {
+        return sweep::run(order, asked, interrupt);
+    }
+    if order.plot.is_some() || order.csv {
+        let option = if order.csv { "--csv" } else { "--plot" };
+        let text = format!("{option} shows a sweep; add one, such as --sweep loss=0%..30%:5%");
+        return Err(Stop::Usage(text));
+    }
+    let impairment = link(order)?;
     if order.ladder || order.ladder_svg.is_some() {
         return draw(order, &impairment);
     }
@@ -30,7 +38,7 @@ pub fn run(order: &Simulate) -> Result<(), Stop> {
         let order = rows::order(order, &impairment, &contender);
         (contender, order)
     });
-    let rows = rows::run(orders.collect(), order.repeat);
+    let rows = rows::run(orders.collect(), order.repeat, interrupt)?;
     let console = Console::plain();
     if order.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
@@ -42,17 +50,22 @@ pub fn run(order: &Simulate) -> Result<(), Stop> {
     Ok(rows::check_ends(&rows)?)
 }
 
-/// The link unless something else is asked for: slow and far enough for a window to matter.
-fn usual() -> LinkConfig {
-    let delay = Duration::from_millis(25);
-    let rate = Rate::from_bits_per_second(10_000_000);
-    let queue = crate::link::config::QueueSize::DEFAULT.bytes(rate, 2 * delay);
-    LinkConfig {
+/// The link: slow and far enough for a window to matter, where nothing else is asked for.
+///
+/// # Errors
+/// The options make no sense together.
+pub fn link(asked: &Simulate) -> Result<Impairment, Stop> {
+    let usual = LinkConfig {
         loss: Share::new(0.02),
-        delay,
-        bottleneck: Some(Bottleneck { rate, queue }),
+        delay: Duration::from_millis(25),
         ..LinkConfig::default()
+    };
+    let mut link = asked.link.clone();
+    if link.link.is_none() {
+        // As an option, so that the queue follows from the delays that there will be.
+        link.way.rate.get_or_insert(Rate::from_bits_per_second(10_000_000));
     }
+    link.impairment_from(&usual)
 }
 
 /// Draws the beginning of one run.
@@ -79,8 +92,8 @@ fn draw(asked: &Simulate, impairment: &Impairment) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Columns for a diagram: those of the terminal, within reason, so that a file is the same everywhere.
-fn terminal_width() -> usize {
+/// Columns for what is drawn with letters: those of the terminal, within reason, so that a file is the same everywhere.
+pub(super) fn terminal_width() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stdout());
     size.map_or(80, |size| usize::from(size.ws_col).clamp(60, 120))
 }

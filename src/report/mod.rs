@@ -6,6 +6,7 @@ pub mod json;
 pub mod lab;
 pub mod ladder;
 mod lettering;
+pub mod plot;
 pub mod relay;
 pub mod response;
 pub mod summary;

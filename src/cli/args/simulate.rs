@@ -1,5 +1,6 @@
 //! What can be typed after `volley simulate`.
 
+use super::sweep::Sweep;
 use super::{parse_congestion, parse_strategy};
 use crate::base::time::Duration;
 use crate::base::units::{parse_duration, parse_size};
@@ -10,7 +11,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// `volley simulate`
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Simulate {
     /// Bytes to carry
     #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = parse_size)]
@@ -43,6 +44,13 @@ pub struct Simulate {
     /// Simulate this often, each time with the next seed, and show the medians
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub repeat: u64,
+    /// Do so at each of several values of loss, delay, rate, window or timeout: FROM..TO:STEP, or :xFACTOR,
+    /// or a list: loss=0%..30%:5%, window=1..64:x2, delay=5ms,20ms,80ms
+    #[arg(long, value_name = "NAME=VALUES", conflicts_with_all = ["ladder", "ladder_svg"])]
+    pub sweep: Option<Sweep>,
+    /// Draw the sweep into this file: measured points, and the textbook's curves dashed beside them
+    #[arg(long, value_name = "FILE.svg", value_parser = parse_svg_path)]
+    pub plot: Option<PathBuf>,
     /// Draw the first packets between sender and receiver, for one strategy
     #[arg(long, conflicts_with_all = ["json", "repeat", "flows"])]
     pub ladder: bool,
@@ -61,6 +69,17 @@ pub struct Simulate {
     /// One JSON object on standard output
     #[arg(long, help_heading = "Output")]
     pub json: bool,
+    /// A sweep as comma-separated values on standard output, a line for each point and strategy
+    #[arg(long, help_heading = "Output", conflicts_with = "json")]
+    pub csv: bool,
+}
+
+fn parse_svg_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let is_svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
+    is_svg
+        .then_some(path)
+        .ok_or_else(|| "a plot is an SVG file; write a name such as plot.svg".into())
 }
 
 fn parse_flows(text: &str) -> Result<usize, String> {

@@ -116,6 +116,9 @@ pub struct Send {
     /// The local address to send from
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<String>,
+    /// Where a report goes
+    #[command(flatten)]
+    pub report: ReportOptions,
     /// An imperfect link in front of the socket
     #[command(flatten)]
     pub link: LinkOptions,
@@ -186,6 +189,9 @@ pub struct Demo {
     /// The link in the middle: 5% loss and 25ms delay unless said otherwise.
     #[command(flatten)]
     pub link: LinkOptions,
+    /// Where a report goes
+    #[command(flatten)]
+    pub report: ReportOptions,
     /// What to print
     #[command(flatten)]
     pub output: OutputOptions,
@@ -238,6 +244,14 @@ pub struct Lab {
     pub output: OutputOptions,
 }
 
+/// Where a report goes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ReportOptions {
+    /// Write diagrams and tables of it into this file, for any browser, without network; replaces the file
+    #[arg(id = "report", long, value_name = "FILE.html", help_heading = "Output")]
+    pub file: Option<PathBuf>,
+}
+
 /// What to print.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
@@ -260,6 +274,12 @@ pub const STRATEGIES: [(&str, Strategy); 4] = [
     ("go-back-n", Strategy::GoBackN),
     ("selective-repeat", Strategy::SelectiveRepeat),
 ];
+
+/// What a strategy is called on the command line.
+#[must_use]
+pub fn strategy_name(strategy: Strategy) -> &'static str {
+    STRATEGIES.iter().find(|(_, known)| *known == strategy).map_or("", |(name, _)| name)
+}
 
 fn parse_strategy(text: &str) -> Result<Strategy, String> {
     let found = STRATEGIES.iter().find(|(name, _)| *name == text);

@@ -3,6 +3,7 @@
 use super::args::Demo;
 use super::console::Console;
 use super::output::Output;
+use super::report::{Recorder, Target};
 use super::scratch::{self, Scratch};
 use super::send::{TRANSFER, announce, observe};
 use super::story::{Story, of_lost_packets};
@@ -13,10 +14,11 @@ use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
 use crate::net::listen::{Listener, Reception};
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, Seen, dial};
+use crate::report::run::Report;
 use crate::report::summary::{Direction, show_counts};
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::{Failure, Reason};
-use crate::transport::arq::ArqConfig;
+use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -47,6 +49,7 @@ pub fn run(order: &Demo, output: &Output, interrupt: &Interrupt) -> Result<(), S
         ..LinkConfig::default()
     };
     let impairment = order.link.impairment_from(&usual)?;
+    let target = order.report.file.as_deref().map(Target::new).transpose()?;
     let scene = Scene::set(impairment.seed).map_err(|error| {
         Failure::new(Reason::Other, format!("cannot make the demo's files: {}", show_error(&error)))
     })?;
@@ -58,10 +61,14 @@ pub fn run(order: &Demo, output: &Output, interrupt: &Interrupt) -> Result<(), S
     ));
     announce(&console, Some(&impairment));
     let trace: Arc<Mutex<Trace>> = Arc::default();
-    let observer = keep_trace(observe(&console, output), &trace);
+    let recorder = Recorder::start(Strategy::Volley, Report::bounds(1));
+    let observer = recorder.beside(keep_trace(observe(&console, output), &trace));
     let finished = scene.play(&impairment, &observer, interrupt)?;
     let summary = summary(&finished, Direction::Sent, Some(&impairment));
     output.ended(&console, TRANSFER, &summary);
+    if let Some(target) = &target {
+        target.write(&recorder.report(&summary, &finished, Some(&impairment)))?;
+    }
     if let Some(reason) = finished.report.verdict() {
         console.say(&summary.text());
         return Err(Stop::Told(reason));
@@ -69,6 +76,9 @@ pub fn run(order: &Demo, output: &Output, interrupt: &Interrupt) -> Result<(), S
     let stories = of_lost_packets(&trace.lock().expect("nobody panics while holding it"));
     tell(&console, stories, &finished, &impairment);
     scene.compare(&console)?;
+    if let Some(target) = target {
+        console.tell(&format!("report: {}", target.name()));
+    }
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub mod output;
 pub mod progress;
 pub mod recv;
 pub mod relay;
+pub mod report;
 pub mod rows;
 pub mod scratch;
 pub mod send;
@@ -39,6 +40,7 @@ use args::{Arguments, Command, OutputOptions};
 use clap::{CommandFactory, FromArgMatches};
 use console::Console;
 use output::Output;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -155,6 +157,15 @@ fn run(
 /// All that can be typed, or set in the environment.
 fn definitions() -> clap::Command {
     environment::with_variables(Arguments::command())
+}
+
+/// The long names of all flags.
+fn flags() -> impl Iterator<Item = String> {
+    let commands = Arguments::command();
+    let flags = commands.get_subcommands().flat_map(clap::Command::get_arguments);
+    let names: BTreeSet<String> =
+        flags.filter_map(|flag| flag.get_long().map(Into::into)).collect();
+    names.into_iter()
 }
 
 fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {

@@ -1,6 +1,6 @@
 //! Runs of the simulator and what they say: one row for each way to carry the bytes.
 
-use super::args::{STRATEGIES, Simulate};
+use super::args::{Simulate, strategy_name as name};
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::net::{Impairment, Interrupt};
@@ -64,12 +64,6 @@ pub fn contenders(asked: &Simulate) -> Vec<Contender> {
         }
     }
     contenders
-}
-
-/// A strategy's name on the command line.
-#[must_use]
-pub fn name(strategy: Strategy) -> &'static str {
-    STRATEGIES.iter().find(|(_, known)| *known == strategy).map_or("", |(name, _)| name)
 }
 
 /// What the simulator is told.
@@ -170,6 +164,12 @@ pub fn check_ends<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Result<(), Fai
 }
 
 impl Row {
+    /// How often it ran.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.outcomes.len()
+    }
+
     /// What the runs say; nothing unless all say something.
     fn spread(&self, of: impl Fn(&Outcome) -> Option<f64>) -> Option<Spread<f64>> {
         let values: Option<Vec<f64>> = self.outcomes.iter().map(of).collect();

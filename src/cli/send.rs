@@ -5,9 +5,11 @@ use super::console::Console;
 use super::destination::parse_bind;
 use super::output::Output;
 use super::progress::Meter;
+use super::report::{Recorder, Target};
 use super::signals::{Deadline, obituary};
 use super::{Stop, require_open, summary, words};
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial, tcp};
+use crate::report::run::Report;
 use crate::report::summary::{Direction, show_ways};
 use crate::transport::config::CongestionChoice;
 use std::net::SocketAddr;
@@ -31,10 +33,15 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
         refuse_link_for_tcp(order, impairment.as_ref())?;
     }
     let bind = order.bind.as_deref().map(parse_bind).transpose().map_err(Stop::Usage)?;
+    let target = order.report.file.as_deref().map(Target::new).transpose()?;
     let console = output.console(order.output.quiet);
     let _deadline = Deadline::after(order.timeout, interrupt);
     let addresses = destination.resolve_unless(interrupt)?;
-    let observer = observe(&console, output);
+    let recorder = Recorder::start(order.arq.arq, Report::bounds(1));
+    let mut observer = observe(&console, output);
+    if target.is_some() {
+        observer = recorder.beside(observer);
+    }
     let finished = if order.tcp {
         tcp::send(&tcp::Order { paths, addresses, congestion: None }, &observer, interrupt)?
     } else {
@@ -46,11 +53,17 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
             congestion: order.cc,
             arq: order.arq.config(),
             impairment: impairment.clone(),
-            traces: output.wants_traces(),
+            traces: output.wants_traces() || target.is_some(),
         };
         dial::send(&dialled, &observer, interrupt)?
     };
-    conclude(&console, &finished, impairment.as_ref(), output)
+    let concluded = conclude(&console, &finished, impairment.as_ref(), output);
+    if let Some(target) = target {
+        let summary = summary(&finished, Direction::Sent, impairment.as_ref());
+        target.write(&recorder.report(&summary, &finished, impairment.as_ref()))?;
+        console.tell(&format!("  report      {}", target.name()));
+    }
+    concluded
 }
 
 fn refuse_link_for_tcp(order: &Send, impairment: Option<&Impairment>) -> Result<(), Stop> {

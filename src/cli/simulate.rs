@@ -2,15 +2,18 @@
 
 use super::args::Simulate;
 use super::console::Console;
+use super::report::{self, Target, simulated};
 use super::rows::{self, Row, contenders};
 use super::{Stop, ladder, sweep};
 use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
-use crate::base::units::{Rate, Share, show_duration};
+use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::LinkConfig;
 use crate::net::{Impairment, Interrupt};
+use crate::report::run::{Report, Run};
 use crate::report::summary::show_ways;
 use crate::sim;
+use crate::sim::theory::Prediction;
 use crate::transfer::outcome::{Failure, Reason};
 use serde_json::{Value, json};
 
@@ -34,12 +37,17 @@ pub fn run(order: &Simulate, interrupt: &Interrupt) -> Result<(), Stop> {
     if order.ladder || order.ladder_svg.is_some() {
         return draw(order, &impairment);
     }
+    let target = order.report.file.as_deref().map(Target::new).transpose()?;
     let orders = contenders(order).into_iter().map(|contender| {
         let order = rows::order(order, &impairment, &contender);
         (contender, order)
     });
     let rows = rows::run(orders.collect(), order.repeat, interrupt)?;
     let console = Console::plain();
+    if let Some(target) = target {
+        target.write(&report(order, &impairment, &rows))?;
+        console.say(&format!("report: {}", target.name()));
+    }
     if order.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
         let seed = impairment.seed;
@@ -48,6 +56,40 @@ pub fn run(order: &Simulate, interrupt: &Interrupt) -> Result<(), Stop> {
         console.print(&table(order, &impairment, &rows));
     }
     Ok(rows::check_ends(&rows)?)
+}
+
+/// The first run of each row again, watched: the same seed makes the same run.
+fn report(order: &Simulate, impairment: &Impairment, rows: &[Row]) -> Report {
+    let bounds = Report::bounds(rows.len() * order.flows);
+    let watched = rows.iter().flat_map(|row| {
+        let (_, mut runs) = simulated::run(&row.order, &row.contender.name, bounds);
+        annotate(row, &mut runs);
+        runs
+    });
+    let Impairment { out, back, seed } = impairment;
+    let (size, ways) = (show_size(order.size), show_ways(out, back, *seed));
+    Report {
+        title: format!("{size} simulated over {ways}"),
+        command: report::again(Some(*seed)),
+        repeats: format!("Time is virtual: seed {seed} repeats these runs to the last event."),
+        verdict: Vec::new(),
+        runs: watched.collect(),
+    }
+}
+
+/// Says beside watched runs what the textbook says, and whether there were others.
+fn annotate(row: &Row, runs: &mut [Run]) {
+    let Some(first) = runs.first_mut() else { return };
+    if let Some((Prediction { efficiency, formula }, deviation)) = row.prediction() {
+        let (efficiency, deviation) = (Share::new(efficiency), deviation * 100.0);
+        first.notes.push(format!(
+            "The textbook predicts that {efficiency} of the line's time carries something new \
+             ({formula}); it was {deviation:+.2} % off."
+        ));
+    }
+    if let more @ 2.. = row.runs() {
+        first.notes.push(format!("The first of {more} runs; each had the next seed."));
+    }
 }
 
 /// The link: slow and far enough for a window to matter, where nothing else is asked for.

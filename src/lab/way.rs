@@ -35,6 +35,8 @@ pub struct Way {
 #[derive(Debug)]
 struct State {
     line: Line<Kind>,
+    /// The one that has come out last.
+    packet: Vec<u8>,
     direction: Direction,
     /// Without what the line counts.
     counts: WayCounts,
@@ -48,8 +50,9 @@ impl Way {
     #[must_use]
     pub fn new(config: &LinkConfig, seed: u64, direction: Direction) -> Self {
         let line = Line::new(Link::new(config, seed, direction));
+        let counts = WayCounts::default();
         let state =
-            State { line, direction, counts: WayCounts::default(), dropped: [0; 2], tap: None };
+            State { line, packet: Vec::new(), direction, counts, dropped: [0; 2], tap: None };
         Self { state: Mutex::new(state), is_over: AtomicBool::new(false) }
     }
 
@@ -131,10 +134,10 @@ impl State {
     }
 
     fn release(&mut self, now: Instant, to: &Port) {
-        while let Some((kind, packet)) = self.line.take(now) {
+        while let Some(kind) = self.line.take(now, &mut self.packet) {
             self.counts.delivered += 1;
-            self.counts.delivered_bytes += packet.len() as u64;
-            self.counts.unsent += u64::from(to.send(kind, &packet).is_err());
+            self.counts.delivered_bytes += self.packet.len() as u64;
+            self.counts.unsent += u64::from(to.send(kind, &self.packet).is_err());
         }
     }
 }

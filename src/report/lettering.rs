@@ -37,8 +37,13 @@ pub(super) fn width_at_100(text: &str) -> u32 {
 
 /// The text as it may stand in an SVG element or attribute.
 pub(super) fn svg_text(text: &str) -> String {
+    markup(&printable(text))
+}
+
+/// Text that is fit to be shown, as it may stand in an element or attribute of HTML or XML.
+pub(super) fn markup(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in printable(text).chars() {
+    for c in text.chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),

@@ -2,6 +2,7 @@
 
 pub mod comparison;
 pub mod events;
+pub mod html;
 pub mod json;
 pub mod lab;
 pub mod ladder;
@@ -9,4 +10,5 @@ mod lettering;
 pub mod plot;
 pub mod relay;
 pub mod response;
+pub mod run;
 pub mod summary;

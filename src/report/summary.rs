@@ -106,7 +106,9 @@ impl Summary<'_> {
         text
     }
 
-    fn headline(&self) -> String {
+    /// What went where, in how long.
+    #[must_use]
+    pub fn headline(&self) -> String {
         let done: Vec<&FileReport> =
             self.report.files.iter().filter(|file| file.outcome.is_ok()).collect();
         let (verb, way) = match self.direction {

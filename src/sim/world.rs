@@ -277,6 +277,11 @@ impl World {
             }));
         }
     }
+
+    /// Takes what was recorded since the last time.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
 }
 
 impl Flow {

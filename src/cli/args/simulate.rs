@@ -1,7 +1,7 @@
 //! What can be typed after `volley simulate`.
 
 use super::sweep::Sweep;
-use super::{parse_congestion, parse_strategy};
+use super::{ReportOptions, parse_congestion, parse_strategy};
 use crate::base::time::Duration;
 use crate::base::units::{parse_duration, parse_size};
 use crate::cli::link_options::LinkOptions;
@@ -46,16 +46,16 @@ pub struct Simulate {
     pub repeat: u64,
     /// Do so at each of several values of loss, delay, rate, window or timeout: FROM..TO:STEP, or :xFACTOR,
     /// or a list: loss=0%..30%:5%, window=1..64:x2, delay=5ms,20ms,80ms
-    #[arg(long, value_name = "NAME=VALUES", conflicts_with_all = ["ladder", "ladder_svg"])]
+    #[arg(long, value_name = "NAME=VALUES", conflicts_with_all = ["ladder", "ladder_svg", "report"])]
     pub sweep: Option<Sweep>,
     /// Draw the sweep into this file: measured points, and the textbook's curves dashed beside them
     #[arg(long, value_name = "FILE.svg", value_parser = parse_svg_path)]
     pub plot: Option<PathBuf>,
     /// Draw the first packets between sender and receiver, for one strategy
-    #[arg(long, conflicts_with_all = ["json", "repeat", "flows"])]
+    #[arg(long, conflicts_with_all = ["json", "repeat", "flows", "report"])]
     pub ladder: bool,
     /// The same as a picture, into this file
-    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["json", "repeat", "flows"])]
+    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["json", "repeat", "flows", "report"])]
     pub ladder_svg: Option<PathBuf>,
     /// How many packets with data the ladder has
     #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -66,6 +66,9 @@ pub struct Simulate {
     /// The link: 2% loss, 25ms delay and 10Mbit each way unless said otherwise.
     #[command(flatten)]
     pub link: LinkOptions,
+    /// Where a report goes
+    #[command(flatten)]
+    pub report: ReportOptions,
     /// One JSON object on standard output
     #[arg(long, help_heading = "Output")]
     pub json: bool,

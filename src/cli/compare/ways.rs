@@ -1,6 +1,6 @@
 //! The ways to carry the bytes that are compared.
 
-use crate::cli::args::{Compare, STRATEGIES};
+use crate::cli::args::{Compare, strategy_name};
 use crate::report::comparison::{Contender, Control};
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
@@ -49,8 +49,7 @@ impl Way {
                 CongestionChoice::Fixed(rate) => format!("UDP volley at {rate}"),
             },
             Self::Udp { arq, .. } => {
-                let name = STRATEGIES.iter().find(|(_, known)| *known == arq.strategy);
-                format!("UDP {}", name.map_or("", |(name, _)| name))
+                format!("UDP {}", strategy_name(arq.strategy))
             }
         }
     }

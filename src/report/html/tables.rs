@@ -1,0 +1,172 @@
+//! What a report says in words: for those who read, print, or hear it.
+
+use crate::base::time::Duration;
+use crate::base::units::{Rate, Share, show_duration, show_size};
+use crate::report::lettering::markup;
+use crate::report::run::{Kind, Report, Run, Sample};
+use crate::report::summary::{Way, show_counts};
+
+/// One row for each run.
+pub(super) fn runs(report: &Report) -> String {
+    let heads = [
+        "Run",
+        "Time",
+        "Goodput",
+        "Of what the link could carry",
+        "On the wire",
+        "Sent again",
+        "Queue delay",
+    ];
+    let rows: Vec<Vec<String>> = report.runs.iter().map(row).collect();
+    let table = table("Results", &heads, &rows);
+    let broken_off = report.runs.iter().filter_map(|run| {
+        let why = run.totals.broken_off.as_ref()?;
+        Some(format!("<p>{} did not come to its end: {}</p>\n", markup(&run.label), markup(why)))
+    });
+    format!(
+        "{table}{}<p class=\"fine\">Goodput: file bytes over time. What the link could carry: its rate, \
+         less what it loses, headers included. On the wire: IP packets of the sender. Queue delay: what \
+         a packet of the sender waited in front of the link's rate, on average.</p>\n",
+        broken_off.collect::<String>()
+    )
+}
+
+fn row(run: &Run) -> Vec<String> {
+    let unknown = || "not known".to_owned();
+    let elapsed = show_duration(run.totals.elapsed);
+    let time = match &run.totals.broken_off {
+        Some(_) => format!("broken off after {elapsed}"),
+        None => elapsed,
+    };
+    let share = run.capacity().map(|capacity| share(run.goodput(), capacity).to_string());
+    let again = run.totals.retransmissions.map(|packets| format!("{packets} packets"));
+    let narrow = run.link.as_ref().filter(|link| link.out.config.bottleneck.is_some());
+    let delay = narrow.map(|link| show_duration(link.out.counts.mean_wait()));
+    vec![
+        run.label.clone(),
+        time,
+        run.goodput().to_string(),
+        share.unwrap_or_else(|| "no limit set".into()),
+        run.totals.wire_bytes.map_or_else(unknown, show_size),
+        again.unwrap_or_else(unknown),
+        delay.unwrap_or_else(|| "no queue".into()),
+    ]
+}
+
+fn share(goodput: Rate, capacity: Rate) -> Share {
+    Share::of(goodput.bits_per_second(), capacity.bits_per_second())
+}
+
+/// What the links were asked to do, and what they did.
+pub(super) fn links(report: &Report) -> String {
+    let rows: Vec<Vec<String>> = report
+        .runs
+        .iter()
+        .filter_map(|run| Some((run, run.link.as_ref()?)))
+        .flat_map(|(run, link)| {
+            let row = |name: &str, way: &Way| {
+                vec![
+                    run.label.clone(),
+                    name.to_owned(),
+                    way.config.to_string(),
+                    show_counts(&way.counts),
+                    link.seed.to_string(),
+                ]
+            };
+            [row("to the receiver", &link.out), row("back", &link.back)]
+        })
+        .collect();
+    let heads = ["Run", "Way", "Configured", "Observed", "Seed"];
+    let body = if rows.is_empty() {
+        "<p>No imperfect link was put in: what is seen is the network as it was.</p>\n".to_owned()
+    } else {
+        table("Link", &heads, &rows)
+    };
+    format!("<section aria-labelledby=\"link\">\n<h2 id=\"link\">The link</h2>\n{body}</section>\n")
+}
+
+/// How often what happened to packets, for those who cannot see the marks.
+pub(super) fn packets(report: &Report) -> String {
+    let heads = ["Run", "Sent", "Sent again", "Lost on the link", "Declared lost", "Acknowledged"];
+    let known = report.runs.iter().filter(|run| !run.packets.is_empty());
+    let rows: Vec<Vec<String>> = known
+        .map(|run| {
+            let counts = Kind::ALL.map(|kind| run.packets.of(kind).total().to_string());
+            std::iter::once(run.label.clone()).chain(counts).collect()
+        })
+        .collect();
+    table("Packets with file bytes", &heads, &rows)
+}
+
+/// The curves of goodput, in words.
+pub(super) fn describe_goodput(report: &Report) -> String {
+    let runs = report.runs.iter().map(|run| {
+        let windows = run.samples.goodput(run.totals.elapsed);
+        let most = windows.iter().map(|(_, rate)| *rate).max();
+        let most = most.map_or_else(String::new, |rate| format!(", {rate} at most"));
+        format!("{}: {} on average{most}", run.label, run.goodput())
+    });
+    let capacity = report.runs.iter().find_map(Run::capacity);
+    let line =
+        capacity.map(|rate| format!(" The dotted line is what the link could carry: {rate}."));
+    format!("{}.{}", runs.collect::<Vec<_>>().join("; "), line.unwrap_or_default())
+}
+
+/// The curves of the congestion window, in words.
+pub(super) fn describe_window(report: &Report) -> String {
+    let show = |bytes: u64| show_size(bytes);
+    let text = describe(report, |sample| sample.path?.congestion_window, show);
+    match &report.runs[..] {
+        [_] => format!("{text} The thin line is what was in flight."),
+        _ => text,
+    }
+}
+
+/// The curves of the round-trip time, in words.
+pub(super) fn describe_rtt(report: &Report) -> String {
+    let rtt = |sample: &Sample| Some(sample.path?.smoothed_rtt).filter(|rtt| !rtt.is_zero());
+    describe(report, rtt, |rtt: Duration| show_duration(rtt))
+}
+
+fn describe<T: Ord + Copy>(
+    report: &Report,
+    of: impl Fn(&Sample) -> Option<T>,
+    show: impl Fn(T) -> String,
+) -> String {
+    let runs = report.runs.iter().map(|run| {
+        let values: Vec<T> = run.samples.iter().filter_map(|sample| of(&sample)).collect();
+        match (values.iter().min(), values.iter().max()) {
+            (Some(least), Some(most)) if least == most => {
+                format!("{}: {} all the time", run.label, show(*least))
+            }
+            (Some(least), Some(most)) => {
+                format!("{}: between {} and {}", run.label, show(*least), show(*most))
+            }
+            _ => format!("{}: none", run.label),
+        }
+    });
+    runs.collect::<Vec<_>>().join("; ") + "."
+}
+
+/// A table whose cells say what they are where it is too narrow for columns.
+fn table(caption: &str, heads: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |row: &Vec<String>| {
+        let named = row.iter().zip(heads).enumerate().map(|(place, (cell, head))| {
+            let cell = markup(cell);
+            match place {
+                0 => format!("<th scope=\"row\" role=\"rowheader\">{cell}</th>"),
+                _ => format!("<td role=\"cell\" data-head=\"{head}\">{cell}</td>"),
+            }
+        });
+        format!("<tr role=\"row\">{}</tr>\n", named.collect::<String>())
+    };
+    let heads_text: String = heads
+        .iter()
+        .map(|head| format!("<th scope=\"col\" role=\"columnheader\">{head}</th>"))
+        .collect();
+    format!(
+        "<table role=\"table\">\n<caption>{caption}</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">{heads_text}</tr></thead>\n\
+         <tbody role=\"rowgroup\">\n{}</tbody>\n</table>\n",
+        rows.iter().map(cells).collect::<String>()
+    )
+}

@@ -94,17 +94,42 @@ pub fn run(
         return Err(Stop::Usage(text.into()));
     }
     let impairment = order.link.impairment()?;
+    match place {
+        Place::Outside => hand_over(words, interrupt),
+        Place::Inside => {
+            let code = experiment(order, impairment.as_ref(), output, news_of(interrupt))?;
+            if code == 0 { Ok(()) } else { Err(Stop::Ended(code)) }
+        }
+    }
+}
+
+/// Whether there can be a lab: makes one, and takes it down.
+///
+/// # Errors
+/// Why not, and what to do about it.
+pub fn probe() -> Result<(), Failure> {
+    entrance::probe().map_err(|error| Failure::new(Reason::Other, error.to_string()))
+}
+
+/// Runs the same command line inside, and ends as it does.
+///
+/// # Errors
+/// There is no lab to be had here, or the command ended with something else than 0.
+pub fn hand_over(words: &[OsString], interrupt: &Interrupt) -> Result<(), Stop> {
+    match entrance::exit_code(entrance::enter(words, news_of(interrupt))?) {
+        0 => Ok(()),
+        code => Err(Stop::Ended(code)),
+    }
+}
+
+/// Tells of each signal once.
+fn news_of(interrupt: &Interrupt) -> impl FnMut() -> Option<i32> {
     let mut told = None;
-    let pending = || {
+    move || {
         let asked = interrupt.get().filter(|signal| told != Some(*signal));
         told = asked.or(told);
         asked
-    };
-    let code = match place {
-        Place::Outside => entrance::exit_code(entrance::enter(words, pending)?),
-        Place::Inside => experiment(order, impairment.as_ref(), output, pending)?,
-    };
-    if code == 0 { Ok(()) } else { Err(Stop::Ended(code)) }
+    }
 }
 
 /// Opens the lab, runs the command in it, and returns what it ended with.

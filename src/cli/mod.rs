@@ -112,7 +112,9 @@ pub fn main() -> ExitCode {
 fn insistence(place: Place, command: &Command) -> fn(i32) {
     match (place, command) {
         (Place::Inside, _) => |_| {},
-        (Place::Outside, Command::Lab(_)) => |signal| signals::leave(signal, "all in it is gone"),
+        (Place::Outside, Command::Compare(_) | Command::Lab(_)) => {
+            |signal| signals::leave(signal, "all in it is gone")
+        }
         (Place::Outside, _) => |signal| {
             signals::leave(signal, "the next `volley recv` removes what is half there");
         },
@@ -139,7 +141,7 @@ fn run(
     interrupt: &Interrupt,
 ) -> Result<(), Stop> {
     match command {
-        Command::Compare(order) => compare::run(order, interrupt),
+        Command::Compare(order) => compare::run(order, line, interrupt),
         Command::Demo(order) => demo::run(order, output, interrupt),
         Command::Lab(order) => lab::run(order, line, output, interrupt),
         Command::Recv(order) => recv::run(order, output, interrupt),

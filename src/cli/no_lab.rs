@@ -26,7 +26,23 @@ pub fn run(
     _output: &Output,
     _interrupt: &Interrupt,
 ) -> Result<(), Stop> {
-    let text = "volley lab needs Linux; volley simulate shows the same link in virtual time, and \
+    probe().map_err(Stop::from)
+}
+
+/// There cannot be a lab.
+///
+/// # Errors
+/// Always: it is made of Linux's namespaces.
+pub fn probe() -> Result<(), Failure> {
+    let text = "there is a lab on Linux only; volley simulate shows the same link in virtual time, and \
                 volley relay puts it in front of any UDP program";
-    Err(Failure::new(Reason::Other, text).into())
+    Err(Failure::new(Reason::Other, text))
+}
+
+/// Fails.
+///
+/// # Errors
+/// Always: there is no inside.
+pub fn hand_over(_words: &[OsString], _interrupt: &Interrupt) -> Result<(), Stop> {
+    probe().map_err(Stop::from)
 }

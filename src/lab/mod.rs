@@ -16,6 +16,8 @@
 //! - [`way`] is one direction: a thread that puts packets into a [`Line`](crate::link::line::Line) and
 //!   sends what comes out. [`tap`] tells what became of each packet.
 //!
+//! [`memory`] is a place for files that costs no disk and leaves nothing.
+//!
 //! A device must hand over packets as they would be on a wire. Veth pairs would rather pass on 64 KiB
 //! at a time, with checksums still to be computed: so the hosts' devices take one segment at a time
 //! (`gso_max_segs`), and [`frame`] finishes checksums. Neighbours are not searched for (no ARP, no ND):
@@ -24,6 +26,7 @@
 pub mod devices;
 pub mod entrance;
 pub mod frame;
+pub mod memory;
 pub mod netlink;
 pub mod netns;
 pub mod obstacle;
@@ -192,6 +195,12 @@ impl Lab {
     pub fn counts(&self) -> LabCounts {
         let [out, back] = [&self.ways[0], &self.ways[1]].map(|way| way.counts());
         LabCounts { elapsed: self.clock.now().since(self.since), out, back }
+    }
+
+    /// Processor time that the lab has used to carry packets.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        self.ways.iter().map(|way| way.processor_time()).sum()
     }
 
     /// Tells of each packet from now on, until the receiver is dropped. Holds up to `capacity` that

@@ -5,14 +5,14 @@ use super::frame::{HEADER, Kind, packet};
 use super::port::Port;
 use super::tap::Tap;
 use super::{LabError, WayCounts};
-use crate::base::time::{Duration, Instant};
+use crate::base::time::{Duration, Instant, nanos};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
-use crate::os::clock::Clock;
+use crate::os::clock::{Clock, thread_time};
 use crate::os::wait::Waiter;
 use nix::sys::prctl::set_timerslack;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
@@ -30,6 +30,8 @@ const FRAME_MAX: usize = HEADER + 65_535;
 pub struct Way {
     state: Mutex<State>,
     is_over: AtomicBool,
+    /// Processor time of its thread, in nanoseconds.
+    used: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,7 @@ impl Way {
         let counts = WayCounts::default();
         let state =
             State { line, packet: Vec::new(), direction, counts, dropped: [0; 2], tap: None };
-        Self { state: Mutex::new(state), is_over: AtomicBool::new(false) }
+        Self { state: Mutex::new(state), is_over: AtomicBool::new(false), used: AtomicU64::new(0) }
     }
 
     /// Begins again with another link, and loses what is in this one.
@@ -71,6 +73,12 @@ impl Way {
         let [now, before] = state.dropped;
         let missed = now.wrapping_sub(before).into();
         WayCounts { link: state.line.link().counts(), missed, ..state.counts }
+    }
+
+    /// Processor time that its thread has used.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        Duration::from_nanos(self.used.load(Ordering::Relaxed))
     }
 
     /// Tells `tap` of each packet from now on.
@@ -93,6 +101,7 @@ impl Way {
         let mut is_busy = false;
         while !self.is_over.load(Ordering::Relaxed) {
             if !is_busy {
+                self.used.store(nanos(thread_time()), Ordering::Relaxed);
                 let next = self.state().line.next();
                 let until_next = next.map_or(PATIENCE, |at| at.since(clock.now()));
                 let _ = Waiter::wait_for_some(&[from.as_fd()], until_next.min(PATIENCE));

@@ -5,7 +5,7 @@
     reason = "this is the module that the rest is kept from bypassing"
 )]
 
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
 use rand::rngs::SysRng;
 use rand::{TryCryptoRng, TryRng};
 
@@ -26,6 +26,25 @@ impl Clock {
         let elapsed = self.0.elapsed();
         Instant::ZERO + elapsed
     }
+}
+
+/// Processor time that this process has used, with all its threads.
+#[cfg(unix)]
+#[must_use]
+pub fn process_time() -> Duration {
+    processor_time(rustix::time::ClockId::ProcessCPUTime)
+}
+
+/// Processor time that the calling thread has used.
+#[cfg(unix)]
+#[must_use]
+pub fn thread_time() -> Duration {
+    processor_time(rustix::time::ClockId::ThreadCPUTime)
+}
+
+#[cfg(unix)]
+fn processor_time(clock: rustix::time::ClockId) -> Duration {
+    rustix::time::clock_gettime(clock).try_into().expect("time that has been used is not negative")
 }
 
 /// A number that nobody can guess.

@@ -1,18 +1,24 @@
 //! `volley compare`: the same bytes over UDP and over the kernel's TCP, a table and a verdict.
 //!
-//! Ways to carry the bytes ([`ways`]) run in turn, each run cut off after a limit. Where they run is the
-//! venue: two hosts of the lab, the path to a listener ([`path`]), or, where there is no lab, virtual
-//! time ([`virtual_time`]). What comes out is a [`Comparison`], which says what it shows.
+//! Ways to carry the bytes ([`ways`]) run in turn, each run cut off after a limit. Where they run is an
+//! arena: two hosts of a lab (`hosts`), the path to a listener ([`path`]), or, where there is no lab,
+//! virtual time ([`virtual_time`]). What comes out is a [`Comparison`], which says what it shows.
+//!
+//! A lab is opened by a process that is inside: the one that the user started hands over to it, and to
+//! the user they are one.
 
+#[cfg(target_os = "linux")]
+mod hosts;
+mod made_up;
 mod path;
 mod shot;
 mod virtual_time;
 mod ways;
 
-use super::Stop;
 use super::args::Compare;
 use super::console::Console;
 use super::destination::Destination;
+use super::{Place, Stop, lab};
 use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share};
@@ -21,6 +27,7 @@ use crate::link::{Bottleneck, LinkConfig};
 use crate::net::{Impairment, Interrupt, tcp};
 use crate::report::comparison::{Comparison, LinkUsed, Trial, Venue, json, table, verdict};
 use crate::transfer::outcome::{Failure, Reason};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use ways::Way;
 
@@ -35,15 +42,21 @@ enum Load {
 
 /// Where the runs take place.
 enum Arena {
+    #[cfg(target_os = "linux")]
+    Hosts(Box<hosts::Arena>),
     Path(Box<path::Arena>),
     VirtualTime(Box<virtual_time::Arena>),
 }
 
-/// Runs the command.
+/// Runs the command; `words` is its command line.
 ///
 /// # Errors
 /// The words make no sense together, or nothing could be measured.
-pub fn run(order: &Compare, interrupt: &Interrupt) -> Result<(), Stop> {
+pub fn run(
+    order: &Compare,
+    (place, words): (Place, &[OsString]),
+    interrupt: &Interrupt,
+) -> Result<(), Stop> {
     let (load, host) = read_words(order)?;
     let console = Console::new(order.quiet);
     let size = load.size()?;
@@ -53,32 +66,36 @@ pub fn run(order: &Compare, interrupt: &Interrupt) -> Result<(), Stop> {
         }
         None => {
             let link = order.link.impairment_from(&usual())?;
-            Arena::VirtualTime(Box::new(virtual_time::Arena::new(link, size, order.limit)))
+            if place == Place::Inside {
+                Arena::inside(link, &load, order.limit)?
+            } else if let Err(why) = lab::probe() {
+                console.say(&format!("{}\nsimulating instead", why.text));
+                Arena::VirtualTime(Box::new(virtual_time::Arena::new(link, size, order.limit)))
+            } else {
+                return lab::hand_over(words, interrupt);
+            }
         }
     };
+    compare(arena, order, size, &console, interrupt)
+}
+
+fn compare(
+    mut arena: Arena,
+    order: &Compare,
+    size: u64,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<(), Stop> {
+    let ways = arena.ways(order)?;
     let mut comparison = Comparison {
         venue: arena.venue(),
         size,
         limit: order.limit,
         link: arena.link(),
-        contenders: arena.ways(order).iter().map(Way::contender).collect(),
+        contenders: ways.iter().map(Way::contender).collect(),
     };
-    compete(&mut comparison, &arena, order, &console, interrupt)?;
-    show(&comparison, order);
-    let is_empty = comparison.contenders.iter().all(|contender| contender.goodput().is_none());
-    if is_empty { Err(Stop::Told(Reason::Other)) } else { Ok(()) }
-}
-
-/// Every way once, then every way again: what changes on the machine meanwhile meets all alike.
-fn compete(
-    comparison: &mut Comparison,
-    arena: &Arena,
-    order: &Compare,
-    console: &Console,
-    interrupt: &Interrupt,
-) -> Result<(), Stop> {
-    let ways = arena.ways(order);
     let runs = ways.len() * order.repeat as usize;
+    // Every way once, then every way again: what changes on the machine meanwhile meets all alike.
     for round in 0..order.repeat {
         for (place, way) in ways.iter().enumerate() {
             let number = round as usize * ways.len() + place + 1;
@@ -87,7 +104,9 @@ fn compete(
             comparison.contenders[place].trials.push(trial);
         }
     }
-    Ok(())
+    show(&comparison, order);
+    let is_empty = comparison.contenders.iter().all(|contender| contender.goodput().is_none());
+    if is_empty { Err(Stop::Told(Reason::Other)) } else { Ok(()) }
 }
 
 fn show(comparison: &Comparison, order: &Compare) {
@@ -153,8 +172,20 @@ impl Load {
 }
 
 impl Arena {
+    #[cfg(target_os = "linux")]
+    fn inside(link: Impairment, load: &Load, limit: Duration) -> Result<Self, Stop> {
+        Ok(Self::Hosts(Box::new(hosts::Arena::new(link, load, limit)?)))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn inside(_: Impairment, _: &Load, _: Duration) -> Result<Self, Stop> {
+        unreachable!("only Linux has an inside")
+    }
+
     fn venue(&self) -> Venue {
         match self {
+            #[cfg(target_os = "linux")]
+            Self::Hosts(_) => Venue::Lab,
             Self::Path(arena) => Venue::Path { host: arena.host() },
             Self::VirtualTime(_) => Venue::Simulation,
         }
@@ -162,23 +193,27 @@ impl Arena {
 
     fn link(&self) -> Option<LinkUsed> {
         let Impairment { out, back, seed } = match self {
+            #[cfg(target_os = "linux")]
+            Self::Hosts(arena) => arena.link(),
             Self::Path(_) => return None,
             Self::VirtualTime(arena) => arena.link(),
         };
         Some(LinkUsed { out: out.clone(), back: back.clone(), seed: *seed })
     }
 
-    fn ways(&self, order: &Compare) -> Vec<Way> {
+    fn ways(&self, order: &Compare) -> Result<Vec<Way>, Stop> {
         let tcp = match self {
+            #[cfg(target_os = "linux")]
+            Self::Hosts(arena) => arena.congestion_controls()?,
             Self::Path(_) => tcp::congestion_controls(),
             Self::VirtualTime(_) => vec![ways::STAND_IN.to_owned()],
         };
-        ways::all(order, tcp)
+        Ok(ways::all(order, tcp))
     }
 
     /// One run.
     fn hold(
-        &self,
+        &mut self,
         way: &Way,
         round: u32,
         label: &str,
@@ -186,6 +221,8 @@ impl Arena {
         interrupt: &Interrupt,
     ) -> Result<Trial, Stop> {
         match self {
+            #[cfg(target_os = "linux")]
+            Self::Hosts(arena) => arena.hold(way, round, label, console, interrupt),
             Self::Path(arena) => arena.hold(way, label, console, interrupt),
             Self::VirtualTime(arena) => Ok(arena.hold(way, round)),
         }

@@ -1,19 +1,15 @@
 //! Runs over the real path to a `volley recv`.
 
-use super::Load;
 use super::shot::{Shot, bar, cannot};
 use super::ways::Way;
+use super::{Load, made_up};
 use crate::cli::Stop;
 use crate::cli::args::Compare;
 use crate::cli::console::Console;
 use crate::cli::destination::Destination;
-use crate::cli::scratch::{Scratch, make_up};
+use crate::cli::scratch::Scratch;
 use crate::net::Interrupt;
 use crate::report::comparison::Trial;
-use std::path::PathBuf;
-
-/// What the receiver calls bytes that were made up.
-const MADE_UP: &str = "volley-compare.bin";
 
 /// A listener somewhere, and what to send there.
 #[derive(Debug)]
@@ -48,7 +44,7 @@ impl Arena {
         let host = destination.to_string();
         let addresses = destination.resolve_unless(interrupt)?;
         let scratch = Scratch::make().map_err(|error| cannot("make a directory", &error))?;
-        let path = file(load, &scratch)?;
+        let path = made_up::file(load, scratch.path())?;
         Ok(Self { host, shot: Shot { path, addresses, limit: order.limit }, _scratch: scratch })
     }
 
@@ -68,17 +64,5 @@ impl Arena {
         interrupt: &Interrupt,
     ) -> Result<Trial, Stop> {
         Ok(self.shot.fire(way, &bar(console, label), interrupt)?)
-    }
-}
-
-/// The file to send; made up in `scratch` if there is none.
-pub(super) fn file(load: &Load, scratch: &Scratch) -> Result<PathBuf, Stop> {
-    match load {
-        Load::File(path) => Ok(path.clone()),
-        Load::MadeUp(size) => {
-            let path = scratch.path().join(MADE_UP);
-            make_up(&path, *size, 0).map_err(|error| cannot("make up a file", &error))?;
-            Ok(path)
-        }
     }
 }

@@ -1,0 +1,183 @@
+//! Runs between the two hosts of a lab: the kernel's TCP and volley's datagrams over the same link.
+//!
+//! The receiver listens in host B, the sender sends from host A, both in this process, with files in
+//! memory that nobody else sees.
+
+use super::shot::{Shot, bar, cannot};
+use super::ways::Way;
+use super::{Load, made_up};
+use crate::base::time::Duration;
+use crate::cli::Stop;
+use crate::cli::console::Console;
+use crate::lab::memory::MemoryDirectory;
+use crate::lab::{Host, Lab, LabLink};
+use crate::net::listen::{Listener, Reception};
+use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Notice, Observer, SIGTERM, tcp};
+use crate::os::clock;
+use crate::report::comparison::{Ended, Trial};
+use crate::transfer::directory::Directory;
+use crate::transfer::outcome::Failure;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where the kernel counts what TCP did in the network that the reading thread is in.
+const SNMP: &str = "/proc/thread-self/net/snmp";
+
+/// Two hosts, and what is sent from the one to the other.
+#[derive(Debug)]
+pub(super) struct Arena {
+    lab: Lab,
+    link: Impairment,
+    shot: Shot,
+    memory: MemoryDirectory,
+}
+
+impl Arena {
+    /// Opens the lab, which only a process inside can do.
+    ///
+    /// # Errors
+    /// The system does not allow it, or there is no room for the bytes.
+    pub(super) fn new(link: Impairment, load: &Load, limit: Duration) -> Result<Self, Stop> {
+        let lab = Lab::open(&lab_link(&link, link.seed))?;
+        let memory = MemoryDirectory::make()?;
+        let path = made_up::file(load, &memory.path())?;
+        let listener = SocketAddr::new(lab.addresses(Host::B).v4.into(), DEFAULT_PORT);
+        let shot = Shot { path, addresses: vec![listener], limit };
+        Ok(Self { lab, link, shot, memory })
+    }
+
+    pub(super) fn link(&self) -> &Impairment {
+        &self.link
+    }
+
+    /// The congestion controls that TCP has in host A.
+    ///
+    /// # Errors
+    /// The system does not let the thread in.
+    pub(super) fn congestion_controls(&self) -> Result<Vec<String>, Stop> {
+        Ok(self.lab.within(Host::A, tcp::congestion_controls)?)
+    }
+
+    /// One run, over a fresh link.
+    ///
+    /// # Errors
+    /// The user asked to end, or a host does not work.
+    pub(super) fn hold(
+        &mut self,
+        way: &Way,
+        round: u32,
+        label: &str,
+        console: &Console,
+        interrupt: &Interrupt,
+    ) -> Result<Trial, Stop> {
+        self.lab.reset(&lab_link(&self.link, self.link.seed.wrapping_add(round.into())))?;
+        let inbox = self.memory.path().join("received");
+        std::fs::create_dir(&inbox).map_err(|error| cannot("make a directory", &error))?;
+        let before = Costs::so_far(&self.lab)?;
+        let trial = self.exchange(way, &inbox, &bar(console, label), interrupt);
+        let costs = Costs::so_far(&self.lab)?;
+        std::fs::remove_dir_all(&inbox).map_err(|error| cannot("empty a directory", &error))?;
+        let mut trial = trial?;
+        let counts = self.lab.counts();
+        trial.link = Some([counts.out.link, counts.back.link]);
+        trial.packets_sent = Some(counts.out.link.offered);
+        trial.cpu = Some(costs.cpu.saturating_sub(before.cpu));
+        if way.is_tcp() {
+            trial.retransmissions = Some(costs.segments_again - before.segments_again);
+        }
+        Ok(trial)
+    }
+
+    /// Sends from A while B receives into `inbox`. What counts of a run that is cut off is what the
+    /// receiver has.
+    fn exchange(
+        &self,
+        way: &Way,
+        inbox: &Path,
+        watch: &Observer,
+        interrupt: &Interrupt,
+    ) -> Result<Trial, Stop> {
+        let address: IpAddr = self.lab.addresses(Host::B).v4.into();
+        let listener =
+            self.lab.within(Host::B, || Listener::bind(Some(address), DEFAULT_PORT))??;
+        let reception = reception(inbox)?;
+        let (received, over) = (Arc::new(AtomicU64::new(0)), Interrupt::default());
+        let observer = count_bytes(&received);
+        let sent = std::thread::scope(|scope| {
+            let receiver = scope.spawn(|| listener.run(&reception, &observer, &over));
+            let sent = self.lab.within(Host::A, || self.shot.fire(way, watch, interrupt));
+            over.set(SIGTERM);
+            let _ = receiver.join();
+            sent
+        });
+        let mut trial = sent??;
+        if trial.ended != Ended::Complete {
+            trial.bytes = received.load(Ordering::Relaxed);
+        }
+        Ok(trial)
+    }
+}
+
+fn lab_link(link: &Impairment, seed: u64) -> LabLink {
+    LabLink { out: link.out.clone(), back: link.back.clone(), seed }
+}
+
+fn reception(inbox: &Path) -> Result<Reception, Failure> {
+    Ok(Reception {
+        directory: Arc::new(Directory::open(inbox)?),
+        overwrite: false,
+        takes_hidden: true,
+        once: true,
+        impairment: None,
+        traces: false,
+    })
+}
+
+/// Keeps how many file bytes the receiver has.
+fn count_bytes(received: &Arc<AtomicU64>) -> Observer {
+    let received = received.clone();
+    Arc::new(move |notice| {
+        if let Notice::Progress { progress, .. } = notice {
+            received.store(progress.done, Ordering::Relaxed);
+        }
+    })
+}
+
+/// What everything has cost since the process began, the lab itself left out.
+struct Costs {
+    cpu: Duration,
+    /// Segments that TCP in host A has sent again.
+    segments_again: u64,
+}
+
+impl Costs {
+    fn so_far(lab: &Lab) -> Result<Self, Stop> {
+        let counters = lab.within(Host::A, || std::fs::read_to_string(SNMP))?;
+        let counters = counters.unwrap_or_default();
+        let segments_again = counter(&counters, "Tcp:", "RetransSegs").unwrap_or(0);
+        let cpu = clock::process_time().saturating_sub(lab.processor_time());
+        Ok(Self { cpu, segments_again })
+    }
+}
+
+/// One number of a file that has names in one line and values in the next.
+fn counter(text: &str, kind: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter(|line| line.starts_with(kind));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let place = names.split_whitespace().position(|word| word == name)?;
+    values.split_whitespace().nth(place)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_counters_read() {
+        let text = "Ip: InReceives\nIp: 5\nTcp: InSegs RetransSegs\nTcp: 70 12\n";
+        assert_eq!(counter(text, "Tcp:", "RetransSegs"), Some(12));
+        assert_eq!(counter(text, "Udp:", "InErrors"), None);
+    }
+}

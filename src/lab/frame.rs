@@ -141,7 +141,7 @@ mod tests {
     /// A UDP datagram over IPv4 with "hello" in it and a checksum that is right.
     const GREETING: [u8; 33] = [
         0x45, 0, 0, 33, 0, 0, 0x40, 0, 64, 17, 0, 0, 198, 18, 0, 1, 198, 18, 0, 2, // IPv4
-        0x30, 0x39, 0, 7, 0, 13, 0x01, 0x41, // UDP
+        0x30, 0x39, 0, 7, 0, 13, 0xff, 0x99, // UDP
         b'h', b'e', b'l', b'l', b'o',
     ];
 

@@ -43,9 +43,8 @@ pub use obstacle::LabError;
 use port::Port;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
-use tap::Sighting;
+use tap::{Tap, Watch};
 use way::Way;
 
 /// One of the two hosts.
@@ -203,18 +202,18 @@ impl Lab {
         self.ways.iter().map(|way| way.processor_time()).sum()
     }
 
-    /// Tells of each packet from now on, until the receiver is dropped. Holds up to `capacity` that
-    /// nobody has asked for; more are not told, and counted by [`tap::Tap::untold`].
+    /// Tells of each packet from now on, until the watch is dropped. Holds up to `capacity` that
+    /// nobody has asked for; more are only counted.
     #[must_use]
-    pub fn watch(&self, capacity: usize) -> Receiver<Sighting> {
-        let (tap, sightings) = tap::Tap::new(capacity);
+    pub fn watch(&self, capacity: usize) -> Watch {
+        let (tap, watch) = Tap::new(capacity);
         for way in &self.ways {
             way.watch(tap.clone());
         }
-        sightings
+        watch
     }
 
-    /// The moment now, on the clock that [`Sighting`]s are told by.
+    /// The moment now, on the clock that packets are told by.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.clock.now()

@@ -3,18 +3,50 @@
 
 use super::LabError;
 use super::frame::{HEADER, Kind};
+use crate::base::time::Duration;
 use nix::cmsg_space;
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind,
     recvmsg, setsockopt, socket, sockopt,
 };
-use rustix::io::Errno;
+use nix::sys::time::TimeSpec;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::SystemTime;
 
 /// Room for what a host sends in the milliseconds in which this process does not run. Ordinary users
 /// get less (net.core.rmem_max).
 const BUFFER: usize = 64 << 20;
+
+/// A frame with the largest packet there is.
+const FRAME_MAX: usize = HEADER + 65_535;
+
+/// Where a frame is received.
+#[derive(Debug)]
+pub struct Buffers {
+    /// The frame.
+    pub frame: Vec<u8>,
+    /// What the system tells beside it.
+    told: Vec<u8>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { frame: vec![0; FRAME_MAX], told: cmsg_space!(u32, TimeSpec) }
+    }
+}
+
+/// A frame that was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// Its bytes.
+    pub len: usize,
+    /// When it came, however long it has waited since.
+    pub stamp: Option<SystemTime>,
+    /// Frames that have been dropped since the port was opened, if any, because nobody took them.
+    pub dropped: Option<u32>,
+}
 
 /// A device of this namespace, for frames.
 #[derive(Debug)]
@@ -37,41 +69,34 @@ impl Port {
             setsockopt(&socket, sockopt::RcvBuf, &BUFFER)?;
         }
         setsockopt(&socket, sockopt::RxqOvfl, &1)?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         Ok(Self(socket))
     }
 
-    /// Receives a frame, if there is one. Returns its length, which is that of the buffer at most.
+    /// Receives a frame into the buffers, if there is one.
     ///
     /// # Errors
     /// As the system says.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match rustix::io::read(&self.0, buffer) {
-            Ok(len) => Ok(Some(len)),
-            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Receives as [`receive`](Self::receive) does, and tells how many frames the system has dropped
-    /// since the port was opened, if any, because nobody took them in time.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn receive_and_tell(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, Option<u32>)>> {
-        let mut space = cmsg_space!(u32);
-        let mut slices = [IoSliceMut::new(buffer)];
+    pub fn receive(&self, buffers: &mut Buffers) -> io::Result<Option<Received>> {
+        let Buffers { frame, told } = buffers;
+        let mut slices = [IoSliceMut::new(frame)];
         let (fd, flags) = (self.0.as_raw_fd(), MsgFlags::empty());
-        match recvmsg::<()>(fd, &mut slices, Some(&mut space), flags) {
-            Ok(message) => {
-                let dropped = message.cmsgs()?.find_map(|told| match told {
-                    ControlMessageOwned::RxqOvfl(count) => Some(count),
-                    _ => None,
-                });
-                Ok(Some((message.bytes, dropped)))
+        let message = match recvmsg::<()>(fd, &mut slices, Some(told), flags) {
+            Ok(message) => message,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut received = Received { len: message.bytes, stamp: None, dropped: None };
+        for told in message.cmsgs()? {
+            match told {
+                ControlMessageOwned::RxqOvfl(count) => received.dropped = Some(count),
+                ControlMessageOwned::ScmTimestampns(time) => {
+                    received.stamp = Some(SystemTime::UNIX_EPOCH + Duration::from(time));
+                }
+                _ => {}
             }
-            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => Ok(None),
-            Err(error) => Err(error.into()),
         }
+        Ok(Some(received))
     }
 
     /// Sends a packet.

@@ -60,6 +60,27 @@ pub struct Segment {
     pub payload: usize,
 }
 
+/// Where packets are told of.
+#[derive(Debug)]
+pub struct Watch {
+    sightings: Receiver<Sighting>,
+    untold: Arc<AtomicU64>,
+}
+
+impl Watch {
+    /// The packets, each way in the order in which they came. Ends when the lab has.
+    #[must_use]
+    pub fn sightings(&self) -> &Receiver<Sighting> {
+        &self.sightings
+    }
+
+    /// Packets that were not told of, because there was no room.
+    #[must_use]
+    pub fn untold(&self) -> u64 {
+        self.untold.load(Ordering::Relaxed)
+    }
+}
+
 /// Tells of packets, from any thread.
 #[derive(Clone, Debug)]
 pub struct Tap {
@@ -70,15 +91,11 @@ pub struct Tap {
 impl Tap {
     /// A tap that holds up to `capacity` sightings that nobody has asked for.
     #[must_use]
-    pub fn new(capacity: usize) -> (Self, Receiver<Sighting>) {
+    pub fn new(capacity: usize) -> (Self, Watch) {
         let (sightings, receiver) = sync_channel(capacity);
-        (Self { sightings, untold: Arc::default() }, receiver)
-    }
-
-    /// Sightings for which there was no room.
-    #[must_use]
-    pub fn untold(&self) -> u64 {
-        self.untold.load(Ordering::Relaxed)
+        let untold: Arc<AtomicU64> = Arc::default();
+        let watch = Watch { sightings: receiver, untold: untold.clone() };
+        (Self { sightings, untold }, watch)
     }
 
     /// Tells of a packet, and whether anybody still wants to know.
@@ -148,10 +165,10 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted_and_nobody_is_told_who_left() {
-        let (tap, sightings) = Tap::new(1);
+        let (tap, watch) = Tap::new(1);
         let tell = || tap.tell(Instant::ZERO, Direction::Out, &[], Fate::Lost(Cause::Chance));
-        assert!(tell() && tell() && tap.untold() == 1);
-        drop(sightings);
+        assert!(tell() && tell() && watch.untold() == 1);
+        drop(watch);
         assert!(!tell());
     }
 }

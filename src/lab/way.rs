@@ -1,8 +1,8 @@
 //! One direction of a lab's link: a thread that takes packets from one host, puts them into a line,
 //! and gives to the other host what comes out.
 
-use super::frame::{HEADER, Kind, packet};
-use super::port::Port;
+use super::frame::{Kind, packet};
+use super::port::{Buffers, Port};
 use super::tap::Tap;
 use super::{LabError, WayCounts};
 use crate::base::time::{Duration, Instant, nanos};
@@ -21,9 +21,6 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Packets taken before those that have come out are looked at again.
 const RECEPTIONS_MAX: usize = 64;
-
-/// A frame with the largest packet there is.
-const FRAME_MAX: usize = HEADER + 65_535;
 
 /// One direction.
 #[derive(Debug)]
@@ -44,6 +41,8 @@ struct State {
     counts: WayCounts,
     /// What the system has dropped since the port was opened, and at the time of the last reset.
     dropped: [u32; 2],
+    /// When the last packet came.
+    last: Instant,
     tap: Option<Tap>,
 }
 
@@ -53,8 +52,9 @@ impl Way {
     pub fn new(config: &LinkConfig, seed: u64, direction: Direction) -> Self {
         let line = Line::new(Link::new(config, seed, direction));
         let counts = WayCounts::default();
-        let state =
-            State { line, packet: Vec::new(), direction, counts, dropped: [0; 2], tap: None };
+        let last = Instant::ZERO;
+        let packet = Vec::new();
+        let state = State { line, packet, direction, counts, dropped: [0; 2], last, tap: None };
         Self { state: Mutex::new(state), is_over: AtomicBool::new(false), used: AtomicU64::new(0) }
     }
 
@@ -97,7 +97,7 @@ impl Way {
     }
 
     fn carry(&self, from: &Port, to: &Port, clock: Clock) {
-        let mut buffer = vec![0; FRAME_MAX];
+        let mut buffers = Buffers::default();
         let mut is_busy = false;
         while !self.is_over.load(Ordering::Relaxed) {
             if !is_busy {
@@ -107,7 +107,7 @@ impl Way {
                 let _ = Waiter::wait_for_some(&[from.as_fd()], until_next.min(PATIENCE));
             }
             let mut state = self.state();
-            is_busy = state.receive(from, clock, &mut buffer);
+            is_busy = state.receive(from, clock, &mut buffers);
             state.release(clock.now(), to);
         }
     }
@@ -115,19 +115,15 @@ impl Way {
 
 impl State {
     /// Takes what has come, and says whether there is probably more.
-    fn receive(&mut self, from: &Port, clock: Clock, buffer: &mut [u8]) -> bool {
-        match from.receive_and_tell(buffer) {
-            Ok(Some((len, dropped))) => {
-                self.dropped[0] = dropped.unwrap_or(self.dropped[0]);
-                self.put(clock.now(), &mut buffer[..len]);
-            }
-            _ => return false,
-        }
-        for _ in 1..RECEPTIONS_MAX {
-            match from.receive(buffer) {
-                Ok(Some(len)) => self.put(clock.now(), &mut buffer[..len]),
-                _ => return false,
-            }
+    fn receive(&mut self, from: &Port, clock: Clock, buffers: &mut Buffers) -> bool {
+        for _ in 0..RECEPTIONS_MAX {
+            let Ok(Some(received)) = from.receive(buffers) else { return false };
+            self.dropped[0] = received.dropped.unwrap_or(self.dropped[0]);
+            // It enters the link when it came, also where this thread did not run for a while: the
+            // queue then fills and drains as if it had.
+            let came = received.stamp.map_or_else(|| clock.now(), |stamp| clock.moment_of(stamp));
+            self.last = self.last.max(came);
+            self.put(self.last, &mut buffers.frame[..received.len]);
         }
         true
     }

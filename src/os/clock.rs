@@ -20,6 +20,14 @@ impl Clock {
         Self(std::time::Instant::now())
     }
 
+    /// The moment that a stamp of the system's wall clock means; now, if that is still to come. The
+    /// stamp must be a fresh one: a wall clock may be set.
+    #[must_use]
+    pub fn moment_of(&self, stamp: std::time::SystemTime) -> Instant {
+        let age = std::time::SystemTime::now().duration_since(stamp).unwrap_or_default();
+        self.now() - age
+    }
+
     /// The time since it began.
     #[must_use]
     pub fn now(&self) -> Instant {

@@ -5,12 +5,13 @@
 
 use super::netlink::Netlink;
 use super::netns::NetNs;
-use super::{Host, LabError};
+use super::{Host, LabError, offload};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::sys::socket::SockProtocol;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd};
@@ -84,6 +85,8 @@ pub fn connect(here: &NetNs, hosts: &[NetNs; 2], mtu: u16) -> Result<[Addresses;
     }
     here.within(|| connect_here(hosts, mtu))?.map_err(LabError::step("make network devices"))?;
     for (host, addresses) in hosts.iter().zip(addresses) {
+        host.within(|| offload::switch_off(FIRST))?
+            .map_err(LabError::step("switch off the offloads of a network device"))?;
         host.within(|| address(addresses))?.map_err(LabError::step("address a network device"))?;
     }
     Ok(addresses)
@@ -94,7 +97,7 @@ fn connect_here(hosts: &[NetNs; 2], mtu: u16) -> io::Result<()> {
     if Path::new("/proc/sys/net/ipv6").exists() {
         tune(&[("ipv6/conf/default/disable_ipv6", "1")])?;
     }
-    let mut netlink = Netlink::open()?;
+    let mut netlink = Netlink::open(SockProtocol::NetlinkRoute)?;
     netlink.change(up(LOOPBACK))?;
     for ((host, name), index) in hosts.iter().zip(["a", "b"]).zip(FIRST..) {
         netlink.make(pair(name, index, host, mtu))?;
@@ -104,7 +107,7 @@ fn connect_here(hosts: &[NetNs; 2], mtu: u16) -> io::Result<()> {
 }
 
 fn address(addresses: Addresses) -> io::Result<()> {
-    let mut netlink = Netlink::open()?;
+    let mut netlink = Netlink::open(SockProtocol::NetlinkRoute)?;
     netlink.change(up(LOOPBACK))?;
     netlink.make(address_of(addresses.v4.into(), 24))?;
     addresses.v6.map_or(Ok(()), |v6| netlink.make(address_of(v6.into(), 64)))
@@ -119,7 +122,6 @@ pub fn raise(hosts: &[NetNs; 2]) -> Result<(), LabError> {
         let mut message = link(FIRST);
         message.header.flags = LinkFlags::Up | LinkFlags::Noarp;
         message.header.change_mask = message.header.flags;
-        message.attributes.push(LinkAttribute::GsoMaxSegs(1));
         message
     })
 }
@@ -138,7 +140,10 @@ pub fn set_mtu(hosts: &[NetNs; 2], mtu: u16) -> Result<(), LabError> {
 
 fn change(hosts: &[NetNs; 2], message: impl Fn() -> LinkMessage + Sync) -> Result<(), LabError> {
     for host in hosts {
-        let ask = || Netlink::open()?.change(RouteNetlinkMessage::SetLink(message()));
+        let ask = || {
+            Netlink::open(SockProtocol::NetlinkRoute)?
+                .change(RouteNetlinkMessage::SetLink(message()))
+        };
         host.within(ask)?.map_err(LabError::step("change a network device"))?;
     }
     Ok(())

@@ -18,10 +18,9 @@
 //!
 //! [`memory`] is a place for files that costs no disk and leaves nothing.
 //!
-//! A device must hand over packets as they would be on a wire. Veth pairs would rather pass on 64 KiB
-//! at a time, with checksums still to be computed: so the hosts' devices take one segment at a time
-//! (`gso_max_segs`), and [`frame`] finishes checksums. Neighbours are not searched for (no ARP, no ND):
-//! the link counts the packets of programs only, and `--drop 1` is the first of them.
+//! What is on the link is as it would be on a wire: packets that fit, with their checksums
+//! ([`offload`]). Neighbours are not searched for (no ARP, no ND): the link counts the packets of
+//! programs only, and `--drop 1` is the first of them.
 
 pub mod devices;
 pub mod entrance;
@@ -30,6 +29,7 @@ pub mod memory;
 pub mod netlink;
 pub mod netns;
 pub mod obstacle;
+pub mod offload;
 pub mod port;
 pub mod tap;
 pub mod way;

@@ -1,6 +1,6 @@
 //! What became of each packet, told to whoever watches.
 
-use super::frame::Layout;
+use super::frame::Place;
 use crate::base::time::Instant;
 use crate::link::{Direction, Fate};
 use std::sync::Arc;
@@ -115,28 +115,39 @@ impl Tap {
 
 impl Content {
     fn of(packet: &[u8]) -> Self {
-        let Some(layout) = Layout::of(packet) else { return Self::Other };
-        let bytes = &packet[layout.segment.clone()];
-        let short = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        let long = |at: usize| u32::from(short(at)) << 16 | u32::from(short(at + 2));
-        let ports = [short(0), short(2)];
-        if !layout.is_tcp() {
-            let payload = &bytes[8..];
-            let mut head = [0; HEAD];
-            let told = payload.len().min(HEAD);
-            head[..told].copy_from_slice(&payload[..told]);
-            return Self::Udp { ports, payload: payload.len(), head };
+        match Place::find(packet) {
+            Some(Place::Tcp(place)) => Self::Tcp(Segment::read(&packet[place])),
+            Some(Place::Udp(place)) => {
+                let datagram = &packet[place];
+                let payload = &datagram[8..];
+                let mut head = [0; HEAD];
+                let told = payload.len().min(HEAD);
+                head[..told].copy_from_slice(&payload[..told]);
+                let ports = [short(datagram, 0), short(datagram, 2)];
+                Self::Udp { ports, payload: payload.len(), head }
+            }
+            None => Self::Other,
         }
+    }
+}
+
+impl Segment {
+    fn read(bytes: &[u8]) -> Self {
+        let long = |at| u32::from(short(bytes, at)) << 16 | u32::from(short(bytes, at + 2));
         let header = usize::from(bytes[12] >> 4) * 4;
-        Self::Tcp(Segment {
-            ports,
+        Self {
+            ports: [short(bytes, 0), short(bytes, 2)],
             sequence: long(4),
             acknowledgment: long(8),
             flags: bytes[13],
-            window: short(14),
+            window: short(bytes, 14),
             payload: bytes.len().saturating_sub(header),
-        })
+        }
     }
+}
+
+fn short(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
 #[cfg(test)]

@@ -123,12 +123,12 @@ impl State {
             // queue then fills and drains as if it had.
             let came = received.stamp.map_or_else(|| clock.now(), |stamp| clock.moment_of(stamp));
             self.last = self.last.max(came);
-            self.put(self.last, &mut buffers.frame[..received.len]);
+            self.put(self.last, &buffers.frame[..received.len]);
         }
         true
     }
 
-    fn put(&mut self, now: Instant, frame: &mut [u8]) {
+    fn put(&mut self, now: Instant, frame: &[u8]) {
         let Some((kind, packet)) = packet(frame) else { return };
         let fate = self.line.put(now, packet.len(), kind, packet);
         if let Some(tap) = &self.tap

@@ -213,6 +213,25 @@ fn whoever_of_the_lab_is_killed_nothing_is_left() {
     }
 }
 
+/// The setting counts for the user namespace of who sets it: nobody else notices.
+#[test]
+fn where_namespaces_are_forbidden_the_setting_is_named() {
+    let bench = Bench::new();
+    if !is_possible(&bench) {
+        return;
+    }
+    let line =
+        format!("echo 0 > /proc/sys/user/max_net_namespaces; {PROGRAM} lab -- echo never; echo $?");
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "sh", "-c", &line]);
+    let Ok(tried) = command.output() else { return note("skipped: there is no unshare") };
+    let said = String::from_utf8_lossy(&tried.stderr);
+    assert_eq!(String::from_utf8_lossy(&tried.stdout), "1\n", "{said}");
+    for words in ["no lab here", "sysctl -w user.max_net_namespaces=15000", "volley simulate"] {
+        assert!(said.contains(words), "no \"{words}\" in {said}");
+    }
+}
+
 /// A process and its descendants, parents first.
 fn family(id: u32) -> Vec<u32> {
     let mut family = vec![id];

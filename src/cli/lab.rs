@@ -26,6 +26,11 @@ use std::process::{Command, ExitCode};
 const CANNOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
+/// Without a lab.
+const NEXT_BEST: &str = "\
+next best: volley simulate --cc cubic, the same link in virtual time, where volley's own CUBIC stands in for
+kernel TCP; or volley relay, in front of any UDP program";
+
 /// Finds out what this process is for, and does it, unless it is to run the command line: then says
 /// where.
 ///
@@ -50,14 +55,17 @@ pub fn begin(words: &mut Vec<OsString>) -> Result<Place, ExitCode> {
                 Ok(error) => cannot_run(program, &error),
                 Err(error) => complain(&error),
             },
-            None => complain(&"$A and $B go in front of a command".to_owned()),
+            None => {
+                Console::plain().say("error: $A and $B go in front of a command");
+                CANNOT_RUN
+            }
         },
     };
     Err(code.into())
 }
 
-fn complain(error: &impl std::fmt::Display) -> u8 {
-    Console::plain().say(&format!("error: {error}"));
+fn complain(error: &LabError) -> u8 {
+    Console::plain().say(&format!("error: {error}\n{NEXT_BEST}"));
     Reason::Other.code()
 }
 
@@ -75,7 +83,7 @@ fn cannot_run(program: &OsString, error: &io::Error) -> u8 {
 
 impl From<LabError> for Stop {
     fn from(error: LabError) -> Self {
-        Failure::new(Reason::Other, error.to_string()).into()
+        Failure::new(Reason::Other, format!("{error}\n{NEXT_BEST}")).into()
     }
 }
 

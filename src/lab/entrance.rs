@@ -104,7 +104,7 @@ pub fn probe() -> Result<(), LabError> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&probed.stderr);
-    let said = said.trim();
+    let said = said.lines().next().unwrap_or_default();
     Err(LabError::new(said.strip_prefix("error: ").unwrap_or(said)))
 }
 

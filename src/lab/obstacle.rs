@@ -84,3 +84,47 @@ fn advice(switches: &Switches) -> String {
         String::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: Switches = Switches {
+        has_user_namespaces: true,
+        has_net_namespaces: true,
+        has_pid_namespaces: true,
+        is_forbidden_by_debian: false,
+        is_restricted_by_apparmor: false,
+        is_filtered: false,
+    };
+
+    #[test]
+    fn the_switch_that_forbids_it_is_named_with_the_command_that_allows_it() {
+        for (switches, words) in [
+            (Switches { has_user_namespaces: false, ..OPEN }, "user.max_user_namespaces=15000"),
+            (Switches { has_net_namespaces: false, ..OPEN }, "user.max_net_namespaces=15000"),
+            (Switches { has_pid_namespaces: false, ..OPEN }, "user.max_pid_namespaces=15000"),
+            (
+                Switches { is_forbidden_by_debian: true, ..OPEN },
+                "kernel.unprivileged_userns_clone=1",
+            ),
+            (
+                Switches { is_restricted_by_apparmor: true, ..OPEN },
+                "kernel.apparmor_restrict_unprivileged_userns=0",
+            ),
+            (Switches { is_filtered: true, ..OPEN }, "--privileged"),
+        ] {
+            assert!(advice(&switches).contains(words), "{switches:?}: {}", advice(&switches));
+        }
+        assert_eq!(advice(&OPEN), "");
+    }
+
+    #[test]
+    fn advice_is_given_only_where_something_is_denied() {
+        let said = |errno: Errno| LabError::step("make it")(errno.into()).to_string();
+        assert_eq!(said(Errno::ENOMEM), "no lab here: cannot make it: Cannot allocate memory");
+        assert!(
+            said(Errno::EPERM).starts_with("no lab here: cannot make it: Operation not permitted")
+        );
+    }
+}

@@ -35,6 +35,15 @@ impl Instant {
     }
 }
 
+/// The earlier of two moments that may not come.
+#[must_use]
+pub fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 impl Add<Duration> for Instant {
     type Output = Self;
 

@@ -1,7 +1,7 @@
 //! A link together with the datagrams that are in it.
 
 use super::{Arrival, BitFlip, Fate, Link};
-use crate::base::time::Instant;
+use crate::base::time::{Instant, earlier};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Datagrams in the link at the same time; the rest is lost, as in a queue that is full. A second of
@@ -113,7 +113,7 @@ impl<T: Copy> Line<T> {
     fn next_moment(&self) -> Option<Moment> {
         let first = self.in_order.front().map(|(moment, _)| *moment);
         let overtaking = self.overtaking.first_key_value().map(|(moment, _)| *moment);
-        [first, overtaking].into_iter().flatten().min()
+        earlier(first, overtaking)
     }
 
     /// Datagrams held.

@@ -3,7 +3,7 @@
 
 use super::udp::{Path, Udp};
 use super::{Impairment, ImpairmentCounts, Seen};
-use crate::base::time::Instant;
+use crate::base::time::{Instant, earlier};
 use crate::link::line::Line;
 use crate::link::{Direction, Fate, Link};
 use crate::wire::header::{Header, PacketType};
@@ -73,7 +73,7 @@ impl ImpairedLink {
     /// When the next datagram comes out.
     #[must_use]
     pub fn next_release(&self) -> Option<Instant> {
-        [self.out.next(), self.back.next()].into_iter().flatten().min()
+        earlier(self.out.next(), self.back.next())
     }
 
     /// What the link did; `found_damaged` datagrams were dropped behind it.

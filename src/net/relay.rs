@@ -13,7 +13,7 @@ use self::clients::{Answer, Clients};
 use super::udp::{Path, ReceiveBuffers, Udp};
 use super::{Impairment, Interrupt};
 use crate::base::text::show_error;
-use crate::base::time::{Duration, Instant};
+use crate::base::time::{Duration, Instant, earlier};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig, LinkCounts};
 use crate::os::clock::Clock;
@@ -180,7 +180,7 @@ impl Relaying {
 
     /// Waits for a datagram, or until one comes out of the link. The listening socket comes first.
     fn wait(&self) -> io::Result<Vec<usize>> {
-        let next = [self.out.next(), self.back.next()].into_iter().flatten().min();
+        let next = earlier(self.out.next(), self.back.next());
         let until_next = next.map_or(PATIENCE, |at| at.since(self.clock.now()));
         let sockets: Vec<BorrowedFd<'_>> = std::iter::once(&self.listen)
             .chain(self.clients.sockets())

@@ -6,7 +6,7 @@ pub use watch::Sight;
 
 use super::record::{Packet, Record, Side, What};
 use super::{FlowOutcome, IP_AND_UDP, Order};
-use crate::base::time::{Duration, Instant};
+use crate::base::time::{Duration, Instant, earlier};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
 use crate::transport::Connection;
@@ -31,6 +31,8 @@ struct Flow {
     /// Nothing until it has been asked for a connection.
     sender: Option<Connection>,
     receiver: Option<Connection>,
+    /// The earlier one of both, as of when the flow was touched last.
+    deadline: Option<Instant>,
     /// Bytes that the receiver has taken.
     taken: u64,
     fresh_packets: u64,
@@ -131,9 +133,9 @@ impl World {
     /// what is due then: an answer in time is in time.
     pub fn step(&mut self, until: Instant) -> bool {
         self.transmit();
-        let deadlines = self.flows.iter().flat_map(Flow::deadlines);
-        let arrivals = [self.out.next(), self.back.next()].into_iter().flatten();
-        let Some(next) = deadlines.chain(arrivals).min().filter(|next| *next <= until) else {
+        let deadlines = self.flows.iter().map(|flow| flow.deadline);
+        let arrival = earlier(self.out.next(), self.back.next());
+        let Some(next) = deadlines.fold(arrival, earlier).filter(|next| *next <= until) else {
             return false;
         };
         self.now = self.now.max(next);
@@ -156,6 +158,9 @@ impl World {
     fn fire(&mut self, index: usize) {
         let now = self.now;
         let flow = &mut self.flows[index];
+        if !self.touched[index] && flow.deadline.is_none_or(|at| at > now) {
+            return;
+        }
         for connection in [&mut flow.sender, &mut flow.receiver].into_iter().flatten() {
             if connection.poll_timeout().is_some_and(|at| at <= now) {
                 connection.handle_timeout(now);
@@ -170,6 +175,7 @@ impl World {
                 self.send(index, Side::Sender);
                 self.send(index, Side::Receiver);
                 self.drain_events(index);
+                self.flows[index].note_deadline();
             }
         }
     }
@@ -290,6 +296,7 @@ impl Flow {
         let mut flow = Self {
             sender: None,
             receiver: None,
+            deadline: None,
             taken: 0,
             fresh_packets: 0,
             first_at: None,
@@ -314,9 +321,10 @@ impl Flow {
         }
     }
 
-    fn deadlines(&self) -> impl Iterator<Item = Instant> {
-        let sides = [&self.sender, &self.receiver].into_iter().flatten();
-        sides.filter_map(Connection::poll_timeout)
+    fn note_deadline(&mut self) {
+        let [sender, receiver] = [&self.sender, &self.receiver]
+            .map(|side| side.as_ref().and_then(Connection::poll_timeout));
+        self.deadline = earlier(sender, receiver);
     }
 
     fn sender_stats(&self) -> Stats {

@@ -29,7 +29,7 @@ use super::sent_packets::SentPackets;
 use super::stats::Stats;
 use super::timers::{Timer, Timers};
 use super::trace::{Trace, TraceEvent};
-use crate::base::time::Instant;
+use crate::base::time::{Instant, earlier};
 use crate::wire::handshake::{Hello, Parameters, Role, Strategy, Suite, VERSION, Welcome};
 use crate::wire::header::ConnectionId;
 use std::collections::VecDeque;
@@ -203,7 +203,7 @@ impl Connection {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ack = if self.is_established() { self.acks.deadline() } else { None };
-        [self.timers.next(), ack].into_iter().flatten().min()
+        earlier(self.timers.next(), ack)
     }
 
     /// A deadline has passed.

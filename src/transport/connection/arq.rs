@@ -32,6 +32,8 @@ pub(super) struct Frames {
     count: u64,
     /// By packet number: the frame and when it was sent.
     packets: BTreeMap<u64, (u64, Instant)>,
+    /// The ranges of the last acknowledgement, highest first.
+    told: Vec<Range<u64>>,
     /// When a frame was acknowledged last, or the first one sent.
     heard_at: Option<Instant>,
     /// When the line has carried all that was sent.
@@ -54,6 +56,7 @@ impl Frames {
             outstanding: BTreeMap::new(),
             count: 0,
             packets: BTreeMap::new(),
+            told: Vec::new(),
             heard_at: None,
             line_free_at: Instant::ZERO,
         })
@@ -174,7 +177,13 @@ impl Connection {
         let Some(frames) = &mut self.frames else {
             return;
         };
-        for range in &ack.ranges {
+        // Most ranges are those of the acknowledgement before.
+        let told = std::mem::replace(&mut frames.told, ack.ranges.clone());
+        let is_new = |range: &&Range<u64>| {
+            let place = told.binary_search_by(|old| range.start.cmp(&old.start));
+            !place.is_ok_and(|place| told[place] == **range)
+        };
+        for range in ack.ranges.iter().filter(is_new) {
             let numbers: Vec<u64> =
                 frames.packets.range(range.clone()).map(|(number, _)| *number).collect();
             for number in numbers {

@@ -178,7 +178,7 @@ impl Connection {
             return;
         };
         // Most ranges are those of the acknowledgement before.
-        let told = std::mem::replace(&mut frames.told, ack.ranges.clone());
+        let mut told = std::mem::take(&mut frames.told);
         let is_new = |range: &&Range<u64>| {
             let place = told.binary_search_by(|old| range.start.cmp(&old.start));
             !place.is_ok_and(|place| told[place] == **range)
@@ -200,6 +200,8 @@ impl Connection {
                 }
             }
         }
+        told.clone_from(&ack.ranges);
+        frames.told = told;
         let floor = ack.largest().saturating_sub(ACK_WINDOW);
         while frames.packets.first_key_value().is_some_and(|(number, _)| *number < floor) {
             frames.packets.pop_first();

@@ -8,7 +8,7 @@ use crate::base::text::escape;
 use crate::transport::config::FIRST_FLIGHT;
 use crate::wire::cursor::Malformed;
 use crate::wire::header::OFFSET_END;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 /// Bytes that may wait for the disk: three times the credit's backlog, so that a sender that keeps to
@@ -63,8 +63,8 @@ pub struct Receiving {
     queued: usize,
     /// Jobs made and not reported as done.
     waiting: usize,
-    /// Bytes that came before their offer.
-    early: Vec<(u64, Vec<u8>)>,
+    /// Bytes that came before their offer, by their end and offset: an offer looks at those that it covers.
+    early: BTreeMap<(u64, u64), Vec<u8>>,
     early_len: usize,
     written: u64,
     demands: Vec<Demand>,
@@ -188,7 +188,9 @@ impl Receiving {
                 return false;
             }
             self.early_len += bytes.len();
-            self.early.push((offset, bytes.to_vec()));
+            if let Some(same) = self.early.insert((end, offset), bytes.to_vec()) {
+                self.early_len -= same.len();
+            }
             return true;
         }
         if self.queued + self.batch.len() + bytes.len() > SINK_QUEUE_MAX {
@@ -203,13 +205,10 @@ impl Receiving {
 
     fn take_early(&mut self) {
         let offered = self.offered();
-        for (offset, bytes) in std::mem::take(&mut self.early) {
-            if offset + bytes.len() as u64 <= offered {
-                self.early_len -= bytes.len();
-                self.batch.push(offset, &bytes);
-            } else {
-                self.early.push((offset, bytes));
-            }
+        while let Some(first) = self.early.first_entry().filter(|first| first.key().0 <= offered) {
+            let ((_, offset), bytes) = first.remove_entry();
+            self.early_len -= bytes.len();
+            self.batch.push(offset, &bytes);
         }
     }
 
@@ -359,6 +358,22 @@ mod tests {
         say(&mut receiving, &offer(5000, "a")).expect("a file");
         assert!(matches!(receiving.next_job(), Some(Job::Offer { index: 0, .. })));
         assert!(matches!(receiving.next_job(), Some(Job::Write(batch)) if batch.len() == 1000));
+    }
+
+    #[test]
+    fn an_offer_takes_the_early_bytes_that_it_covers() {
+        let mut receiving = Receiving::new(false);
+        assert!(receiving.take_data(90, &[3; 20]));
+        assert!(receiving.take_data(40, &[2; 20]));
+        assert!(receiving.take_data(0, &[1; 20]));
+        assert!(receiving.take_data(0, &[1; 20]), "it came again");
+        for covered in [40, 20] {
+            say(&mut receiving, &offer(60, "a")).expect("a file");
+            assert!(matches!(receiving.next_job(), Some(Job::Offer { .. })));
+            let job = receiving.next_job();
+            assert!(matches!(&job, Some(Job::Write(batch)) if batch.len() == covered), "{job:?}");
+        }
+        assert_eq!((receiving.early.len(), receiving.early_len), (0, 0));
     }
 
     #[test]

@@ -49,7 +49,8 @@ fn rate(span: Duration) {
 }
 
 /// Each datagram carries when it was sent. Past the relay, the same traffic shows what the machine
-/// itself adds.
+/// itself adds to it, and a thread that does nothing but sleep how late the machine wakes who waits
+/// for a moment, as the relay has to.
 fn delay(span: Duration, load: f64) {
     let through = Scene::set("--delay 20ms --back clean");
     let mut past = Scene::set("--delay 20ms --back clean");
@@ -65,17 +66,29 @@ fn delay(span: Duration, load: f64) {
             late.push(took.as_secs_f64() * 1e3 - asked);
         });
         sender.join().expect("the sender does not panic");
-        late.sort_by(f64::total_cmp);
-        let at = |percent: usize| late[(late.len() - 1) * percent / 100];
-        println!(
-            "       {name:<9} least {:+.3}, median {:+.3}, 90 % {:+.3}, 99 % {:+.3}, most {:+.3}",
-            at(0),
-            at(50),
-            at(90),
-            at(99),
-            at(100)
-        );
+        show(name, late);
     }
+    let begun = Instant::now();
+    let mut late = Vec::new();
+    while begun.elapsed() < span {
+        let wakes_at = Instant::now() + Duration::from_millis(1);
+        std::thread::sleep(Duration::from_millis(1));
+        late.push(wakes_at.elapsed().as_secs_f64() * 1e3);
+    }
+    show("sleep", late);
+}
+
+fn show(name: &str, mut late: Vec<f64>) {
+    late.sort_by(f64::total_cmp);
+    let at = |percent: usize| late[(late.len() - 1) * percent / 100];
+    println!(
+        "       {name:<9} least {:+.3}, median {:+.3}, 90 % {:+.3}, 99 % {:+.3}, most {:+.3}",
+        at(0),
+        at(50),
+        at(90),
+        at(99),
+        at(100)
+    );
 }
 
 fn loss(span: Duration) {

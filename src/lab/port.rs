@@ -13,7 +13,6 @@ use nix::sys::socket::{
 use nix::sys::time::TimeSpec;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::SystemTime;
 
 /// Room for what a host sends in the milliseconds in which this process does not run. Ordinary users
 /// get less (net.core.rmem_max).
@@ -43,7 +42,7 @@ pub struct Received {
     /// Its bytes.
     pub len: usize,
     /// When it came, however long it has waited since.
-    pub stamp: Option<SystemTime>,
+    pub stamp: Option<Duration>,
     /// Frames that have been dropped since the port was opened, if any, because nobody took them.
     pub dropped: Option<u32>,
 }
@@ -91,7 +90,7 @@ impl Port {
             match told {
                 ControlMessageOwned::RxqOvfl(count) => received.dropped = Some(count),
                 ControlMessageOwned::ScmTimestampns(time) => {
-                    received.stamp = Some(SystemTime::UNIX_EPOCH + Duration::from(time));
+                    received.stamp = Some(time.into());
                 }
                 _ => {}
             }

@@ -9,8 +9,7 @@ use crate::base::time::{Duration, Instant, nanos};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
 use crate::os::clock::{Clock, thread_time};
-use crate::os::wait::Waiter;
-use nix::sys::prctl::set_timerslack;
+use crate::os::wait::{Waiter, be_punctual};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -121,8 +120,7 @@ impl State {
             self.dropped[0] = received.dropped.unwrap_or(self.dropped[0]);
             // It enters the link when it came, also where this thread did not run for a while: the
             // queue then fills and drains as if it had.
-            let came = received.stamp.map_or_else(|| clock.now(), |stamp| clock.moment_of(stamp));
-            self.last = self.last.max(came);
+            self.last = self.last.max(clock.moment(received.stamp));
             self.put(self.last, &buffers.frame[..received.len]);
         }
         true
@@ -159,8 +157,7 @@ pub fn carry(
 ) -> Result<JoinHandle<()>, LabError> {
     let (way, from, to) = (way.clone(), from.clone(), to.clone());
     let work = move || {
-        // Timers are rounded up to 50 us otherwise, and packets would leave that late.
-        let _ = set_timerslack(1);
+        be_punctual();
         way.carry(&from, &to, clock);
     };
     std::thread::Builder::new().spawn(work).map_err(LabError::step("start a thread"))

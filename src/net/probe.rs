@@ -36,7 +36,7 @@ fn ask(address: SocketAddr, interrupt: &Interrupt) -> io::Result<bool> {
             if matches!(udp.poll_refusal(), Some(Some(_))) {
                 return Ok(false);
             }
-            buffers.receive(&udp, |from, datagram| {
+            buffers.receive(&udp, |from, _, datagram| {
                 is_answered |= from.peer == address && is_answer(datagram, id);
             })?;
         }

@@ -128,7 +128,7 @@ mod tests {
                 Waiter::new()
                     .and_then(|waiter| waiter.wait_readable(&[udp.socket().as_fd()], LONG))
                     .expect("woken");
-                buffers.receive(&udp, |_, _| answers += 1).expect("the socket works");
+                buffers.receive(&udp, |_, _, _| answers += 1).expect("the socket works");
             }
         }
     }

@@ -1,7 +1,9 @@
 //! A relay: an imperfect link between a UDP server and whoever wants to talk to it.
 //!
-//! One turn of the loop: wait for a datagram, or until one comes out of the link; receive what has
-//! arrived and put it into the link; send what has come out. All clients share the link, one line
+//! One turn of the loop: wait for a datagram, or until one comes out of the link; receive from each
+//! socket once, for what comes out must not wait for a flood to end; send what has come out. A
+//! datagram's time in the link counts from when the system took it in, however late the loop gets to
+//! it. All clients share the link, one line
 //! each way, as everybody behind a narrow place does. A client becomes known only when something of
 //! it comes out of the link towards the server: what is lost costs nothing.
 
@@ -17,7 +19,7 @@ use crate::base::time::{Duration, Instant, earlier};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig, LinkCounts};
 use crate::os::clock::Clock;
-use crate::os::wait::Waiter;
+use crate::os::wait::{Waiter, be_punctual};
 use crate::transfer::outcome::{Failure, Reason};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,9 +30,6 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How often the owner is told what happened so far.
 const TELL_INTERVAL: Duration = Duration::from_millis(250);
-
-/// Receptions from clients in one turn; what comes out of the link must not wait for a flood to end.
-const RECEPTIONS_MAX: usize = 4;
 
 /// What a relay has done so far.
 #[derive(Clone, Debug, Default)]
@@ -108,6 +107,7 @@ impl Relay {
         mut observer: impl FnMut(&RelayCounts),
         interrupt: &Interrupt,
     ) -> Result<(RelayCounts, Reason), Failure> {
+        be_punctual();
         let mut relaying = Relaying::new(self, impairment);
         let mut next_tell = Instant::ZERO + TELL_INTERVAL;
         loop {
@@ -191,15 +191,9 @@ impl Relaying {
 
     fn receive_from_clients(&mut self) -> io::Result<()> {
         let Self { listen, out, buffers, clock, .. } = self;
-        for _ in 0..RECEPTIONS_MAX {
-            // Its time counts from when it is here: a moment taken before may be too early.
-            let received = buffers.receive(listen, |path, datagram| {
-                out.put(clock.now(), path.ip_size(datagram.len()), path, datagram);
-            })?;
-            if !received {
-                break;
-            }
-        }
+        buffers.receive(listen, |path, stamp, datagram| {
+            out.put(clock.moment(stamp), path.ip_size(datagram.len()), path, datagram);
+        })?;
         Ok(())
     }
 
@@ -208,11 +202,11 @@ impl Relaying {
         self.clients.take_refusals(place);
         let (client, socket) = self.clients.at(place);
         let Self { server, back, buffers, clock, .. } = self;
-        let received = buffers.receive(socket, |path, datagram| {
+        let received = buffers.receive(socket, |path, stamp, datagram| {
             let from = path.peer;
             if from.ip().to_canonical() == server.ip().to_canonical() {
                 back.put(
-                    clock.now(),
+                    clock.moment(stamp),
                     path.ip_size(datagram.len()),
                     Answer { client, from },
                     datagram,

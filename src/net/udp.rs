@@ -1,6 +1,7 @@
 //! The datagram socket: bind, recvfrom, sendto, in batches where the system can.
 
 use super::refusal::{self, Refusal};
+use crate::base::time::Duration;
 use crate::transport::batch::Batch;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -218,12 +219,17 @@ impl Default for ReceiveBuffers {
 }
 
 impl ReceiveBuffers {
-    /// Receives what has arrived, up to the size of the buffers, and passes on each datagram; false
-    /// if there was nothing.
+    /// Receives what has arrived, up to the size of the buffers, and passes on each datagram with
+    /// when the system took it in, where it tells that: in time since 1970. False if there was
+    /// nothing.
     ///
     /// # Errors
     /// The socket itself does not work any more.
-    pub fn receive(&mut self, udp: &Udp, mut each: impl FnMut(Path, &[u8])) -> io::Result<bool> {
+    pub fn receive(
+        &mut self,
+        udp: &Udp,
+        mut each: impl FnMut(Path, Option<Duration>, &[u8]),
+    ) -> io::Result<bool> {
         let mut buffers: Vec<IoSliceMut<'_>> =
             self.bytes.chunks_mut(RECEIVE_BUFFER_LEN).map(IoSliceMut::new).collect();
         let mut tries = 0;
@@ -242,10 +248,10 @@ impl ReceiveBuffers {
         for (meta, buffer) in self.meta.iter().zip(&buffers).take(count) {
             let path = Path { peer: meta.addr, local: meta.dst_ip };
             if meta.len == 0 {
-                each(path, &[]);
+                each(path, meta.timestamp, &[]);
             }
             for datagram in buffer[..meta.len].chunks(meta.stride.max(1)) {
-                each(path, datagram);
+                each(path, meta.timestamp, datagram);
             }
         }
         Ok(true)

@@ -8,6 +8,10 @@
 use crate::base::time::{Duration, Instant};
 use rand::rngs::SysRng;
 use rand::{TryCryptoRng, TryRng};
+use std::time::SystemTime;
+
+/// Older stamps are not believed: the system's clock was set since then.
+const STAMP_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// Moments since the clock was made.
 #[derive(Clone, Copy, Debug)]
@@ -20,19 +24,18 @@ impl Clock {
         Self(std::time::Instant::now())
     }
 
-    /// The moment that a stamp of the system's wall clock means; now, if that is still to come. The
-    /// stamp must be a fresh one: a wall clock may be set.
-    #[must_use]
-    pub fn moment_of(&self, stamp: std::time::SystemTime) -> Instant {
-        let age = std::time::SystemTime::now().duration_since(stamp).unwrap_or_default();
-        self.now() - age
-    }
-
     /// The time since it began.
     #[must_use]
     pub fn now(&self) -> Instant {
         let elapsed = self.0.elapsed();
         Instant::ZERO + elapsed
+    }
+
+    /// When the system stamped something, in time since 1970; now where it did not.
+    #[must_use]
+    pub fn moment(&self, stamp: Option<Duration>) -> Instant {
+        let age = stamp.and_then(|stamp| (SystemTime::UNIX_EPOCH + stamp).elapsed().ok());
+        self.now() - age.filter(|age| *age <= STAMP_AGE_MAX).unwrap_or_default()
     }
 }
 
@@ -71,4 +74,23 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
 
 fn source() -> impl TryCryptoRng<Error: std::fmt::Debug> {
     SysRng
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_a_moment_unless_the_clock_was_set_since() {
+        let clock = Clock(std::time::Instant::now() - Duration::from_secs(100));
+        let since_1970 = SystemTime::UNIX_EPOCH.elapsed().expect("later than 1970");
+        let before = clock.now();
+        let half = Duration::from_millis(500);
+        let stamped = clock.moment(Some(since_1970 - half));
+        assert!(stamped <= clock.now() - half && stamped + STAMP_AGE_MAX >= before);
+        let hour = Duration::from_secs(3600);
+        for wrong in [None, Some(since_1970 - hour), Some(since_1970 + hour)] {
+            assert!(clock.moment(wrong) >= before);
+        }
+    }
 }

@@ -64,7 +64,7 @@ impl Port {
         mut each: impl FnMut(Path, &[u8]),
     ) -> io::Result<bool> {
         let Self { udp, link, buffers } = self;
-        buffers.receive(udp, |path, datagram| match link {
+        buffers.receive(udp, |path, _, datagram| match link {
             Some(link) => link.receive(now, path, datagram),
             None => each(path, datagram),
         })

@@ -41,7 +41,7 @@ impl Default for Buffers {
 pub struct Received {
     /// Its bytes.
     pub len: usize,
-    /// When it came, however long it has waited since.
+    /// When it came, in time since 1970, however long it has waited since.
     pub stamp: Option<Duration>,
     /// Frames that have been dropped since the port was opened, if any, because nobody took them.
     pub dropped: Option<u32>,

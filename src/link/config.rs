@@ -210,7 +210,7 @@ impl fmt::Display for LinkConfig {
         let is_some = |share: Share| share > Share::ZERO;
         say(is_some(self.loss), format!("{} loss", self.loss));
         if let Some(BurstLoss { share, mean_length }) = self.burst_loss {
-            say(true, format!("{share} loss in bursts of {mean_length}"));
+            say(is_some(share), format!("{share} loss in bursts of {mean_length}"));
         }
         say(!self.drops.is_empty(), format!("datagrams {} lost", show_drops(&self.drops)));
         let (delay, jitter) = (show_duration(self.delay), show_duration(self.jitter));

@@ -79,6 +79,18 @@ fn lost_acknowledgements_are_accounted_for() {
 }
 
 #[test]
+fn a_timer_that_waits_for_later_acknowledgements_has_no_formula() {
+    let mut order = order(Strategy::SelectiveRepeat, 40, 10, 5, 0.0);
+    order.back.loss = Share::new(0.2);
+    assert!(theory::predict(&order).is_some());
+    order.arq.timeout = Some(2 * theory::Path::of(&order).round_trip());
+    assert_eq!(theory::predict(&order), None);
+    // Most lost acknowledgements cost nothing then.
+    let efficiency = run(&order).efficiency(&order).expect("the line has a rate").get();
+    assert!(efficiency > 0.99, "{efficiency}");
+}
+
+#[test]
 fn a_seed_repeats_a_run_to_the_last_event() {
     for strategy in [Strategy::Volley, Strategy::GoBackN] {
         let recorded = |seed| {

@@ -104,7 +104,7 @@ pub fn predict(order: &Order) -> Option<Prediction> {
         Strategy::Volley => None,
         Strategy::StopAndWait => Some(numbers.stop_and_wait()),
         Strategy::GoBackN => numbers.go_back_n(),
-        Strategy::SelectiveRepeat => Some(numbers.selective_repeat()),
+        Strategy::SelectiveRepeat => numbers.selective_repeat(),
     }
 }
 
@@ -156,8 +156,14 @@ impl Numbers {
     }
 
     /// Each of W places holds a frame for a cycle, or for a timeout where that frame is lost. A lost
-    /// acknowledgement costs one frame sent in vain: later ones repeat it.
-    fn selective_repeat(&self) -> Prediction {
+    /// acknowledgement costs one frame sent in vain: later ones repeat it, but the first of them comes a
+    /// frame's time after the timer.
+    ///
+    /// Nothing where acknowledgements are lost and the timer waits for those after them.
+    fn selective_repeat(&self) -> Option<Prediction> {
+        if self.q > 0.0 && self.timeout >= self.cycle + 1.0 {
+            return None;
+        }
         let held = self.cycle * (1.0 - self.p) + self.timeout * self.p;
         let fill = (self.window / held).min(1.0);
         let sends = 1.0 / (1.0 - self.p) + self.q;
@@ -167,6 +173,6 @@ impl Numbers {
             (true, true) => "1/(1/(1-p) + q), W >= C",
             (true, false) => "W/(C (1-p) + T p) / (1/(1-p) + q), W < C",
         };
-        Prediction { efficiency: fill / sends, formula }
+        Some(Prediction { efficiency: fill / sends, formula })
     }
 }

@@ -59,7 +59,8 @@ pub fn contenders(asked: &Simulate) -> Vec<Contender> {
             continue;
         }
         for choice in &asked.cc {
-            let name = if asked.cc.len() > 1 { format!("{name} {choice}") } else { name.into() };
+            let is_usual = asked.cc == [CongestionChoice::default()];
+            let name = if is_usual { name.to_owned() } else { format!("{name} {choice}") };
             contenders.push(Contender { name, strategy: *strategy, congestion: Some(*choice) });
         }
     }

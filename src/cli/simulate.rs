@@ -140,7 +140,7 @@ pub(super) fn terminal_width() -> usize {
     size.map_or(80, |size| usize::from(size.ws_col).clamp(60, 120))
 }
 
-fn line(row: &Row) -> String {
+fn line(row: &Row, width: usize) -> String {
     let percent = |share: Option<f64>| {
         share.map_or_else(|| "-".into(), |share| format!("{:.2} %", share * 100.0))
     };
@@ -149,7 +149,7 @@ fn line(row: &Row) -> String {
     let predicted = textbook.as_ref().map(|(prediction, _)| prediction.efficiency);
     let deviation = textbook.map(|(_, deviation)| format!("{:+.2} %", deviation * 100.0));
     format!(
-        "{:<17} {:>12} {:>13} {:>11} {:>11} {:>10} {:>10}",
+        "{:<width$} {:>12} {:>13} {:>11} {:>11} {:>10} {:>10}",
         row.contender.name,
         time.map_or_else(|| "no end".into(), show_duration),
         row.goodput().map_or_else(|| "-".into(), |goodput| goodput.median.to_string()),
@@ -162,8 +162,9 @@ fn line(row: &Row) -> String {
 
 fn table(order: &Simulate, impairment: &Impairment, rows: &[Row]) -> String {
     let Impairment { out, back, seed } = impairment;
+    let width = rows.iter().map(|row| row.contender.name.len()).max().unwrap_or(0).max(17);
     let mut text = format!(
-        "{}\nlink: {}\n\n{:<17} {:>12} {:>13} {:>11} {:>11} {:>10} {:>10}\n",
+        "{}\nlink: {}\n\n{:<width$} {:>12} {:>13} {:>11} {:>11} {:>10} {:>10}\n",
         rows::show_load(order),
         show_ways(out, back, *seed),
         "strategy",
@@ -175,7 +176,7 @@ fn table(order: &Simulate, impairment: &Impairment, rows: &[Row]) -> String {
         "deviation",
     );
     for row in rows {
-        text += &line(row);
+        text += &line(row, width);
         text.push('\n');
     }
     text += "\nefficiency: the share of the line's time that carries something new\n";

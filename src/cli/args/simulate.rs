@@ -44,8 +44,8 @@ pub struct Simulate {
     /// Simulate this often, each time with the next seed, and show the medians
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub repeat: u64,
-    /// Do so at each of several values of loss, delay, rate, window or timeout: FROM..TO:STEP, or :xFACTOR,
-    /// or a list: loss=0%..30%:5%, window=1..64:x2, delay=5ms,20ms,80ms
+    /// Simulate at each of several values of loss, delay, rate, window or timeout: FROM..TO:STEP,
+    /// FROM..TO:xFACTOR or a list, such as loss=0%..30%:5%, window=1..64:x2, delay=5ms,20ms,80ms
     #[arg(long, value_name = "NAME=VALUES", conflicts_with_all = ["ladder", "ladder_svg", "report"])]
     pub sweep: Option<Sweep>,
     /// Draw the sweep into this file: measured points, and the textbook's curves dashed beside them

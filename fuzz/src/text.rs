@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use volley::base::text::escape;
 use volley::base::time::Duration;
 use volley::base::units::{Rate, Share, parse_duration, parse_size, show_duration, show_size};
+use volley::cli::args::sweep::Sweep;
 use volley::cli::destination::{Destination, parse_bind};
 use volley::transfer::name::{FileName, NAME_MAX, PARTIAL_AREA};
 
@@ -27,7 +28,7 @@ pub(crate) fn names(bytes: &[u8]) {
     }
 }
 
-/// Shares, rates, times, sizes, addresses.
+/// Shares, rates, times, sizes, sweeps, addresses.
 pub(crate) fn quantities(bytes: &[u8]) {
     let text = &*String::from_utf8_lossy(bytes);
     if let Ok(share) = text.parse::<Share>() {
@@ -50,6 +51,10 @@ pub(crate) fn quantities(bytes: &[u8]) {
             let again = parse_duration(&shown).expect("it reads what it shows");
             assert!(span.abs_diff(again) <= span / 100 + Duration::from_micros(1), "{span:?}");
         }
+    }
+    if let Ok(sweep) = text.parse::<Sweep>() {
+        assert!((2..=200).contains(&sweep.values.len()), "{sweep:?}");
+        assert!(sweep.values.is_sorted_by(|one, next| one < next), "{sweep:?}");
     }
     let _ = Destination::parse(text);
     if let Ok((ip, port)) = parse_bind(text) {

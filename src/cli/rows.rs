@@ -257,3 +257,17 @@ impl Row {
         format!("a frame takes {}, C is {cycle:.2} frames", show_duration(frame))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_simulation_says_so() {
+        let interrupt = Interrupt::default();
+        assert!(run(Vec::new(), 1, &interrupt).is_ok());
+        interrupt.set(2);
+        let failure = run(Vec::new(), 1, &interrupt).expect_err("it is interrupted");
+        assert_eq!(failure.reason, Reason::User);
+    }
+}

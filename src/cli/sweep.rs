@@ -293,3 +293,60 @@ fn field(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Bottleneck;
+
+    #[test]
+    fn what_is_varied_is_no_property_of_the_link() {
+        let way = |loss, ms, mbit: u64, queue| LinkConfig {
+            loss: Share::new(loss),
+            delay: Duration::from_millis(ms),
+            bottleneck: (mbit > 0).then(|| Bottleneck {
+                rate: crate::base::units::Rate::from_bits_per_second(mbit * 1_000_000),
+                queue,
+            }),
+            ..LinkConfig::default()
+        };
+        for (first, last, shown) in [
+            (
+                way(0.1, 5, 8, 2048),
+                way(0.2, 5, 8, 2048),
+                "5 ms delay, 8 Mbit/s with a queue of 2 KiB",
+            ),
+            (
+                way(0.1, 5, 8, 2048),
+                way(0.1, 9, 8, 4096),
+                "10 % loss, 8 Mbit/s, a queue of 2 KiB to 4 KiB",
+            ),
+            (way(0.1, 5, 8, 2048), way(0.1, 5, 9, 2048), "10 % loss, 5 ms delay, a queue of 2 KiB"),
+            (way(0.1, 5, 0, 0), way(0.2, 5, 0, 0), "5 ms delay"),
+            (
+                way(0.0, 5, 8, 2048),
+                way(0.0, 5, 8, 2048),
+                "5 ms delay, 8 Mbit/s with a queue of 2 KiB",
+            ),
+        ] {
+            assert_eq!(show_constant(&first, &last), shown);
+        }
+    }
+
+    #[test]
+    fn values_are_shown_in_a_unit_that_suits_the_largest() {
+        for (sweep, shown) in [
+            ("loss=0%,0.5%,30%", "% 0 0.5 30"),
+            ("delay=10us,500us", "us 10 500"),
+            ("delay=500us,25ms", "ms 0.5 25"),
+            ("timeout=500ms,20s", "s 0.5 20"),
+            ("rate=500kbit,2Gbit", "Mbit/s 0.5 2000"),
+            ("window=1,65536", "frames 1 65536"),
+        ] {
+            let sweep: Sweep = sweep.parse().expect(sweep);
+            let unit = Unit::of(&sweep);
+            let values: Vec<String> = sweep.values.iter().map(|value| unit.show(*value)).collect();
+            assert_eq!(format!("{} {}", unit.name, values.join(" ")), shown);
+        }
+    }
+}

@@ -55,6 +55,10 @@ pub const HELLO_INTERVAL: Duration = Duration::from_millis(250);
 /// Longest time between probes into silence, so that a link that comes back is noticed.
 pub const PTO_MAX: Duration = Duration::from_secs(3);
 
+/// Probe timeouts in a row after which probes keep to the base size: the path may have become narrower
+/// (RFC 8899 4.3). If that helps, it has.
+pub const NARROW_AFTER: u32 = 2;
+
 /// Time between two HAVE frames while data arrives.
 pub const HAVE_INTERVAL: Duration = Duration::from_millis(250);
 

@@ -74,9 +74,14 @@ impl MtuSearch {
             self.large_lost += 1;
         }
         if self.large_lost >= BLACK_HOLE {
-            *self = Self { rounds: 0, ..Self::new(self.largest) };
-            self.queue.clear();
+            self.begin_again();
         }
+    }
+
+    /// Back to the base size; the search begins with the next round.
+    pub fn begin_again(&mut self) {
+        *self = Self { rounds: 0, ..Self::new(self.largest) };
+        self.queue.clear();
     }
 
     /// What has not been answered by now is lost or too large.

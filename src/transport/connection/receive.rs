@@ -4,7 +4,8 @@ use super::{Connection, Event, State};
 use crate::base::time::{Duration, Instant};
 use crate::transport::arq::{self, Strategy};
 use crate::transport::config::{
-    FRAGMENTS_MAX, HAVE_INTERVAL, PROTOCOL_VIOLATION, REFUSED_HELLO_SPAN, REFUSED_SPAN,
+    BASE_DATAGRAM, FRAGMENTS_MAX, HAVE_INTERVAL, NARROW_AFTER, PROTOCOL_VIOLATION,
+    REFUSED_HELLO_SPAN, REFUSED_SPAN,
 };
 use crate::transport::congestion::AckSample;
 use crate::transport::error::End;
@@ -284,6 +285,12 @@ impl Connection {
                 let delay = ack.delay.min(self.peer.max_ack_delay);
                 self.rtt.update(now.since(newest_sent_at), delay);
             }
+            // Only what is small has ended the silence.
+            let is_narrow = acked.packets.iter().all(|packet| packet.size <= BASE_DATAGRAM);
+            if is_narrow && self.pto_count >= NARROW_AFTER {
+                self.mtu.begin_again();
+                self.arm_mtu_round(now);
+            }
             let bytes = self.settle(now, &acked);
             self.congestion.on_ack(&AckSample {
                 now,
@@ -346,9 +353,7 @@ impl Connection {
                 Content::Stream(piece) => self.control_out.on_lost(piece),
             }
             self.mtu.on_lost(packet.size);
-            if self.timers.get(Timer::MtuProbe).is_none() {
-                self.timers.set(Timer::MtuProbe, Some(now + MTU_ROUND));
-            }
+            self.arm_mtu_round(now);
             let number = packet.number;
             self.trace.record(now, || TraceEvent::Lost { number, range, rule });
             self.stats.packets_lost += 1;
@@ -360,6 +365,12 @@ impl Connection {
         }
         self.timers.set(Timer::Loss, next);
         self.arm_pto();
+    }
+
+    fn arm_mtu_round(&mut self, now: Instant) {
+        if self.timers.get(Timer::MtuProbe).is_none() {
+            self.timers.set(Timer::MtuProbe, Some(now + MTU_ROUND));
+        }
     }
 
     /// What is outstanding in the transfer space, oldest first.

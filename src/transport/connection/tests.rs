@@ -493,11 +493,17 @@ fn control_bytes_pass_a_path_that_became_narrower() {
     pair.transfer(100_000);
     assert_eq!(pair.receiver().stats().datagram_size, 1472);
     pair.path_mtu = 1300;
+    // In a small window it takes long until many are lost.
+    pair.sender().congestion.on_persistent_congestion();
+    pair.receiver().congestion.on_persistent_congestion();
     let text: Vec<u8> = (0..40_000u64).map(pattern).collect();
     pair.sender().write_control(&text);
     pair.receiver().write_control(&text);
     let len = text.len();
+    let narrowed = pair.now;
     pair.run_until(20, |p| p.sender.control.len() == len && p.receiver.control.len() == len);
+    assert!(pair.now.since(narrowed) < Duration::from_secs(1), "{}", pair.now);
+    pair.run_until(20, |pair| pair.sender().stats().datagram_size == 1252);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use super::{Connection, State};
 use crate::base::time::{Duration, Instant};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD};
 use crate::transport::config::{
-    BASE_DATAGRAM, HANDSHAKE_TIMEOUT, HELLO_INTERVAL, KEEP_ALIVE, OUTSTANDING_SPAN_RECEIVER,
-    OUTSTANDING_SPAN_SENDER, PROTOCOL_VIOLATION, PTO_MAX,
+    BASE_DATAGRAM, HANDSHAKE_TIMEOUT, HELLO_INTERVAL, KEEP_ALIVE, NARROW_AFTER,
+    OUTSTANDING_SPAN_RECEIVER, OUTSTANDING_SPAN_SENDER, PROTOCOL_VIOLATION, PTO_MAX,
 };
 use crate::transport::send_space::Segment;
 use crate::transport::sent_packets::{Content, SentPacket};
@@ -237,7 +237,7 @@ impl Connection {
     /// The largest datagram to send now. A probe that stays unanswered may have met a path that became
     /// narrower (RFC 8899 4.3).
     fn datagram_size(&self) -> u16 {
-        let is_narrow = self.probes > 0 && self.pto_count > 1;
+        let is_narrow = self.probes > 0 && self.pto_count >= NARROW_AFTER;
         if is_narrow { BASE_DATAGRAM } else { self.mtu.current() }
     }
 

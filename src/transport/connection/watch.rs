@@ -25,8 +25,6 @@ pub struct Held {
     pub frames: usize,
     /// Packets that carried such frames and may be acknowledged.
     pub frame_packets: usize,
-    /// Events for the owner.
-    pub events: usize,
 }
 
 impl Connection {
@@ -43,7 +41,6 @@ impl Connection {
             control_in: self.control_in.held(),
             frames,
             frame_packets,
-            events: self.events.len(),
         }
     }
 

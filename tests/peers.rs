@@ -95,3 +95,21 @@ fn a_sender_that_is_killed_is_missed_soon_over_udp() {
     assert_eq!(told.json()["exit_code"], 4, "{}", told.stdout);
     bench.expect_names(&[]);
 }
+
+#[test]
+fn a_sender_that_is_seen_at_another_port_is_followed() {
+    let bench = Bench::new();
+    bench.file("file", 2_000_000);
+    let receiver = bench.receive(&["--once"]);
+    let relay = UdpRelay::start(&receiver.address);
+    let line = format!("send file {} --open --cc fixed:8Mbit --json", relay.address);
+    let sender = Running::start(&bench.from(), &words(&line));
+    for position in [0, 500_000, 1_000_000] {
+        bench.wait_for_bytes_beyond(position);
+        relay.rebind();
+    }
+    let sent = sender.finish_before_silence().expect_code(0).json();
+    assert_eq!(sent["exit_code"], 0);
+    receiver.finish_by_farewell().expect_code(0);
+    bench.expect_arrived(&["file"]);
+}

@@ -5,7 +5,7 @@ use super::peer::{Peer, Side, config, parameters};
 use volley::base::time::Instant;
 use volley::transport::batch::Batch;
 use volley::transport::config::CONTROL_WINDOW;
-use volley::transport::{Connection, Event};
+use volley::transport::{Connection, Event, PathId};
 use volley::wire::handshake::{HELLO_LEN, Hello, Role, Suite, VERSION};
 use volley::wire::header::ConnectionId;
 
@@ -73,13 +73,18 @@ impl Owner {
 }
 
 impl Side for Owner {
-    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+    fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
         let Self { connection, taken, has_room, .. } = self;
-        connection.handle_datagram(now, datagram, &mut |_, payload| {
+        connection.handle_datagram(now, path, datagram, &mut |_, payload| {
             let takes = *has_room && *taken < BYTES;
             *taken += if takes { payload.len() as u64 } else { 0 };
             takes
         });
+    }
+
+    fn paths(&self) -> [PathId; 2] {
+        let path = self.connection.path();
+        [path, self.connection.candidate_path().unwrap_or(path)]
     }
 
     fn handle_timeout(&mut self, now: Instant) {

@@ -5,11 +5,13 @@ use volley::base::time::{Duration, Instant};
 use volley::transfer::hash::{Hash, group_count, group_range, group_value};
 use volley::transfer::message::Message;
 use volley::transfer::outcome::Reason;
+use volley::transport::PathId;
 use volley::transport::arq::{ArqConfig, Strategy};
 use volley::transport::batch::Batch;
 use volley::transport::config::Config;
 use volley::transport::config::CongestionChoice;
-use volley::wire::frame::{Ack, Frame, Have};
+use volley::wire::cursor::Reader;
+use volley::wire::frame::{Ack, Frame, Have, read_frame};
 use volley::wire::handshake::{Parameters, VERSION, Welcome};
 use volley::wire::header::{
     ConnectionId, HEADER_LEN, Header, OFFSET_END, PacketType, full_packet_number,
@@ -27,7 +29,10 @@ const DEADLINES_MAX: usize = 1 << 14;
 
 /// One side of a connection, with its owner.
 pub(crate) trait Side {
-    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]);
+    fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &[u8]);
+
+    /// Where the peer is, and where it may be.
+    fn paths(&self) -> [PathId; 2];
     fn handle_timeout(&mut self, now: Instant);
     fn poll_timeout(&self) -> Option<Instant>;
     /// The next train, sealed.
@@ -69,6 +74,8 @@ pub(crate) fn config(flags: u8) -> Config {
         socket_buffer: if flags & 4 == 0 { 4 << 20 } else { 0 },
         max_train: if flags & 8 == 0 { 44 } else { 1 },
         trace: flags & 16 != 0,
+        path: PathId::default(),
+        secret: [0; 32],
     }
 }
 
@@ -107,6 +114,10 @@ pub(crate) struct Peer {
     /// Sizes of the files.
     sizes: Vec<u64>,
     last: Vec<u8>,
+    /// Where its packets come from.
+    path: PathId,
+    /// What it was challenged with last.
+    challenge: Option<[u8; 8]>,
 }
 
 impl Peer {
@@ -121,6 +132,8 @@ impl Peer {
             seen: 0,
             sizes: sizes.to_vec(),
             last: Vec::new(),
+            path: PathId::default(),
+            challenge: None,
         }
     }
 
@@ -151,6 +164,7 @@ impl Peer {
         let mut batch = Batch::default();
         let mut trains = 0;
         while side.poll_transmit(self.now, &mut batch) {
+            assert!(side.paths().contains(&batch.path()), "nobody is there");
             batch.datagrams().for_each(|datagram| self.receive(datagram));
             trains += 1;
             assert!(trains < TRAINS_MAX, "it does not stop sending");
@@ -161,9 +175,15 @@ impl Peer {
 
     fn receive(&mut self, datagram: &[u8]) {
         let header = Header::read(datagram).expect("its own packet");
-        assert!(protection::open(datagram).is_some(), "its own packet");
+        let contents = protection::open(datagram).expect("its own packet");
         if matches!(header.kind, PacketType::Control | PacketType::Data) {
             self.seen = self.seen.max(full_packet_number(self.seen, header.packet_number) + 1);
+        }
+        if header.kind == PacketType::Control {
+            let frame = read_frame(&mut Reader::new(contents, "frame"));
+            if let Frame::PathChallenge(challenge) = frame.expect("its own").expect("no padding") {
+                self.challenge = Some(challenge);
+            }
         }
     }
 
@@ -174,6 +194,12 @@ impl Peer {
             self.number = self.number.wrapping_add(input.u16().into());
         }
         let lie = (what & 0xc0 == 0xc0).then(|| input.u32());
+        // Of every four, one comes from another port and one from another host.
+        self.path = match what & 0x30 {
+            0x10 => PathId { host: 0, port: 1 },
+            0x20 => PathId { host: 1, port: 0 },
+            _ => PathId::default(),
+        };
         let honest = self.number;
         self.number = lie.unwrap_or(honest);
         match what & 0x0f {
@@ -185,9 +211,9 @@ impl Peer {
             2 => self.send_data(side, input),
             3 => {
                 let datagram = input.short().to_vec();
-                side.handle_datagram(self.now, &datagram);
+                side.handle_datagram(self.now, self.path, &datagram);
             }
-            4 => side.handle_datagram(self.now, &self.last.clone()),
+            4 => side.handle_datagram(self.now, self.path, &self.last.clone()),
             5 => {
                 let (kind, offset) = (kind(input.u8()), input.u64() % OFFSET_END);
                 self.send(side, kind, offset, input.short());
@@ -220,7 +246,12 @@ impl Peer {
             }
             11 => Frame::Credit { limit: input.u32().into() }.put(&mut contents),
             12 => Frame::Have(have(input)).put(&mut contents),
-            13 => Frame::Ping.put(&mut contents),
+            13 => {
+                Frame::Ping.put(&mut contents);
+                self.challenge.into_iter().for_each(|data| {
+                    Frame::PathResponse(data).put(&mut contents);
+                });
+            }
             14 if self.seen > 0 => self.ack(self.seen, 0).put(&mut contents),
             15 if self.seen > 0 => {
                 let back = u64::from(input.u8());
@@ -234,7 +265,7 @@ impl Peer {
     fn send(&mut self, side: &mut impl Side, kind: PacketType, offset: u64, body: &[u8]) {
         self.last = packet(kind, self.number, offset, body);
         self.number = self.number.wrapping_add(1);
-        side.handle_datagram(self.now, &self.last);
+        side.handle_datagram(self.now, self.path, &self.last);
     }
 
     /// Zeros, which are what the files hold, or ones: in order, or anywhere.
@@ -334,7 +365,8 @@ impl Peer {
         let mut body = Vec::new();
         welcome.put(&mut body);
         self.turn(side);
-        side.handle_datagram(self.now, &packet(PacketType::Welcome, 0, 0, &body));
+        let welcome = packet(PacketType::Welcome, 0, 0, &body);
+        side.handle_datagram(self.now, self.path, &welcome);
     }
 }
 

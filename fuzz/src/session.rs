@@ -13,8 +13,8 @@ use volley::transfer::sender::Sending;
 use volley::transfer::session::Session;
 use volley::transfer::sink::{Sink, SinkPolicy};
 use volley::transfer::source::Source;
-use volley::transport::Connection;
 use volley::transport::batch::Batch;
+use volley::transport::{Connection, PathId};
 use volley::wire::handshake::{Hello, Role, Suite, VERSION};
 use volley::wire::header::ConnectionId;
 
@@ -98,8 +98,13 @@ struct Owner {
 }
 
 impl Side for Owner {
-    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
-        self.session.handle_datagram(now, datagram);
+    fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
+        self.session.handle_datagram(now, path, datagram);
+    }
+
+    fn paths(&self) -> [PathId; 2] {
+        let (path, other) = self.session.paths();
+        [path, other.unwrap_or(path)]
     }
 
     fn handle_timeout(&mut self, now: Instant) {

@@ -129,6 +129,8 @@ impl Engine {
             socket_buffer: self.port.udp.receive_buffer(),
             max_train: self.port.udp.max_train(),
             trace: self.traces,
+            path: path.id(),
+            secret: clock::random_bytes(),
         }
     }
 
@@ -162,6 +164,7 @@ impl Engine {
         let served = Served {
             session,
             path,
+            other_path: None,
             sink,
             worker: None,
             began: self.now(),
@@ -175,9 +178,9 @@ impl Engine {
     }
 
     /// A datagram for a session that the owner knows the number of.
-    pub fn deliver_to(&mut self, id: u64, datagram: &[u8]) {
+    pub fn deliver_to(&mut self, id: u64, path: Path, datagram: &[u8]) {
         let now = self.now();
-        self.sessions.deliver(now, id, datagram);
+        self.sessions.deliver(now, id, path, datagram);
     }
 
     /// Sends a datagram that belongs to no session.

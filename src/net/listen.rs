@@ -252,7 +252,7 @@ impl Serving {
             return;
         };
         if let Some(id) = self.known.get(&(path.peer, theirs)) {
-            return self.engine.deliver_to(*id, datagram);
+            return self.engine.deliver_to(*id, path, datagram);
         }
         let (half_open, total) = self.engine.load();
         let load = Load { half_open, total, limit: TRANSFERS_MAX };

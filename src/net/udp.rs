@@ -2,6 +2,7 @@
 
 use super::refusal::{self, Refusal};
 use crate::base::time::Duration;
+use crate::transport::PathId;
 use crate::transport::batch::Batch;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -33,6 +34,16 @@ pub struct Path {
 }
 
 impl Path {
+    /// What the transport calls it.
+    #[must_use]
+    pub fn id(&self) -> PathId {
+        let host = match self.peer.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(ip) => ip.to_bits(),
+        };
+        PathId { host, port: self.peer.port() }
+    }
+
     /// Bytes of the IP packet that carries `payload` bytes of UDP payload on this path.
     #[must_use]
     pub fn ip_size(&self, payload: usize) -> usize {

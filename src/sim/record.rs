@@ -128,6 +128,8 @@ fn elements(contents: &[u8]) -> Vec<Element> {
             Frame::Close { .. } => Element::Other("CLOSE"),
             Frame::Credit { .. } => Element::Other("CREDIT"),
             Frame::Have(_) => Element::Other("HAVE"),
+            Frame::PathChallenge(_) => Element::Other("PATH_CHALLENGE"),
+            Frame::PathResponse(_) => Element::Other("PATH_RESPONSE"),
             Frame::Ping => Element::Other("PING"),
             Frame::Stream { .. } => Element::Other("STREAM"),
         });

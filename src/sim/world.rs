@@ -9,12 +9,12 @@ use super::{FlowOutcome, IP_AND_UDP, Order};
 use crate::base::time::{Duration, Instant, earlier};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
-use crate::transport::Connection;
 use crate::transport::batch::Batch;
 use crate::transport::config::{BASE_DATAGRAM, Config};
 use crate::transport::connection::Event;
 use crate::transport::error::End;
 use crate::transport::stats::Stats;
+use crate::transport::{Connection, PathId};
 use crate::wire::handshake::{Hello, Role};
 use crate::wire::header::{ConnectionId, Header};
 use crate::wire::protection;
@@ -43,6 +43,9 @@ struct Flow {
     ends: [Option<End>; 2],
 }
 
+/// The transfer that a datagram is of, and which port of the initiator's it came from or goes to.
+type Tag = (usize, PathId);
+
 /// Transfers in virtual time.
 #[derive(Debug)]
 pub struct World {
@@ -50,8 +53,8 @@ pub struct World {
     config: Config,
     size: u64,
     flows: Vec<Flow>,
-    out: Line<usize>,
-    back: Line<usize>,
+    out: Line<Tag>,
+    back: Line<Tag>,
     /// Flows whose connections have something to say now.
     touched: Vec<bool>,
     batch: Batch,
@@ -61,6 +64,9 @@ pub struct World {
     records_max: usize,
     /// Whether the receivers have room for file bytes.
     reads: bool,
+    initiator: Side,
+    /// Where the initiators are, seen from the responders.
+    port: PathId,
     /// Whether every byte was the one that belongs there.
     is_intact: bool,
 }
@@ -84,6 +90,8 @@ impl World {
             socket_buffer: SOCKET_BUFFER,
             max_train: TRAIN,
             trace: order.records > 0,
+            path: PathId::default(),
+            secret: *blake3::hash(&order.seed.to_le_bytes()).as_bytes(),
         };
         let line = |config, direction| Line::new(Link::new(config, order.seed, direction));
         Self {
@@ -101,6 +109,11 @@ impl World {
             records: Vec::new(),
             records_max: order.records,
             reads: true,
+            initiator: match initiator {
+                Role::Sender => Side::Sender,
+                Role::Receiver => Side::Receiver,
+            },
+            port: PathId::default(),
             is_intact: true,
         }
     }
@@ -114,6 +127,14 @@ impl World {
     /// From now on the receivers take file bytes, or have no room for any.
     pub fn set_reading(&mut self, reads: bool) {
         self.reads = reads;
+        self.touched.fill(true);
+    }
+
+    /// From now on the initiators are seen at another port, as behind a NAT that has forgotten them; on
+    /// another host, if `is_elsewhere`.
+    pub fn rebind(&mut self, is_elsewhere: bool) {
+        self.port.port += 1;
+        self.port.host += u128::from(is_elsewhere);
         self.touched.fill(true);
     }
 
@@ -140,13 +161,13 @@ impl World {
         };
         self.now = self.now.max(next);
         let mut datagram = std::mem::take(&mut self.datagram);
-        while let Some(index) = self.out.take(self.now, &mut datagram) {
-            self.arrive(index, Side::Receiver, &datagram);
+        while let Some(tag) = self.out.take(self.now, &mut datagram) {
+            self.arrive(tag, Side::Receiver, &datagram);
             // On a path without delay the answer arrives at the same moment.
-            self.send(index, Side::Receiver);
+            self.send(tag.0, Side::Receiver);
         }
-        while let Some(index) = self.back.take(self.now, &mut datagram) {
-            self.arrive(index, Side::Sender, &datagram);
+        while let Some(tag) = self.back.take(self.now, &mut datagram) {
+            self.arrive(tag, Side::Sender, &datagram);
         }
         self.datagram = datagram;
         for index in 0..self.flows.len() {
@@ -195,8 +216,9 @@ impl World {
             });
             filled.expect("writing a pattern does not fail");
             self.batch.seal();
+            let path = if from == self.initiator { self.port } else { self.batch.path() };
             for datagram in self.batch.datagrams() {
-                let fate = line.put(now, datagram.len() + IP_AND_UDP, index, datagram);
+                let fate = line.put(now, datagram.len() + IP_AND_UDP, (index, path), datagram);
                 if self.records.len() < self.records_max {
                     let packet = Packet::read(datagram);
                     let what = What::Sent { packet, fate };
@@ -206,7 +228,13 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, index: usize, at: Side, datagram: &[u8]) {
+    fn arrive(&mut self, (index, path): Tag, at: Side, datagram: &[u8]) {
+        let path = match at == self.initiator {
+            // Nobody has that port any more.
+            true if path != self.port => return,
+            true => self.config.path,
+            false => path,
+        };
         self.touched[index] = true;
         let now = self.now;
         let (size, reads) = (self.size, self.reads);
@@ -214,10 +242,11 @@ impl World {
         let mut is_intact = true;
         match (at, &mut flow.sender, &mut flow.receiver) {
             (Side::Sender, Some(sender), _) => {
-                sender.handle_datagram(now, datagram, &mut |_, _| false);
+                sender.handle_datagram(now, path, datagram, &mut |_, _| false);
             }
             (Side::Sender, None, _) | (Side::Receiver, _, None) => {
-                if let Some((role, connection)) = respond(now, self.config, index, datagram) {
+                let config = Config { path, ..self.config };
+                if let Some((role, connection)) = respond(now, config, index, datagram) {
                     flow.take_in(role, connection, size);
                 }
                 return;
@@ -225,7 +254,7 @@ impl World {
             (Side::Receiver, _, Some(receiver)) => {
                 let (taken, fresh) = (&mut flow.taken, &mut flow.fresh_packets);
                 let (first_at, last_at) = (&mut flow.first_at, &mut flow.last_at);
-                receiver.handle_datagram(now, datagram, &mut |offset, payload| {
+                receiver.handle_datagram(now, path, datagram, &mut |offset, payload| {
                     if !reads {
                         return false;
                     }

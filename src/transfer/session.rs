@@ -17,7 +17,7 @@ use crate::transport::config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT};
 use crate::transport::error::End;
 use crate::transport::stats::Stats;
 use crate::transport::trace::TraceEvent;
-use crate::transport::{Connection, Event};
+use crate::transport::{Connection, Event, PathId};
 use crate::wire::cursor::Malformed;
 use std::net::SocketAddr;
 
@@ -85,14 +85,16 @@ impl Session {
         Self { connection, side, failure: None, end: None, linger_until: None, completed_at: None }
     }
 
-    /// A datagram arrived.
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+    /// A datagram arrived from `path`.
+    pub fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
         match &mut self.side {
             Side::Receiving(receiving) => {
                 let mut take = |offset, bytes: &[u8]| receiving.take_data(offset, bytes);
-                self.connection.handle_datagram(now, datagram, &mut take);
+                self.connection.handle_datagram(now, path, datagram, &mut take);
             }
-            Side::Sending(_) => self.connection.handle_datagram(now, datagram, &mut |_, _| false),
+            Side::Sending(_) => {
+                self.connection.handle_datagram(now, path, datagram, &mut |_, _| false);
+            }
         }
         self.pump(now);
     }
@@ -356,6 +358,12 @@ impl Session {
     #[must_use]
     pub fn is_validated(&self) -> bool {
         self.connection.is_validated()
+    }
+
+    /// Where the peer is, and where it may have moved to.
+    #[must_use]
+    pub fn paths(&self) -> (PathId, Option<PathId>) {
+        (self.connection.path(), self.connection.candidate_path())
     }
 
     /// What was traced since the last call.

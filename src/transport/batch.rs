@@ -1,5 +1,6 @@
 //! Packets on their way out: a train of equal datagrams in one buffer.
 
+use super::path::PathId;
 use crate::wire::header::{HEADER_LEN, Header};
 use crate::wire::protection::{self, CRC_LEN};
 use std::ops::Range;
@@ -24,6 +25,7 @@ pub struct Batch {
     bytes: Vec<u8>,
     segment_size: usize,
     slots: Vec<Slot>,
+    path: PathId,
 }
 
 impl Batch {
@@ -31,6 +33,12 @@ impl Batch {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Where they go.
+    #[must_use]
+    pub fn path(&self) -> PathId {
+        self.path
     }
 
     /// Bytes of each datagram but the last.
@@ -71,7 +79,13 @@ impl Batch {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Empties the batch; what follows goes to `path`.
+    pub(super) fn begin(&mut self, path: PathId) {
+        self.clear();
+        self.path = path;
+    }
+
+    fn clear(&mut self) {
         self.bytes.clear();
         self.slots.clear();
         self.segment_size = 0;

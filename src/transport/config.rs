@@ -1,6 +1,7 @@
 //! Limits and defaults of a connection, each with its unit and reason.
 
 use super::arq::ArqConfig;
+use super::path::PathId;
 use crate::base::time::Duration;
 use crate::base::units::Rate;
 use std::fmt;
@@ -58,6 +59,13 @@ pub const PTO_MAX: Duration = Duration::from_secs(3);
 /// Probe timeouts in a row after which probes keep to the base size: the path may have become narrower
 /// (RFC 8899 4.3). If that helps, it has.
 pub const NARROW_AFTER: u32 = 2;
+
+/// A new path that does not answer for this long is given up: three PTOs before the first RTT sample
+/// (RFC 9000 8.2.4).
+pub const PATH_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes sent to a path that has not answered, for each byte that came from there (RFC 9000 8.1).
+pub const AMPLIFICATION_MAX: u64 = 3;
 
 /// Time between two HAVE frames while data arrives.
 pub const HAVE_INTERVAL: Duration = Duration::from_millis(250);
@@ -130,4 +138,8 @@ pub struct Config {
     pub max_train: usize,
     /// Whether to record what happens to each packet.
     pub trace: bool,
+    /// Where the peer is in the beginning.
+    pub path: PathId,
+    /// What challenges to new paths are made from: random, and nobody else's.
+    pub secret: [u8; 32],
 }

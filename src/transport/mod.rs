@@ -3,17 +3,17 @@
 //! A [`Connection`] is a state machine. Whoever owns it (a driver over a real socket, or a simulation)
 //! passes in what happened and takes out what is to be done; `now` is always a parameter:
 //!
-//! 1. [`Connection::handle_datagram`] for each datagram that arrived;
+//! 1. [`Connection::handle_datagram`] for each datagram that arrived, and by which path;
 //! 2. [`Connection::handle_timeout`] once the deadline has passed;
 //! 3. [`Connection::poll_event`] until `None`: connected, control bytes to read, closed;
 //! 4. whatever the transfer wants: write control bytes, release bytes for sending, report what was
 //!    written, close;
 //! 5. [`Connection::poll_transmit`] until `false`: each time a [`batch::Batch`] of packets, whose
-//!    [`batch::Slot`]s the owner fills with file bytes, seals, and sends;
+//!    [`batch::Slot`]s the owner fills with file bytes, seals, and sends by [`batch::Batch::path`];
 //! 6. [`Connection::poll_timeout`]: wait until then, or for a datagram.
 //!
 //! The connection itself is glue: handshake, sent packets, loss detection, RTT, pacer, congestion,
-//! ACK tracker, flow control, MTU search, control stream and timers each have their own file and know
+//! ACK tracker, flow control, MTU search, paths, control stream and timers each have their own file and know
 //! nothing of each other.
 
 pub mod ack_tracker;
@@ -29,6 +29,7 @@ pub mod handshake;
 pub mod loss;
 pub mod mtu;
 pub mod pacer;
+pub mod path;
 pub mod recv_space;
 pub mod refusal;
 pub mod rtt;
@@ -39,3 +40,4 @@ pub mod timers;
 pub mod trace;
 
 pub use connection::{Connection, Event};
+pub use path::PathId;

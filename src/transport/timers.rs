@@ -23,12 +23,14 @@ pub enum Timer {
     MtuProbe,
     /// The pacer lets the next packet go.
     Pace,
+    /// The next challenge to a new path is due, or the path is given up.
+    Path,
     /// Nothing was acknowledged for too long.
     Pto,
 }
 
 impl Timer {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Close,
         Self::Frame,
         Self::Have,
@@ -38,6 +40,7 @@ impl Timer {
         Self::Loss,
         Self::MtuProbe,
         Self::Pace,
+        Self::Path,
         Self::Pto,
     ];
 }

@@ -19,6 +19,8 @@ const HAVE: u8 = 0x04;
 const STREAM: u8 = 0x05;
 const CREDIT: u8 = 0x06;
 const CLOSE: u8 = 0x07;
+const PATH_CHALLENGE: u8 = 0x08;
+const PATH_RESPONSE: u8 = 0x09;
 
 /// Which packets arrived, and when (RFC 9000 19.3, with counters of our own).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +63,10 @@ pub enum Frame<'a> {
     },
     /// What of the transfer space is still missing.
     Have(Have),
+    /// To be sent back from where it arrives (RFC 9000 19.17).
+    PathChallenge([u8; 8]),
+    /// What a challenge held (RFC 9000 19.18).
+    PathResponse([u8; 8]),
     /// Asks for an acknowledgement.
     Ping,
     /// A piece of the control stream.
@@ -90,6 +96,14 @@ impl Frame<'_> {
                 put_varint(out, *limit);
             }
             Frame::Have(have) => have.put(out),
+            Frame::PathChallenge(data) => {
+                out.push(PATH_CHALLENGE);
+                out.extend_from_slice(data);
+            }
+            Frame::PathResponse(data) => {
+                out.push(PATH_RESPONSE);
+                out.extend_from_slice(data);
+            }
             Frame::Ping => out.push(PING),
             Frame::Stream { offset, data } => {
                 out.push(STREAM);
@@ -103,7 +117,7 @@ impl Frame<'_> {
     /// Whether the packet that carries the frame must be acknowledged (RFC 9002 2).
     #[must_use]
     pub fn is_ack_eliciting(&self) -> bool {
-        !matches!(self, Frame::Ack(_) | Frame::Close { .. } | Frame::Credit { .. })
+        matches!(self, Frame::Have(_) | Frame::Ping | Frame::Stream { .. })
     }
 }
 
@@ -135,6 +149,8 @@ pub fn read_frame<'a>(reader: &mut Reader<'a>) -> Result<Option<Frame<'a>>, Malf
         CLOSE => {
             Frame::Close { code: reader.u16()?, reason: reader.short_string(CLOSE_REASON_MAX)? }
         }
+        PATH_CHALLENGE => Frame::PathChallenge(reader.array()?),
+        PATH_RESPONSE => Frame::PathResponse(reader.array()?),
         _ => return Err(reader.malformed()),
     }))
 }
@@ -367,6 +383,8 @@ mod tests {
     fn every_frame_reads_back() {
         check_round_trip(&Frame::Ping);
         check_round_trip(&Frame::Credit { limit: 1 << 40 });
+        check_round_trip(&Frame::PathChallenge(*b"unlikely"));
+        check_round_trip(&Frame::PathResponse(*b"unlikely"));
         check_round_trip(&Frame::Close { code: 7, reason: b"target exists" });
         check_round_trip(&Frame::Stream { offset: 70_000, data: b"hello" });
         check_round_trip(&Frame::Have(Have {
@@ -458,7 +476,7 @@ mod tests {
         }
 
         #[test]
-        fn any_frame_type_reads_any_body(kind in 0u8..9, body in prop::collection::vec(any::<u8>(), 0..60)) {
+        fn any_frame_type_reads_any_body(kind in 0u8..11, body in prop::collection::vec(any::<u8>(), 0..60)) {
             let mut bytes = vec![kind];
             bytes.extend(body);
             let _ = read_all(&bytes);

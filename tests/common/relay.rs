@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct UdpRelay {
     pub(crate) address: String,
+    receiver: String,
+    /// What the receiver sees of the sender.
+    back: Arc<Mutex<Arc<UdpSocket>>>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -23,21 +26,20 @@ impl UdpRelay {
     pub(crate) fn start(receiver: &str) -> Self {
         let front = UdpSocket::bind(("127.0.0.1", super::free_port())).expect("free");
         let address = front.local_addr().expect("bound").to_string();
-        let back = UdpSocket::bind("127.0.0.1:0").expect("loopback");
-        back.connect(receiver).expect("loopback");
-        for socket in [&front, &back] {
-            socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        }
+        front.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let back = Arc::new(Mutex::new(socket_to(receiver)));
+        let shared = back.clone();
         let is_over = Arc::new(AtomicBool::new(false));
         let over = is_over.clone();
         let thread = std::thread::spawn(move || {
             let sender = Mutex::new(None);
             let is_over = || over.load(Ordering::Relaxed);
+            let back = || shared.lock().expect("nobody panics while holding it").clone();
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     let mut buffer = [0; 1 << 16];
                     while !is_over() {
-                        let Ok(len) = back.recv(&mut buffer) else { continue };
+                        let Ok(len) = back().recv(&mut buffer) else { continue };
                         let to = *sender.lock().expect("nobody panics while holding it");
                         let _ = front.send_to(&buffer[..len], to.expect("only an answer comes"));
                     }
@@ -46,12 +48,24 @@ impl UdpRelay {
                 while !is_over() {
                     let Ok((len, from)) = front.recv_from(&mut buffer) else { continue };
                     *sender.lock().expect("nobody panics while holding it") = Some(from);
-                    let _ = back.send(&buffer[..len]);
+                    let _ = back().send(&buffer[..len]);
                 }
             });
         });
-        Self { address, is_over, thread: Some(thread) }
+        Self { address, receiver: receiver.to_owned(), back, is_over, thread: Some(thread) }
     }
+
+    /// From now on the receiver sees the sender at another port, as behind a NAT that has forgotten it.
+    pub(crate) fn rebind(&self) {
+        *self.back.lock().expect("nobody panics while holding it") = socket_to(&self.receiver);
+    }
+}
+
+fn socket_to(receiver: &str) -> Arc<UdpSocket> {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    socket.connect(receiver).expect("loopback");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    Arc::new(socket)
 }
 
 impl Drop for UdpRelay {

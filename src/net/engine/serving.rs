@@ -73,7 +73,9 @@ impl Engine {
             if !served.session.poll_transmit(now, &mut self.batch) {
                 return false;
             }
-            self.port.send_batch(now, served.path, &self.batch);
+            if let Some(path) = served.path_of(self.batch.path()) {
+                self.port.send_batch(now, path, &self.batch);
+            }
         }
         true
     }

@@ -8,6 +8,7 @@ use crate::net::{Notice, Observer, Seen};
 use crate::transfer::outcome::Failure;
 use crate::transfer::session::{Phase, Session};
 use crate::transfer::sink::Sink;
+use crate::transport::PathId;
 use crate::wire::header::{ConnectionId, peek_connection_id};
 use crate::wire::protection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,6 +22,8 @@ const HELLOS_MAX: usize = 256;
 pub(super) struct Served {
     pub(super) session: Session,
     pub(super) path: Path,
+    /// Where the peer may have moved to.
+    pub(super) other_path: Option<Path>,
     /// Until there is something for it to do.
     pub(super) sink: Option<Sink>,
     pub(super) worker: Option<Worker>,
@@ -42,9 +45,25 @@ impl Served {
             self.is_broken = catch_unwind(work).is_err();
         }
     }
-}
 
-impl Served {
+    fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) {
+        self.act(|session| session.handle_datagram(now, path.id(), datagram));
+        if path.peer == self.path.peer {
+            return;
+        }
+        let (active, candidate) = self.session.paths();
+        if active == path.id() {
+            (self.path, self.other_path) = (path, None);
+        } else if candidate == Some(path.id()) {
+            self.other_path = Some(path);
+        }
+    }
+
+    /// The path that the transport calls so.
+    pub(super) fn path_of(&self, id: PathId) -> Option<Path> {
+        [Some(self.path), self.other_path].into_iter().flatten().find(|path| path.id() == id)
+    }
+
     /// Tells what happened to packets: in the connection, and `lost` on the link.
     pub(super) fn tell_trace(
         &mut self,
@@ -88,8 +107,8 @@ impl Sessions {
         self.touched.insert(id);
     }
 
-    /// Hands a datagram to the session that it is for. Its address must be the session's own: without
-    /// authentication, anything else would let a stranger redirect a transfer.
+    /// Hands a datagram to the session that it is for, which decides what becomes of it if it is from
+    /// elsewhere than from where the peer was.
     pub(super) fn dispatch(&mut self, now: Instant, path: Path, datagram: &[u8]) {
         if !self.offer(now, path, datagram) && protection::open(datagram).is_none() {
             self.damaged += 1;
@@ -107,12 +126,8 @@ impl Sessions {
                 let Some(id) = self.ids.get(&connection_id).copied() else {
                     return false;
                 };
-                let is_from_peer =
-                    self.served.get(&id).is_some_and(|served| served.path.peer == path.peer);
-                if is_from_peer {
-                    self.deliver(now, id, datagram);
-                }
-                is_from_peer
+                self.deliver(now, id, path, datagram);
+                true
             }
             None => false,
         }
@@ -123,10 +138,10 @@ impl Sessions {
         self.damaged
     }
 
-    pub(super) fn deliver(&mut self, now: Instant, id: u64, datagram: &[u8]) {
+    pub(super) fn deliver(&mut self, now: Instant, id: u64, path: Path, datagram: &[u8]) {
         if let Some(served) = self.touch(id) {
             let before = served.session.damaged();
-            served.act(|session| session.handle_datagram(now, datagram));
+            served.handle_datagram(now, path, datagram);
             let found = served.session.damaged() - before;
             self.damaged += found;
         }

@@ -188,7 +188,7 @@ impl Connection {
                 frames.packets.range(range.clone()).map(|(number, _)| *number).collect();
             for number in numbers {
                 let (frame, sent_at) = frames.packets.remove(&number).expect("just found");
-                if number == ack.largest() {
+                if number == ack.largest() && self.paths.is_current(sent_at) {
                     self.rtt.update(now.since(sent_at), ack.delay.min(self.peer.max_ack_delay));
                 }
                 self.trace.record(now, || TraceEvent::Acked { number });

@@ -1,7 +1,9 @@
 //! The connection: routes packets, frames and timers to the parts. Glue only.
 
+mod answers;
 mod arq;
 mod close;
+mod path;
 mod receive;
 #[cfg(test)]
 mod tests;
@@ -10,6 +12,8 @@ mod watch;
 
 use self::arq::Frames;
 use self::close::Closing;
+use self::path::Answer;
+use self::receive::TakeData;
 use super::ack_tracker::AckTracker;
 use super::config::{
     Config, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, INITIAL_WINDOW_PACKETS, KEEP_ALIVE, MAX_ACK_DELAY,
@@ -21,6 +25,7 @@ use super::flow::CreditGrant;
 use super::loss::LossDetector;
 use super::mtu::MtuSearch;
 use super::pacer::Pacer;
+use super::path::Paths;
 use super::recv_space::RecvSpace;
 use super::refusal::Refusals;
 use super::rtt::Rtt;
@@ -74,6 +79,8 @@ pub struct Connection {
     /// The peer receives at its address.
     is_validated: bool,
     refusals: Refusals,
+    paths: Paths,
+    answer_due: Option<Answer>,
 
     rtt: Rtt,
     sent: SentPackets,
@@ -165,6 +172,8 @@ impl Connection {
             welcome_due: None,
             is_validated: true,
             refusals: Refusals::default(),
+            paths: Paths::new(config.path, config.secret),
+            answer_due: None,
             rtt: Rtt::default(),
             sent: SentPackets::default(),
             loss: LossDetector::default(),
@@ -219,6 +228,7 @@ impl Connection {
                 Timer::Hello | Timer::Pace => {}
                 Timer::Frame => self.on_frame_timeout(now),
                 Timer::Idle => self.on_silence(),
+                Timer::Path => self.on_path_timer(now),
                 Timer::KeepAlive => self.ping_due = true,
                 Timer::Loss => self.detect_losses(now),
                 Timer::MtuProbe => self.mtu.on_round_over(),

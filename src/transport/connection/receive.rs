@@ -3,6 +3,7 @@
 use super::{Connection, Event, State};
 use crate::base::time::{Duration, Instant};
 use crate::transport::arq::{self, Strategy};
+use crate::transport::batch::PACKET_OVERHEAD;
 use crate::transport::config::{
     BASE_DATAGRAM, FRAGMENTS_MAX, HAVE_INTERVAL, NARROW_AFTER, PROTOCOL_VIOLATION,
     REFUSED_HELLO_SPAN, REFUSED_SPAN,
@@ -10,13 +11,13 @@ use crate::transport::config::{
 use crate::transport::congestion::AckSample;
 use crate::transport::error::End;
 use crate::transport::loss::Acked;
+use crate::transport::path::PathId;
 use crate::transport::recv_space::Arrival;
 use crate::transport::sent_packets::Content;
 use crate::transport::timers::Timer;
 use crate::transport::trace::TraceEvent;
 use crate::wire::cursor::{Malformed, Reader};
 use crate::wire::frame::{Ack, Frame, read_frame};
-use crate::wire::handshake::{COOKIE_MAX, HELLO_LEN, VERSION, Welcome, read_refuse, read_versions};
 use crate::wire::header::{HEADER_LEN, Header, PacketType, full_packet_number};
 use crate::wire::protection;
 use std::ops::Range;
@@ -28,9 +29,15 @@ const MTU_ROUND: Duration = Duration::from_secs(1);
 pub(super) type TakeData<'a> = dyn FnMut(u64, &[u8]) -> bool + 'a;
 
 impl Connection {
-    /// A datagram arrived. File bytes that are new go to `take`; where it has no room, the packet
-    /// counts as lost and comes again.
-    pub fn handle_datagram(&mut self, now: Instant, packet: &[u8], take: &mut TakeData<'_>) {
+    /// A datagram arrived from `path`. File bytes that are new go to `take`; where it has no room, the
+    /// packet counts as lost and comes again.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        packet: &[u8],
+        take: &mut TakeData<'_>,
+    ) {
         let Ok(header) = Header::read(packet) else {
             self.stats.damaged += 1;
             return;
@@ -41,8 +48,15 @@ impl Connection {
         };
         self.stats.datagrams_received += 1;
         self.stats.bytes_received += packet.len() as u64;
+        let is_from_peer = path == self.paths.active();
         match header.kind {
-            PacketType::Control | PacketType::Data => self.on_packet(now, header, contents, take),
+            PacketType::Control | PacketType::Data if is_from_peer => {
+                self.on_packet(now, header, contents, take);
+            }
+            PacketType::Control | PacketType::Data => {
+                self.on_packet_from_elsewhere(now, path, (header, contents), take);
+            }
+            _ if !is_from_peer => {}
             PacketType::Hello => self.on_repeated_hello(header.packet_number, packet.len()),
             PacketType::Refuse | PacketType::Retry | PacketType::Versions | PacketType::Welcome => {
                 self.on_answer(now, header, contents);
@@ -84,75 +98,7 @@ impl Connection {
         }
     }
 
-    /// A short HELLO would get more than it cost.
-    fn on_repeated_hello(&mut self, number: u32, len: usize) {
-        if self.is_established() && !self.is_validated && len >= HELLO_LEN {
-            self.welcome_due = Some(number);
-        }
-    }
-
-    /// What a responder may answer to a HELLO. Malformed answers are not from our responder.
-    fn on_answer(&mut self, now: Instant, header: Header, contents: &[u8]) {
-        let State::Connecting(hello) = &mut self.state else {
-            return;
-        };
-        match header.kind {
-            PacketType::Retry => {
-                let cookie = Reader::new(contents, "RETRY").short_string(COOKIE_MAX);
-                if let Ok(cookie) = cookie.map(<[u8]>::to_vec)
-                    // RFC 9000 17.2.5.2: one Retry and no more.
-                    && hello.cookie.is_empty()
-                {
-                    hello.cookie = cookie;
-                    self.refusals.reset();
-                    self.timers.set(Timer::Hello, Some(now));
-                }
-            }
-            PacketType::Versions => {
-                let theirs = read_versions(&mut Reader::new(contents, "VERSIONS"));
-                // RFC 9000 6.2: a list with our version in it is no answer to our HELLO.
-                if let Ok(theirs) = theirs
-                    && !theirs.contains(&VERSION)
-                {
-                    self.end(End::Version { theirs });
-                }
-            }
-            PacketType::Refuse => {
-                if let Ok((code, reason)) = read_refuse(contents) {
-                    self.end(End::Refused { code, reason });
-                }
-            }
-            _ => {
-                if let Ok(welcome) = Welcome::read(contents) {
-                    self.on_welcome(now, header.packet_number, &welcome);
-                }
-            }
-        }
-    }
-
-    fn on_welcome(&mut self, now: Instant, number: u32, welcome: &Welcome) {
-        let sent_at =
-            usize::try_from(number).ok().and_then(|index| self.hellos.get(index).copied());
-        let Some(sent_at) = sent_at.filter(|_| welcome.version == VERSION) else {
-            return;
-        };
-        let strategy = self.config.arq.strategy;
-        if welcome.parameters.strategy != strategy {
-            self.end(End::Strategy);
-            return;
-        }
-        self.state = State::Established;
-        self.peer_id = welcome.connection_id;
-        self.set_peer(welcome.parameters);
-        self.rtt.update(now.since(sent_at), Duration::ZERO);
-        self.timers.set(Timer::Hello, None);
-        self.on_valid_packet(now);
-        // The responder may not send anything else before it has heard from us again.
-        self.ping_due = true;
-        self.events.push_back(Event::Connected);
-    }
-
-    fn on_packet(
+    pub(super) fn on_packet(
         &mut self,
         now: Instant,
         header: Header,
@@ -249,6 +195,11 @@ impl Connection {
                     }
                 }
                 Frame::Have(_) => {}
+                Frame::PathChallenge(challenge) => {
+                    self.answer_due = Some((challenge, contents.len() + PACKET_OVERHEAD));
+                }
+                // From where the peer is it tells nothing new.
+                Frame::PathResponse(_) => {}
                 Frame::Ping => {
                     // One at a time: PINGs that come faster than answers get no more of them.
                     self.have_due |= self.takes_data && !self.is_have_in_flight;
@@ -276,12 +227,15 @@ impl Connection {
         for (_, sent_at) in &acked.spurious {
             self.stats.packets_lost -= 1;
             self.stats.packets_acked += 1;
-            self.congestion.on_spurious_loss(*sent_at);
+            if self.paths.is_current(*sent_at) {
+                self.congestion.on_spurious_loss(*sent_at);
+            }
         }
         if let Some(newest) = acked.largest() {
             let (newest_number, newest_sent_at) = (newest.number, newest.sent_at);
             // An older report says nothing about when its packets arrived.
-            if newest_number == ack.largest() && acked.is_newest {
+            let is_current = self.paths.is_current(newest_sent_at);
+            if newest_number == ack.largest() && acked.is_newest && is_current {
                 let delay = ack.delay.min(self.peer.max_ack_delay);
                 self.rtt.update(now.since(newest_sent_at), delay);
             }
@@ -292,15 +246,17 @@ impl Connection {
                 self.arm_mtu_round(now);
             }
             let bytes = self.settle(now, &acked);
-            self.congestion.on_ack(&AckSample {
-                now,
-                bytes,
-                largest: newest_number,
-                sent_at: newest_sent_at,
-                next: self.sent.next_number(),
-                is_app_limited: self.is_app_limited,
-                rtt: &self.rtt,
-            });
+            if is_current {
+                self.congestion.on_ack(&AckSample {
+                    now,
+                    bytes,
+                    largest: newest_number,
+                    sent_at: newest_sent_at,
+                    next: self.sent.next_number(),
+                    is_app_limited: self.is_app_limited,
+                    rtt: &self.rtt,
+                });
+            }
             self.pto_count = 0;
             self.probes = 0;
         }
@@ -357,8 +313,10 @@ impl Connection {
             let number = packet.number;
             self.trace.record(now, || TraceEvent::Lost { number, range, rule });
             self.stats.packets_lost += 1;
-            count += 1;
-            newest = newest.max(Some(packet.sent_at));
+            if self.paths.is_current(packet.sent_at) {
+                count += 1;
+                newest = newest.max(Some(packet.sent_at));
+            }
         }
         if let Some(sent_at) = newest {
             self.congestion.on_loss(now, sent_at, count);

@@ -11,6 +11,7 @@ use crate::transport::config::{
     BASE_DATAGRAM, CongestionChoice, HELLO_INTERVAL, OUTSTANDING_SPAN_RECEIVER, REFUSED_HELLO_SPAN,
     REFUSED_SPAN,
 };
+use crate::transport::path::PathId;
 use crate::wire::frame::{Ack, Frame};
 use crate::wire::handshake::HELLO_LEN;
 use crate::wire::header::{HEADER_LEN, Header, PacketType, low_bits};
@@ -18,6 +19,7 @@ use crate::wire::protection::{self, CRC_LEN};
 
 mod classic;
 mod impaired;
+mod moving;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -36,6 +38,8 @@ fn config(congestion: CongestionChoice) -> Config {
         socket_buffer: 4 << 20,
         max_train: 44,
         trace: false,
+        path: PathId::default(),
+        secret: [1; 32],
     }
 }
 
@@ -44,7 +48,7 @@ struct Side {
     control: Vec<u8>,
     end: Option<End>,
     /// What it sends through.
-    line: Line<()>,
+    line: Line<PathId>,
 }
 
 /// A sender that initiates, and a receiver that takes what comes.
@@ -58,6 +62,8 @@ struct Pair {
     /// Whether the owners read the control stream.
     reads_control: bool,
     path_mtu: usize,
+    /// Where the sender is, seen from the receiver.
+    port: PathId,
     /// Damaged datagrams that arrived before there was a connection to count them.
     damaged_early: u64,
 }
@@ -87,6 +93,7 @@ impl Pair {
             has_room: true,
             reads_control: true,
             path_mtu: 1472,
+            port: PathId::default(),
             damaged_early: 0,
         }
     }
@@ -116,15 +123,16 @@ impl Pair {
                 })
                 .expect("never fails");
             batch.seal();
+            let path = if from_sender { self.port } else { batch.path() };
             for datagram in batch.datagrams() {
                 if datagram.len() <= self.path_mtu {
-                    side.line.put(self.now, datagram.len() + IP_AND_UDP, (), datagram);
+                    side.line.put(self.now, datagram.len() + IP_AND_UDP, path, datagram);
                 }
             }
         }
     }
 
-    fn deliver(&mut self, to_sender: bool, datagram: &[u8]) {
+    fn deliver(&mut self, to_sender: bool, path: PathId, datagram: &[u8]) {
         let Self { now, sender, receiver, taken, has_room, .. } = self;
         let side = if to_sender { sender } else { receiver };
         if side.connection.is_none() {
@@ -140,7 +148,7 @@ impl Pair {
             return;
         }
         let connection = side.connection.as_mut().expect("just made");
-        connection.handle_datagram(*now, datagram, &mut |offset, payload| {
+        connection.handle_datagram(*now, path, datagram, &mut |offset, payload| {
             let start = usize::try_from(offset).expect("small");
             taken.resize(taken.len().max(start + payload.len()), 0);
             taken[start..start + payload.len()].copy_from_slice(payload);
@@ -197,11 +205,13 @@ impl Pair {
     /// Delivers what has come out of the links.
     fn arrive(&mut self) {
         let mut datagram = Vec::new();
-        while let Some(()) = self.sender.line.take(self.now, &mut datagram) {
-            self.deliver(false, &datagram);
+        while let Some(path) = self.sender.line.take(self.now, &mut datagram) {
+            self.deliver(false, path, &datagram);
         }
-        while let Some(()) = self.receiver.line.take(self.now, &mut datagram) {
-            self.deliver(true, &datagram);
+        while let Some(path) = self.receiver.line.take(self.now, &mut datagram) {
+            if path == self.port {
+                self.deliver(true, PathId::default(), &datagram);
+            }
         }
     }
 
@@ -545,7 +555,7 @@ fn before_it_is_answered_a_responder_sends_no_more_than_it_received() {
         let mut packet = vec![0; len];
         header.write(&mut packet);
         protection::seal(&mut packet);
-        connection.handle_datagram(Instant::ZERO, &packet, &mut |_, _| false);
+        connection.handle_datagram(Instant::ZERO, PathId::default(), &packet, &mut |_, _| false);
     };
     let hello = Hello {
         connection_id: ConnectionId(1),
@@ -595,7 +605,7 @@ fn forge(pair: &mut Pair, frames: &[Frame<'_>]) {
     }
     packet.resize(packet.len() + CRC_LEN, 0);
     protection::seal(&mut packet);
-    pair.deliver(true, &packet);
+    pair.deliver(true, PathId::default(), &packet);
 }
 
 #[test]
@@ -661,7 +671,7 @@ fn a_sender_takes_no_file_bytes() {
     };
     header.write(&mut packet);
     protection::seal(&mut packet);
-    pair.deliver(true, &packet);
+    pair.deliver(true, PathId::default(), &packet);
     assert!(pair.taken.is_empty());
 }
 

@@ -34,13 +34,14 @@ const TRAIN_BYTES: usize = 65_000;
 impl Connection {
     /// Fills `batch` with the next packets to send; false if there is nothing to send now.
     pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) -> bool {
-        batch.clear();
+        batch.begin(self.paths.active());
         self.watch_outstanding();
         let sends = match &self.state {
             State::Connecting(_) => self.poll_hello(now, batch),
             State::Established if !self.is_validated => self.poll_welcome(batch),
             State::Established => {
-                self.poll_control(now, batch)
+                self.poll_path(now, batch)
+                    || self.poll_control(now, batch)
                     || self.poll_mtu_probe(now, batch)
                     || self.poll_data(now, batch)
             }

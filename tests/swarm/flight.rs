@@ -135,11 +135,13 @@ impl Flight<'_> {
 
     fn suffer(&mut self) -> Result<(), String> {
         let begun = self.world.now();
+        let mut rebindings = self.scenario.rebindings.iter().peekable();
         for (index, turn) in self.scenario.turns.iter().enumerate() {
-            while self.world.now() < begun + turn.at {
-                let left = (begun + turn.at).since(self.world.now());
-                self.run(left.min(SLICE))?;
+            while let Some((at, is_elsewhere)) = rebindings.next_if(|(at, _)| *at <= turn.at) {
+                self.run_until(begun + *at)?;
+                self.world.rebind(*is_elsewhere);
             }
+            self.run_until(begun + turn.at)?;
             self.count_link();
             if turn.reads != self.reads {
                 self.count_packets();
@@ -264,6 +266,13 @@ impl Flight<'_> {
             self.landed.packets += sent - self.counted;
         }
         self.counted = sent;
+    }
+
+    fn run_until(&mut self, until: Instant) -> Result<(), String> {
+        while self.world.now() < until {
+            self.run(until.since(self.world.now()).min(SLICE))?;
+        }
+        Ok(())
     }
 
     /// Runs for that long, and looks at everything.

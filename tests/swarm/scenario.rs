@@ -48,6 +48,8 @@ pub(crate) struct Scenario {
     pub(crate) speech: [usize; 2],
     /// The last one is the healing.
     pub(crate) turns: Vec<Turn>,
+    /// When the initiators are seen at another port, and whether on another host; before the healing.
+    pub(crate) rebindings: Vec<(Duration, bool)>,
 }
 
 impl Scenario {
@@ -63,7 +65,8 @@ impl Scenario {
         let limit = Duration::ZERO;
         let order = Order { congestion, arq, size, flows, out, back, seed, records: 0, limit };
         let turns = Draft::new(&order).finish(&mut draws, &order);
-        Self { seed, order, initiator, speech, turns }
+        let rebindings = rebindings(seed, turns.last().map_or(Duration::ZERO, |turn| turn.at));
+        Self { seed, order, initiator, speech, turns, rebindings }
     }
 
     /// The healing.
@@ -79,7 +82,7 @@ impl Scenario {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, order, initiator, speech, turns } = self;
+        let Self { seed, order, initiator, speech, turns, rebindings } = self;
         let Order { congestion, arq, size, flows, out, back, .. } = order;
         let window = arq.window;
         write!(f, "seed {seed}: {:?}, window {window}, {congestion:?}; ", arq.strategy)?;
@@ -89,8 +92,23 @@ impl fmt::Display for Scenario {
         for turn in turns {
             write!(f, "; at {}: {}", show_duration(turn.at), turn.words)?;
         }
+        for (at, is_elsewhere) in rebindings {
+            let what = if *is_elsewhere { "host" } else { "port" };
+            write!(f, "; at {}: the {initiator:?} is seen at another {what}", show_duration(*at))?;
+        }
         Ok(())
     }
+}
+
+/// In a generator of its own, so that the rest of a seed's luck stays what it was.
+fn rebindings(seed: u64, healed_at: Duration) -> Vec<(Duration, bool)> {
+    let mut draws = Draws::new(seed ^ 1 << 63);
+    let count = if draws.is_in(0.25) { draws.whole(1, 3) } else { 0 };
+    let mut moments: Vec<(Duration, bool)> = (0..count)
+        .map(|_| (healed_at.mul_f64(draws.between(0.0, 1.0)), draws.is_in(0.3)))
+        .collect();
+    moments.sort();
+    moments
 }
 
 /// About how long all flows take over that link, however they got there.

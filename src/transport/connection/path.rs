@@ -68,7 +68,7 @@ impl Connection {
         if self.paths.move_to_candidate(now) {
             self.rtt = Rtt::default();
             self.mtu = MtuSearch::new(self.config.max_datagram);
-            self.mtu.limit(self.peer.max_datagram);
+            self.set_peer(self.peer);
             self.congestion = congestion::new(self.config.congestion, self.mtu.current());
         }
         self.pto_count = 0;

@@ -55,6 +55,18 @@ fn on_another_host_all_is_learnt_anew() {
 }
 
 #[test]
+fn frames_of_a_classic_strategy_keep_their_size_on_another_host() {
+    let arq = ArqConfig { strategy: Strategy::SelectiveRepeat, ..ArqConfig::default() };
+    let config = Config { arq, ..config(CongestionChoice::Cubic) };
+    let mut pair = Pair::with(config, &losing(0.0, 20 * MS), 1);
+    pair.transfer(100_000);
+    follow(&mut pair, ELSEWHERE);
+    let later = pair.now + Duration::from_secs(3);
+    pair.run_until(60, |pair| pair.now >= later);
+    assert_eq!(pair.receiver().stats().datagram_size, BASE_DATAGRAM);
+}
+
+#[test]
 fn a_port_that_changes_often_on_a_lossy_path_is_followed() {
     for seed in 0..5 {
         let mut pair = in_the_middle(0.3, seed);

@@ -67,6 +67,9 @@ pub struct World {
     initiator: Side,
     /// Where the initiators are, seen from the responders.
     port: PathId,
+    /// Datagrams on each way, out and back, that came to where nobody is any more, or from where nobody
+    /// was known to be.
+    strays: [u64; 2],
     /// Whether every byte was the one that belongs there.
     is_intact: bool,
 }
@@ -114,6 +117,7 @@ impl World {
                 Role::Receiver => Side::Receiver,
             },
             port: PathId::default(),
+            strays: [0; 2],
             is_intact: true,
         }
     }
@@ -229,12 +233,18 @@ impl World {
     }
 
     fn arrive(&mut self, (index, path): Tag, at: Side, datagram: &[u8]) {
-        let path = match at == self.initiator {
-            // Nobody has that port any more.
-            true if path != self.port => return,
-            true => self.config.path,
-            false => path,
+        let way = usize::from(at == Side::Sender);
+        let Flow { sender, receiver, .. } = &self.flows[index];
+        let connection = if at == Side::Sender { sender } else { receiver };
+        let path = if at != self.initiator {
+            path
+        } else if path == self.port {
+            self.config.path
+        } else {
+            self.strays[way] += 1;
+            return;
         };
+        self.strays[way] += u64::from(connection.as_ref().is_some_and(|one| one.path() != path));
         self.touched[index] = true;
         let now = self.now;
         let (size, reads) = (self.size, self.reads);

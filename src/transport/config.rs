@@ -64,6 +64,9 @@ pub const NARROW_AFTER: u32 = 2;
 /// (RFC 9000 8.2.4).
 pub const PATH_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Another new path is not challenged sooner after one.
+pub const PATH_REST: Duration = Duration::from_millis(250);
+
 /// Bytes sent to a path that has not answered, for each byte that came from there (RFC 9000 8.1).
 pub const AMPLIFICATION_MAX: u64 = 3;
 

@@ -5,7 +5,7 @@
 //! from there moves the connection. Until then the peer stays where it was, and nothing else that came
 //! by the new path counts.
 
-use super::config::{AMPLIFICATION_MAX, PATH_PATIENCE};
+use super::config::{AMPLIFICATION_MAX, PATH_PATIENCE, PATH_REST};
 use crate::base::time::{Duration, Instant};
 
 /// Where a peer is, in its owner's terms; here it is only compared. Those with the same host differ in
@@ -26,12 +26,15 @@ pub type Challenge = [u8; 8];
 struct Candidate {
     path: PathId,
     challenge: Challenge,
+    /// The largest packet number that came from there.
+    newest: u64,
     /// Bytes that came from there, and that went there.
     received: u64,
     sent: u64,
     /// When the next challenge is due.
     next: Instant,
-    /// When it is given up.
+    /// When a path with newer packets may take its place, and when it is given up.
+    yields: Instant,
     until: Instant,
 }
 
@@ -72,17 +75,28 @@ impl Paths {
         sent_at >= self.since
     }
 
-    /// A packet of the connection, newer than all before it, of `len` bytes came by another path.
-    /// While one path is being challenged no other one is.
-    pub fn on_packet(&mut self, now: Instant, path: PathId, len: usize) {
-        if self.candidate.is_none_or(|candidate| candidate.until <= now) {
-            let until = now + PATH_PATIENCE;
-            let challenge = self.draw();
-            self.candidate =
-                Some(Candidate { path, challenge, received: 0, sent: 0, next: now, until });
+    /// A packet of the connection, newer than all that came by the path in use, of `len` bytes came by
+    /// another path. One path is challenged at a time; a peer that has moved on meanwhile is followed
+    /// after a rest.
+    pub fn on_packet(&mut self, now: Instant, path: PathId, number: u64, len: usize) {
+        let has_moved_on = |one: &Candidate| {
+            one.path != path && number > one.newest && one.yields <= now || one.until <= now
+        };
+        if self.candidate.as_ref().is_none_or(has_moved_on) {
+            self.candidate = Some(Candidate {
+                path,
+                challenge: self.draw(),
+                newest: number,
+                received: 0,
+                sent: 0,
+                next: now,
+                yields: now + PATH_REST,
+                until: now + PATH_PATIENCE,
+            });
         }
         if let Some(candidate) = self.candidate.as_mut().filter(|one| one.path == path) {
             candidate.received += len as u64;
+            candidate.newest = candidate.newest.max(number);
         }
     }
 
@@ -175,7 +189,7 @@ mod tests {
     #[test]
     fn only_the_right_answer_from_the_right_place_counts() {
         let mut paths = paths();
-        paths.on_packet(at(0), PORT, 1_000);
+        paths.on_packet(at(0), PORT, 7, 1_000);
         let (path, challenge, _) = paths.next_challenge(at(0), MS, 29).expect("it is due");
         assert_eq!((path, paths.active()), (PORT, HOME));
         assert!(!paths.is_answer(AWAY, challenge) && !paths.is_answer(HOME, challenge));
@@ -189,7 +203,7 @@ mod tests {
     #[test]
     fn another_host_is_another_path() {
         let mut paths = paths();
-        paths.on_packet(at(0), AWAY, 1_000);
+        paths.on_packet(at(0), AWAY, 7, 1_000);
         assert!(paths.move_to_candidate(at(5)));
         assert!(!paths.is_current(at(4)) && paths.is_current(at(5)));
     }
@@ -197,7 +211,7 @@ mod tests {
     #[test]
     fn a_path_that_has_not_answered_gets_three_times_what_came_from_there() {
         let mut paths = paths();
-        paths.on_packet(at(0), PORT, 30);
+        paths.on_packet(at(0), PORT, 7, 30);
         let mut sent = 0;
         for ms in 0..2_000 {
             if let Some((_, _, room)) = paths.next_challenge(at(ms), MS, 29) {
@@ -207,16 +221,16 @@ mod tests {
             }
         }
         assert_eq!(sent, 87);
-        paths.on_packet(at(2_000), PORT, 30);
+        paths.on_packet(at(2_000), PORT, 7, 30);
         assert!(paths.next_challenge(at(2_000), MS, 29).is_some());
     }
 
     #[test]
     fn one_path_is_challenged_at_a_time_and_not_for_ever() {
         let mut paths = paths();
-        paths.on_packet(at(0), PORT, 1_000);
+        paths.on_packet(at(0), PORT, 7, 1_000);
         let (_, first, _) = paths.next_challenge(at(0), 10 * MS, 29).expect("it is due");
-        paths.on_packet(at(1), AWAY, 1_000);
+        paths.on_packet(at(1), AWAY, 8, 1_000);
         assert_eq!(paths.candidate(), Some(PORT));
         assert_eq!(paths.next_challenge(at(9), 10 * MS, 29), None);
         assert_eq!(paths.deadline(at(9)), Some(at(10)));
@@ -225,8 +239,21 @@ mod tests {
         assert_eq!(paths.deadline(at(10)), Some(end));
         paths.on_timeout(end);
         assert_eq!((paths.candidate(), paths.deadline(end)), (None, None));
-        paths.on_packet(end, AWAY, 1_000);
+        paths.on_packet(end, AWAY, 8, 1_000);
         let (path, second, _) = paths.next_challenge(end, MS, 29).expect("it is due");
         assert!(path == AWAY && second != first);
+    }
+
+    #[test]
+    fn a_peer_that_moves_on_is_followed_after_a_rest() {
+        let mut paths = paths();
+        paths.on_packet(at(0), PORT, 7, 1_000);
+        let rest = Instant::ZERO + PATH_REST;
+        paths.on_packet(rest, AWAY, 6, 1_000);
+        assert_eq!(paths.candidate(), Some(PORT), "it was there before");
+        paths.on_packet(rest, AWAY, 8, 1_000);
+        assert_eq!(paths.candidate(), Some(AWAY));
+        paths.on_packet(rest, PORT, 9, 1_000);
+        assert_eq!(paths.candidate(), Some(AWAY), "too soon");
     }
 }

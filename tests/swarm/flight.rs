@@ -29,9 +29,10 @@ const SLICE: Duration = Duration::from_millis(100);
 /// A handshake is given up after ten seconds.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
-/// After the healing the first probe goes within [`PTO_MAX`], the retransmissions of a path that became
-/// narrower in the seconds after that.
-const HEALED_MAX: Duration = Duration::from_secs(10);
+/// After the healing an initiator that only receives, and is seen at another port, says something within
+/// 5 s, and is challenged; a classic sender whose frame came from a new port before that was found sends
+/// it again 3 s later; the rest is for what is lost.
+const HEALED_MAX: Duration = Duration::from_secs(15);
 
 /// Probes into silence go every [`PTO_MAX`]. At 1 % loss both ways four in a row are lost once in six
 /// million times.
@@ -65,7 +66,7 @@ pub(crate) struct Landed {
 #[derive(Debug, Default)]
 pub(crate) struct Suffered {
     pub(crate) offered: u64,
-    /// Lost or damaged.
+    /// Lost or damaged, or in vain because an initiator had another port by then.
     pub(crate) spoilt: u64,
     /// Held back.
     pub(crate) overtaken: u64,
@@ -175,12 +176,15 @@ impl Flight<'_> {
         }
         self.landed.took = self.world.now().since(healed);
         self.count_link();
+        for (suffered, strays) in self.landed.suffered.iter_mut().zip(self.world.strays()) {
+            suffered.spoilt += strays;
+        }
         self.count_packets();
         self.landed.fresh = self.world.sights().map(|sight| sight.fresh_packets).sum();
         Ok(())
     }
 
-    /// Whether no more was sent than is needed. With a share p of datagrams lost or damaged on the way
+    /// Whether no more was sent than is needed. With a share p of datagrams spoilt on the way
     /// out and q on the way back, n packets need n and those that were lost; of a strategy whose timers
     /// go by acknowledgements, n/(1-p)(1-q); of go-back-N, which takes what was overtaken for lost and
     /// has cumulative acknowledgements, n(1-p+Wp)/(1-p). Twice that, because paths that become longer

@@ -57,6 +57,13 @@ impl World {
         [sender.as_mut(), receiver.as_mut()]
     }
 
+    /// Datagrams on each way, out and back, that came to where an initiator had been before, or from
+    /// where the responder had not found it yet.
+    #[must_use]
+    pub fn strays(&self) -> [u64; 2] {
+        self.strays
+    }
+
     /// What the link has done since it was changed last, on the way out and on the way back.
     #[must_use]
     pub fn link_counts(&self) -> [LinkCounts; 2] {

@@ -58,7 +58,7 @@ impl Connection {
             self.move_to_candidate(now);
             self.on_packet(now, header, contents, take);
         } else {
-            self.paths.on_packet(now, path, contents.len() + PACKET_OVERHEAD);
+            self.paths.on_packet(now, path, number, contents.len() + PACKET_OVERHEAD);
         }
         self.timers.set(Timer::Path, self.paths.deadline(now));
     }

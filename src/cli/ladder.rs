@@ -5,6 +5,7 @@ use crate::link::{Cause, Fate};
 use crate::report::ladder::{Arrival, Flight, Kind, Ladder, Mark, Side};
 use crate::sim::record::{self, Element, Packet, Record, What};
 use crate::transport::loss::LossRule;
+use crate::transport::timers::Timer;
 use crate::transport::trace::TraceEvent;
 use crate::wire::header::low_bits;
 use std::collections::HashSet;
@@ -104,12 +105,12 @@ fn name(cause: Cause) -> &'static str {
 
 fn notice(event: &TraceEvent) -> Option<String> {
     match event {
-        TraceEvent::Acked { .. } | TraceEvent::DataSent { .. } => None,
         TraceEvent::Lost { number, rule, .. } => Some(match rule {
             LossRule::Packets => format!("{number} is lost: 3 later ones are acknowledged"),
             LossRule::Time => format!("{number} is lost: its time is up"),
             LossRule::Timer => format!("the timer of {number} fires"),
         }),
-        TraceEvent::ProbeTimeout => Some("probe timeout".into()),
+        TraceEvent::TimerFired { timer: Timer::Pto } => Some("probe timeout".into()),
+        _ => None,
     }
 }

@@ -22,7 +22,7 @@ pub struct Story {
 #[must_use]
 pub fn of_lost_packets(trace: &[(Instant, Seen)]) -> Vec<Story> {
     let first_sendings = trace.iter().enumerate().filter_map(|(place, (_, seen))| match seen {
-        Seen::Connection(TraceEvent::DataSent { number, range, again: false }) => {
+        Seen::Connection(TraceEvent::DataSent { number, range, again: false, .. }) => {
             Some((place, *number, range.clone()))
         }
         _ => None,
@@ -46,7 +46,7 @@ fn tell(trace: &[(Instant, Seen)], number: u64, range: Range<u64>) -> Option<Sto
                 TraceEvent::DataSent { number, again: false, .. } if *number == current => {
                     story.step(*at, format!("sent as packet {number}"));
                 }
-                TraceEvent::DataSent { number, range: sent, again: true }
+                TraceEvent::DataSent { number, range: sent, again: true, .. }
                     if sent.contains(&range.start) =>
                 {
                     current = *number;
@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn sent(number: u64, range: Range<u64>, again: bool) -> Seen {
-        Seen::Connection(TraceEvent::DataSent { number, range, again })
+        Seen::Connection(TraceEvent::DataSent { number, range, again, frame: None })
     }
 
     #[test]

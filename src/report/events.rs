@@ -1,6 +1,7 @@
 //! What happens during transfers, as one JSON object for each event. `samples/jsonl.md` is its page,
 //! `samples/jsonl.schema.json` its schema.
 
+use super::lost_bytes::LostBytes;
 use crate::base::time::{Duration, Instant};
 use crate::base::units::Rate;
 use crate::transfer::outcome::{Failure, Reason, TransferReport};
@@ -14,9 +15,6 @@ use std::ops::Range;
 
 /// Between two progress events of a transfer.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
-
-/// Lost packets remembered, to say of which one a retransmission is.
-const LOST_MAX: usize = 1 << 14;
 
 /// Makes events of what it is told, and remembers what it takes to do so.
 #[derive(Debug, Default)]
@@ -33,9 +31,7 @@ struct Transfer {
     began: Instant,
     phase: Option<Phase>,
     next_progress: Instant,
-    /// Packets declared lost whose bytes have not gone again: the bytes' end and the packet's number,
-    /// by the bytes' start.
-    lost: BTreeMap<u64, (u64, u64)>,
+    lost: LostBytes,
 }
 
 impl Events {
@@ -47,7 +43,7 @@ impl Events {
 
     /// A transfer with `peer` began.
     pub fn started(&mut self, at: Instant, id: u64, peer: String) {
-        let (phase, next_progress, lost) = (None, Instant::ZERO, BTreeMap::new());
+        let (phase, next_progress, lost) = (None, Instant::ZERO, LostBytes::default());
         self.transfers.insert(id, Transfer { peer, began: at, phase, next_progress, lost });
     }
 
@@ -77,28 +73,13 @@ impl Events {
         let transfer = self.transfers.get_mut(&id)?;
         let value = match event {
             TraceEvent::Lost { number, range, rule } => {
-                transfer.lose(*number, range.as_ref());
-                let rule = match rule {
-                    LossRule::Packets => "packets",
-                    LossRule::Time => "time",
-                    LossRule::Timer => "timer",
-                };
-                let (offset, bytes) = range.as_ref().map(place).unzip();
-                json!({
-                    "event": "loss", "packet": number, "offset": offset, "bytes": bytes, "rule": rule,
-                })
+                transfer.lost.lose(*number, range.as_ref());
+                loss(*number, range.as_ref(), *rule)
             }
-            TraceEvent::DataSent { number, range, again: true } => {
-                let of = transfer.find_lost(range);
-                let (offset, bytes) = place(range);
-                json!({
-                    "event": "retransmission", "packet": number, "of": of, "offset": offset,
-                    "bytes": bytes,
-                })
+            TraceEvent::DataSent { number, range, again: true, .. } => {
+                retransmission(*number, range, transfer.lost.find(range))
             }
-            TraceEvent::Acked { .. }
-            | TraceEvent::DataSent { again: false, .. }
-            | TraceEvent::ProbeTimeout => return None,
+            _ => return None,
         };
         Some(self.of(at, id, value))
     }
@@ -162,30 +143,25 @@ impl Transfer {
             "retransmissions": stats.map(|stats| stats.retransmissions),
         })
     }
+}
 
-    fn lose(&mut self, number: u64, range: Option<&Range<u64>>) {
-        if let Some(range) = range {
-            self.lost.insert(range.start, (range.end, number));
-        }
-        if self.lost.len() > LOST_MAX {
-            // What lies furthest back has most likely arrived late, and will never go again.
-            self.lost.pop_first();
-        }
-    }
+/// A packet was declared lost, in the words of `--jsonl` and `--trace`.
+pub(super) fn loss(number: u64, range: Option<&Range<u64>>, rule: LossRule) -> Value {
+    let rule = match rule {
+        LossRule::Packets => "packets",
+        LossRule::Time => "time",
+        LossRule::Timer => "timer",
+    };
+    let (offset, bytes) = range.map(place).unzip();
+    json!({ "event": "loss", "packet": number, "offset": offset, "bytes": bytes, "rule": rule })
+}
 
-    /// The lost packet whose bytes go again in `range`, as far as `range` begins within them.
-    fn find_lost(&mut self, range: &Range<u64>) -> Option<u64> {
-        let (_, (end, number)) = self.lost.range(..=range.start).next_back()?;
-        let found = (*end > range.start).then_some(*number);
-        while let Some((start, (end, _))) = self.lost.range(..range.end).next_back() {
-            if *end > range.end || *end <= range.start {
-                break;
-            }
-            let start = *start;
-            self.lost.remove(&start);
-        }
-        found
-    }
+/// Bytes go again that lost packet `of` had, if one was lost.
+pub(super) fn retransmission(number: u64, range: &Range<u64>, of: Option<u64>) -> Value {
+    let (offset, bytes) = place(range);
+    json!({
+        "event": "retransmission", "packet": number, "of": of, "offset": offset, "bytes": bytes,
+    })
 }
 
 /// What a transfer that is over failed with, in one sentence; nothing if every file is committed.
@@ -198,7 +174,8 @@ pub fn failure_of(report: &TransferReport) -> Option<Failure> {
     Some(Failure::new(reason, text))
 }
 
-fn error(failure: &Failure) -> Value {
+/// What went wrong.
+pub(super) fn error(failure: &Failure) -> Value {
     json!({
         "event": "error",
         "exit_code": failure.reason.code(),
@@ -208,7 +185,7 @@ fn error(failure: &Failure) -> Value {
 }
 
 /// Where bytes are, and how many.
-fn place(range: &Range<u64>) -> (u64, u64) {
+pub(super) fn place(range: &Range<u64>) -> (u64, u64) {
     (range.start, range.end - range.start)
 }
 
@@ -250,7 +227,7 @@ mod tests {
     }
 
     fn again(events: &mut Events, number: u64, range: Range<u64>) -> Value {
-        let event = TraceEvent::DataSent { number, range, again: true };
+        let event = TraceEvent::DataSent { number, range, again: true, frame: None };
         events.traced(at(6), 1, &event).expect("an event")["of"].take()
     }
 
@@ -278,15 +255,6 @@ mod tests {
         assert_eq!(again(&mut events, 13, 28..30), 12);
         assert_eq!(again(&mut events, 14, 50..60), 3);
         assert!(events.transfers[&1].lost.len() <= 1);
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded() {
-        let mut events = begun();
-        for number in 0..2 * LOST_MAX as u64 {
-            lost(&mut events, number, number * 10..number * 10 + 10);
-        }
-        assert_eq!(events.transfers[&1].lost.len(), LOST_MAX);
     }
 
     #[test]

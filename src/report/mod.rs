@@ -7,6 +7,7 @@ pub mod json;
 pub mod lab;
 pub mod ladder;
 mod lettering;
+mod lost_bytes;
 pub mod plot;
 pub mod relay;
 pub mod response;

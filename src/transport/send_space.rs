@@ -54,6 +54,12 @@ impl SendSpace {
         self.credit = self.credit.max(limit);
     }
 
+    /// The receiver allows sending below this.
+    #[must_use]
+    pub fn credit(&self) -> u64 {
+        self.credit
+    }
+
     /// Whether there is something that may be sent.
     #[must_use]
     pub fn has_next(&self) -> bool {

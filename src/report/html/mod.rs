@@ -179,7 +179,10 @@ mod tests {
         for number in 0..packets {
             let at = Instant::from_nanos(number * 12_345);
             let range = number * 1452..(number + 1) * 1452;
-            marks.traced(at, &TraceEvent::DataSent { number, range: range.clone(), again: false });
+            marks.traced(
+                at,
+                &TraceEvent::DataSent { number, range: range.clone(), again: false, frame: None },
+            );
             if number % 20 == 0 {
                 let (range, rule) = (Some(range), LossRule::Time);
                 marks.traced(at, &TraceEvent::Lost { number, range, rule });

@@ -71,7 +71,7 @@ impl Packets {
     /// The sender's connection did something, or drew a conclusion.
     pub fn traced(&mut self, at: Instant, event: &TraceEvent) {
         match event {
-            TraceEvent::DataSent { number, range, again } => {
+            TraceEvent::DataSent { number, range, again, .. } => {
                 let kind = if *again { Kind::SentAgain } else { Kind::Sent };
                 self.add(kind, Mark { at, number: *number, range: range.clone() });
                 self.known.insert(*number, range.clone());
@@ -179,7 +179,10 @@ mod tests {
             loop {
                 let number = next;
                 next += 1;
-                packets.traced(at, &TraceEvent::DataSent { number, range: range.clone(), again });
+                packets.traced(
+                    at,
+                    &TraceEvent::DataSent { number, range: range.clone(), again, frame: None },
+                );
                 if number % nth > 0 {
                     packets.traced(at, &TraceEvent::Acked { number });
                     break;
@@ -230,7 +233,7 @@ mod tests {
         let mut packets = Packets::new(Report::bounds(1));
         for number in [(1 << 32) - 1, 1 << 32] {
             let range = number..number + 1;
-            let event = TraceEvent::DataSent { number, range, again: false };
+            let event = TraceEvent::DataSent { number, range, again: false, frame: None };
             packets.traced(Instant::ZERO, &event);
         }
         for low in [u32::MAX, 0, 77] {

@@ -1,7 +1,7 @@
 //! CUBIC (RFC 9438) with HyStart++ (RFC 9406). Windows are in bytes.
 
-use super::hystart::{CSS_GROWTH_DIVISOR, HyStart, Phase};
-use super::{AckSample, Congestion, initial_window};
+use super::hystart::{self, CSS_GROWTH_DIVISOR, HyStart};
+use super::{AckSample, Congestion, Phase, initial_window};
 use crate::base::time::{Duration, Instant};
 use crate::transport::rtt::Rtt;
 
@@ -77,9 +77,11 @@ impl Cubic {
 
     fn slow_start(&mut self, sample: &AckSample<'_>) {
         match self.hystart.on_ack(sample) {
-            Phase::SlowStart => self.cwnd += sample.bytes as f64,
-            Phase::Conservative => self.cwnd += (sample.bytes / CSS_GROWTH_DIVISOR) as f64,
-            Phase::Over => {
+            hystart::Phase::SlowStart => self.cwnd += sample.bytes as f64,
+            hystart::Phase::Conservative => {
+                self.cwnd += (sample.bytes / CSS_GROWTH_DIVISOR) as f64;
+            }
+            hystart::Phase::Over => {
                 self.ssthresh = self.cwnd;
                 self.curve.w_max = self.cwnd;
                 self.curve.k = 0.0;
@@ -189,6 +191,14 @@ impl Congestion for Cubic {
         self.datagram = f64::from(bytes);
         if untouched && self.ssthresh.is_infinite() {
             self.cwnd = self.cwnd.max(initial_window(bytes) as f64);
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self.hystart.phase() {
+            _ if !self.in_slow_start() => Phase::Avoidance,
+            hystart::Phase::Conservative => Phase::ConservativeSlowStart,
+            hystart::Phase::SlowStart | hystart::Phase::Over => Phase::SlowStart,
         }
     }
 

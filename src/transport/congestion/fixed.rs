@@ -1,6 +1,6 @@
 //! The rate that the user asks for, on a line known to be lossy and known to be his.
 
-use super::{AckSample, Congestion};
+use super::{AckSample, Congestion, Phase};
 use crate::base::time::{Duration, Instant};
 use crate::base::units::Rate;
 use crate::transport::rtt::Rtt;
@@ -52,6 +52,10 @@ impl Congestion for Fixed {
     }
 
     fn on_datagram_size(&mut self, _bytes: u16) {}
+
+    fn phase(&self) -> Phase {
+        Phase::Steady
+    }
 
     fn window(&self) -> u64 {
         self.window

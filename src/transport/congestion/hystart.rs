@@ -50,6 +50,10 @@ impl HyStart {
         }
     }
 
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
     /// RFC 9406 4.2, for each acknowledgement in slow start.
     pub(super) fn on_ack(&mut self, sample: &AckSample<'_>) -> Phase {
         if sample.largest >= self.round_end {

@@ -28,6 +28,19 @@ pub struct AckSample<'a> {
     pub rtt: &'a Rtt,
 }
 
+/// How a window goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It doubles each round trip (RFC 9438 4.10).
+    SlowStart,
+    /// The delay grew: it grows more slowly, to see whether the delay stays (RFC 9406 4.2).
+    ConservativeSlowStart,
+    /// It grows as the time since the last congestion event says (RFC 9438 4).
+    Avoidance,
+    /// It follows a rate.
+    Steady,
+}
+
 /// A congestion controller.
 pub trait Congestion: Debug + Send {
     /// Something was acknowledged for the first time.
@@ -44,6 +57,9 @@ pub trait Congestion: Debug + Send {
 
     /// The largest datagram changed, in bytes of UDP payload.
     fn on_datagram_size(&mut self, bytes: u16);
+
+    /// How the window goes on.
+    fn phase(&self) -> Phase;
 
     /// Bytes that may be in flight.
     fn window(&self) -> u64;

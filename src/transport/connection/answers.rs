@@ -4,6 +4,7 @@ use super::{Connection, Event, State};
 use crate::base::time::{Duration, Instant};
 use crate::transport::error::End;
 use crate::transport::timers::Timer;
+use crate::transport::trace::TraceEvent;
 use crate::wire::cursor::Reader;
 use crate::wire::handshake::{COOKIE_MAX, HELLO_LEN, VERSION, Welcome, read_refuse, read_versions};
 use crate::wire::header::{Header, PacketType};
@@ -74,6 +75,12 @@ impl Connection {
         self.on_valid_packet(now);
         // The responder may not send anything else before it has heard from us again.
         self.ping_due = true;
+        self.on_connected(now);
+    }
+
+    pub(super) fn on_connected(&mut self, now: Instant) {
         self.events.push_back(Event::Connected);
+        self.trace.record(now, || TraceEvent::Connected);
+        self.trace_congestion(now);
     }
 }

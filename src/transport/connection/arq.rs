@@ -168,7 +168,12 @@ impl Connection {
         self.restart_keep_alive(now);
         self.stats.data_packets_sent += 1;
         self.stats.retransmissions += u64::from(again);
-        self.trace.record(now, || TraceEvent::DataSent { number, range, again });
+        self.trace.record(now, || TraceEvent::DataSent {
+            number,
+            range,
+            again,
+            frame: Some(frame),
+        });
         len
     }
 

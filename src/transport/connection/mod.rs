@@ -3,6 +3,7 @@
 mod answers;
 mod arq;
 mod close;
+mod deadlines;
 mod path;
 mod receive;
 #[cfg(test)]
@@ -33,8 +34,8 @@ use super::send_space::SendSpace;
 use super::sent_packets::SentPackets;
 use super::stats::Stats;
 use super::timers::{Timer, Timers};
-use super::trace::{Trace, TraceEvent};
-use crate::base::time::{Instant, earlier};
+use super::trace::Trace;
+use crate::base::time::Instant;
 use crate::wire::handshake::{Hello, Parameters, Role, Strategy, Suite, VERSION, Welcome};
 use crate::wire::header::ConnectionId;
 use std::collections::VecDeque;
@@ -208,54 +209,6 @@ impl Connection {
         self.events.pop_front()
     }
 
-    /// When [`Connection::handle_timeout`] and [`Connection::poll_transmit`] want to be called again.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let ack = if self.is_established() { self.acks.deadline() } else { None };
-        earlier(self.timers.next(), ack)
-    }
-
-    /// A deadline has passed.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.timers.expire(now) {
-            match timer {
-                Timer::Close => self.on_close_timer(),
-                Timer::Have => {
-                    self.have_due = true;
-                    self.acks.report_all();
-                }
-                // These only wake the owner: what is due goes out with the next transmission.
-                Timer::Hello | Timer::Pace => {}
-                Timer::Frame => self.on_frame_timeout(now),
-                Timer::Idle => self.on_silence(),
-                Timer::Path => self.on_path_timer(now),
-                Timer::KeepAlive => self.ping_due = true,
-                Timer::Loss => self.detect_losses(now),
-                Timer::MtuProbe => self.mtu.on_round_over(),
-                Timer::Pto => self.on_probe_timeout(now),
-            }
-        }
-    }
-
-    fn on_silence(&mut self) {
-        match self.state {
-            State::Connecting(_) => self.end(End::Unreachable),
-            State::Established => self.end(End::Silent),
-            State::Closing(_) | State::Ended => {}
-        }
-    }
-
-    fn on_probe_timeout(&mut self, now: Instant) {
-        self.pto_count += 1;
-        self.probes = 2;
-        self.stats.probe_timeouts += 1;
-        self.trace.record(now, || TraceEvent::ProbeTimeout);
-        // RFC 9002 7.6.1: kPersistentCongestionThreshold.
-        if self.pto_count == 3 {
-            self.congestion.on_persistent_congestion();
-        }
-    }
-
     /// Appends to the ordered stream of control bytes.
     pub fn write_control(&mut self, bytes: &[u8]) {
         self.control_out.write(bytes);
@@ -355,6 +308,13 @@ impl Connection {
     #[must_use]
     pub fn probe_timeout(&self) -> crate::base::time::Duration {
         self.rtt.pto(self.peer.max_ack_delay)
+    }
+
+    /// A sender of volley's own way is the one that its controller holds back.
+    fn trace_congestion(&mut self, now: Instant) {
+        if self.frames.is_none() && !self.takes_data {
+            self.trace.watch(now, &*self.congestion);
+        }
     }
 
     fn set_peer(&mut self, peer: Parameters) {

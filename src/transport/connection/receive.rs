@@ -15,7 +15,7 @@ use crate::transport::path::PathId;
 use crate::transport::recv_space::Arrival;
 use crate::transport::sent_packets::Content;
 use crate::transport::timers::Timer;
-use crate::transport::trace::TraceEvent;
+use crate::transport::trace::{Discard, TraceEvent};
 use crate::wire::cursor::{Malformed, Reader};
 use crate::wire::frame::{Ack, Frame, read_frame};
 use crate::wire::header::{HEADER_LEN, Header, PacketType, full_packet_number};
@@ -114,10 +114,16 @@ impl Connection {
         }
         if !self.is_validated {
             self.is_validated = true;
-            self.events.push_back(Event::Connected);
+            self.on_connected(now);
         }
         let is_ack_eliciting = if header.kind == PacketType::Data {
-            if !self.on_data(now, header.offset, contents, take) {
+            let range = header.offset..header.offset + contents.len() as u64;
+            let discard = self.on_data(now, range.clone(), contents, take).err();
+            if let Some(reason) = discard {
+                self.trace.record(now, || TraceEvent::Discarded { number, range, reason });
+            }
+            // What is there already counts as received.
+            if discard.is_some_and(|reason| reason != Discard::Duplicate) {
                 return;
             }
             true
@@ -138,33 +144,35 @@ impl Connection {
         self.acks.on_packet(now, number, is_ack_eliciting);
     }
 
-    /// Whether the packet counts as received.
+    /// Takes the bytes in, or says why not.
     fn on_data(
         &mut self,
         now: Instant,
-        offset: u64,
+        range: Range<u64>,
         payload: &[u8],
         take: &mut TakeData<'_>,
-    ) -> bool {
-        let range = offset..offset + payload.len() as u64;
+    ) -> Result<(), Discard> {
+        if !self.takes_data {
+            return Err(Discard::NoRoom);
+        }
         let strategy = self.peer.strategy;
-        if !self.takes_data || !arq::keeps(strategy, &range, self.space_in.frontier()) {
-            return false;
+        let missing = self.space_in.frontier();
+        if !arq::keeps(strategy, &range, missing) {
+            return Err(Discard::OutOfOrder { missing });
         }
-        match self.space_in.judge(&range, self.credit.limit()) {
-            Arrival::Refused => return false,
-            Arrival::Duplicate => {}
+        let verdict = match self.space_in.judge(&range, self.credit.limit()) {
+            Arrival::Refused => return Err(Discard::NoRoom),
+            Arrival::Duplicate => Err(Discard::Duplicate),
+            Arrival::New if !take(range.start, payload) => return Err(Discard::NoRoom),
             Arrival::New => {
-                if !take(offset, payload) {
-                    return false;
-                }
                 self.space_in.take(range);
+                Ok(())
             }
-        }
+        };
         if strategy == Strategy::Volley && self.timers.get(Timer::Have).is_none() {
             self.timers.set(Timer::Have, Some(now + HAVE_INTERVAL));
         }
-        true
+        verdict
     }
 
     /// Whether any frame asks for an acknowledgement; nothing if the packet has to come again.
@@ -185,7 +193,12 @@ impl Connection {
                     self.end(End::Peer { code, reason });
                     return Ok(None);
                 }
-                Frame::Credit { limit } => self.space_out.on_credit(limit),
+                Frame::Credit { limit } => {
+                    if limit > self.space_out.credit() {
+                        self.trace.record(now, || TraceEvent::Credit { limit });
+                    }
+                    self.space_out.on_credit(limit);
+                }
                 // Only the newest word counts: an older one knows less than we do.
                 Frame::Have(have) if number >= self.acks.expected() => {
                     self.stats.written = self.stats.written.max(have.written);
@@ -224,7 +237,8 @@ impl Connection {
         let acked = self.loss.on_ack(now, &ack.ranges, &self.rtt, &mut self.sent);
         self.stats.spurious_retransmissions =
             self.stats.spurious_retransmissions.max(ack.duplicates);
-        for (_, sent_at) in &acked.spurious {
+        for (number, sent_at) in &acked.spurious {
+            self.trace.record(now, || TraceEvent::Spurious { number: *number });
             self.stats.packets_lost -= 1;
             self.stats.packets_acked += 1;
             if self.paths.is_current(*sent_at) {
@@ -274,7 +288,9 @@ impl Connection {
                 Content::Data(range) => self.space_out.on_acked(range),
                 Content::MtuProbe => {
                     self.mtu.on_probe_acked(packet.size);
-                    self.congestion.on_datagram_size(self.mtu.current());
+                    let bytes = self.mtu.current();
+                    self.congestion.on_datagram_size(bytes);
+                    self.trace.record(now, || TraceEvent::DatagramSize { bytes });
                     continue;
                 }
                 Content::Have => self.is_have_in_flight = false,
@@ -289,6 +305,7 @@ impl Connection {
     }
 
     pub(super) fn detect_losses(&mut self, now: Instant) {
+        let datagram = self.mtu.current();
         let (lost, next) = self.loss.detect(now, &self.rtt, &mut self.sent);
         let mut newest = None;
         let mut count = 0;
@@ -321,6 +338,11 @@ impl Connection {
         if let Some(sent_at) = newest {
             self.congestion.on_loss(now, sent_at, count);
         }
+        if self.mtu.current() != datagram {
+            let bytes = self.mtu.current();
+            self.trace.record(now, || TraceEvent::DatagramSize { bytes });
+        }
+        self.trace_congestion(now);
         self.timers.set(Timer::Loss, next);
         self.arm_pto();
     }
@@ -329,13 +351,5 @@ impl Connection {
         if self.timers.get(Timer::MtuProbe).is_none() {
             self.timers.set(Timer::MtuProbe, Some(now + MTU_ROUND));
         }
-    }
-
-    /// What is outstanding in the transfer space, oldest first.
-    pub(super) fn oldest_outstanding_data(&self) -> Option<Range<u64>> {
-        self.sent.iter().find_map(|packet| match &packet.content {
-            Content::Data(range) => Some(range.clone()),
-            _ => None,
-        })
     }
 }

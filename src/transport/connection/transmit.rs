@@ -15,6 +15,7 @@ use crate::wire::cursor::Malformed;
 use crate::wire::frame::{Frame, STREAM_OVERHEAD};
 use crate::wire::handshake::{HELLO_LEN, Strategy};
 use crate::wire::header::{ConnectionId, Header, PacketType, low_bits};
+use std::ops::Range;
 
 /// The first HELLOs go at their short interval for this long, later ones at four times that.
 const HELLO_SPRINT: Duration = Duration::from_secs(3);
@@ -195,6 +196,8 @@ impl Connection {
         let mut contents = Vec::new();
         Frame::Ping.put(&mut contents);
         batch.set_packet(self.header(PacketType::Control, 0), &contents, size.into());
+        let number = self.sent.next_number();
+        self.trace.record(now, || TraceEvent::MtuProbe { number, bytes: size });
         let patience = self.probe_timeout().max(50 * MS);
         self.timers.set(Timer::MtuProbe, Some(now + patience));
         self.record_sent(now, size.into(), Content::MtuProbe);
@@ -208,6 +211,9 @@ impl Connection {
         let is_probe = self.probes > 0 && self.has_data_to_probe_with();
         if !is_probe && !self.space_out.has_next() {
             self.is_app_limited = self.sent.bytes_in_flight() < self.window();
+            if self.space_out.is_blocked() {
+                self.trace.blocked(now, self.space_out.credit());
+            }
             return false;
         }
         self.is_app_limited = false;
@@ -275,7 +281,10 @@ impl Connection {
         batch.push_data(self.header(PacketType::Data, range.start), number, len);
         self.stats.data_packets_sent += 1;
         self.stats.retransmissions += u64::from(again);
-        self.trace.record(now, || TraceEvent::DataSent { number, range: range.clone(), again });
+        self.trace.record(now, || {
+            let range = range.clone();
+            TraceEvent::DataSent { number, range, again, frame: None }
+        });
         self.record_sent(now, len + PACKET_OVERHEAD, Content::Data(range));
     }
 
@@ -285,6 +294,14 @@ impl Connection {
 
     fn has_data_to_send(&self) -> bool {
         self.space_out.has_next() || self.oldest_outstanding_data().is_some()
+    }
+
+    /// What is outstanding in the transfer space, oldest first.
+    fn oldest_outstanding_data(&self) -> Option<Range<u64>> {
+        self.sent.iter().find_map(|packet| match &packet.content {
+            Content::Data(range) => Some(range.clone()),
+            _ => None,
+        })
     }
 
     fn record_sent(&mut self, now: Instant, size: usize, content: Content) {

@@ -115,9 +115,6 @@ fn sequence(report: &Report) -> String {
     if report.runs.iter().all(|run| run.packets.is_empty()) {
         return String::new();
     }
-    let caption = "Each mark is a packet: when it was, and where its bytes lie in what is sent. Drag \
-                   over a part to see it closer; a double click shows all again. With the keyboard: \
-                   + and -, the arrows, and 0 for all.";
     let thinned: Vec<&Run> = report.runs.iter().filter(|run| is_thinned(run)).collect();
     let thinned = if thinned.is_empty() {
         String::new()
@@ -136,11 +133,13 @@ fn sequence(report: &Report) -> String {
 <div id="kinds" role="group" aria-label="Marks that are shown"></div>
 <figure>
 <div class="chart tall" id="sequence" role="group" tabindex="0" aria-labelledby="sequence-title" aria-describedby="sequence-caption"></div>
-<figcaption id="sequence-caption">{}</figcaption>
+<p class="fine" id="view" aria-live="polite"></p>
+<figcaption id="sequence-caption">Each mark is a packet: when it was, and where its bytes lie in what is sent.
+<span class="screen">Drag over a part to see it closer; a double click shows all again. With the keyboard: + and -, the
+arrows, and 0 for all.</span></figcaption>
 {thinned}</figure>
 {}</section>
 "#,
-        markup(caption),
         tables::packets(report),
     )
 }

@@ -16,6 +16,11 @@
   const runColor = (index) => color("run-" + (index % 6));
   const byId = (id) => document.getElementById(id);
 
+  // Pixels of a page of paper between its margins, while that is what is drawn for.
+  const PAPER = 680;
+  let isForPaper = false;
+  const extent = (place) => ({ width: isForPaper ? PAPER : place.clientWidth, height: place.clientHeight });
+
   function element(tag, properties, ...children) {
     const made = Object.assign(document.createElement(tag), properties);
     made.append(...children);
@@ -39,7 +44,7 @@
   // Ticks of bytes that are round in powers of two.
   function byteSplits(u, axis, low, high, step) {
     let increment = 1;
-    while (increment < step) increment *= 2;
+    while (increment * 1.5 < step) increment *= 2;
     const splits = [];
     for (let at = Math.ceil(low / increment) * increment; at <= high; at += increment) splits.push(at);
     return splits;
@@ -123,7 +128,7 @@
     const data = lines.length ? uPlot.join(lines.map((line) => line.data)) : [[]];
     let tip;
     const plot = new uPlot({
-      width: place.clientWidth, height: place.clientHeight, legend: { show: false },
+      ...extent(place), legend: { show: false },
       scales: {
         x: { time: false, range: (u, low, high) => range ?? [0, end] },
         y: { range: (u, low, high) => [0, Math.max(high ?? 0, capacity, 1e-9) * 1.06] },
@@ -191,6 +196,7 @@
     byId("part").append(words, button);
     return () => {
       byId("part").hidden = !curvesRange;
+      words.textContent = "";
       if (!curvesRange) return;
       const [from, to] = curvesRange.map((at) => `${short(at)} s`);
       const later = runs.filter((run, index) => isShown[index] && run.seconds > curvesRange[1]);
@@ -257,13 +263,20 @@
 
   const whole = () => ({ x: [0, Math.max(current.seconds, 1e-6)], y: [0, Math.max(current.packets.end, 1)] });
 
+  function tellView({ x, y }) {
+    const { unit, show } = size(y[1]);
+    byId("view").textContent =
+      `Shown: ${x.map(short).join(" to ")} s, offsets ${y.map((at) => show(Math.max(at, 0))).join(" to ")} ${unit}.`;
+  }
+
   function drawSequence() {
     sequence?.destroy();
     const place = byId("sequence");
     const shown = view ?? whole();
+    tellView(shown);
     let tip;
     sequence = new uPlot({
-      width: place.clientWidth, height: place.clientHeight, legend: { show: false },
+      ...extent(place), legend: { show: false },
       scales: { x: { time: false, range: () => shown.x }, y: { range: () => shown.y } },
       axes: [timeAxis(), scaledAxis("offset", size, { splits: byteSplits })],
       series: [{}, { paths: () => null, points: { show: false } }],
@@ -393,15 +406,17 @@
       tools[keys[event.key]][2]();
     });
     if (traced.length > 1) {
+      const chosen = element("b", { className: "paper" }, current.label);
       const choice = element("select", {}, ...traced.map((run, index) => element("option", { value: index }, run.label)));
       choice.addEventListener("change", () => {
         current = traced[choice.value];
+        chosen.textContent = current.label;
         offerKinds();
         zoomSequence(null);
       });
-      byId("which").append(element("label", {}, "Run ", choice));
+      byId("which").append(element("label", { className: "screen" }, "Run ", choice), chosen);
     } else {
-      byId("which").append(traced[0].label);
+      byId("which").append(element("b", {}, current.label));
     }
     offerKinds();
   }
@@ -452,16 +467,19 @@
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { nameTheme(); draw(); });
   }
 
-  // Paper is light, and as wide as it is.
+  // Paper is light, and narrower than most windows.
   function watchPrinter() {
     let before;
     addEventListener("beforeprint", () => {
       before = root.dataset.theme;
-      root.dataset.theme = "light";
+      Object.assign(root.dataset, { theme: "light", paper: "" });
+      isForPaper = true;
       draw();
     });
     addEventListener("afterprint", () => {
       if (before) root.dataset.theme = before; else delete root.dataset.theme;
+      delete root.dataset.paper;
+      isForPaper = false;
       draw();
     });
   }
@@ -469,11 +487,11 @@
   function watchWidth() {
     let width = 0;
     new ResizeObserver(([entry]) => {
-      if (entry.contentRect.width === width) return;
+      if (entry.contentRect.width === width || isForPaper) return;
       width = entry.contentRect.width;
       for (const plot of [...curves, sequence]) {
         const place = plot?.root.parentElement;
-        plot?.setSize({ width: place.clientWidth, height: place.clientHeight });
+        plot?.setSize(extent(place));
       }
     }).observe(document.querySelector("main"));
   }

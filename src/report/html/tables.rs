@@ -4,7 +4,7 @@ use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::report::lettering::markup;
 use crate::report::run::{Kind, Report, Run, Sample};
-use crate::report::summary::{Way, show_counts};
+use crate::report::summary::{LinkSummary, show_counts, show_ways};
 
 /// One row for each run.
 pub(super) fn runs(report: &Report) -> String {
@@ -59,30 +59,35 @@ fn share(goodput: Rate, capacity: Rate) -> Share {
 
 /// What the links were asked to do, and what they did.
 pub(super) fn links(report: &Report) -> String {
-    let rows: Vec<Vec<String>> = report
-        .runs
-        .iter()
-        .filter_map(|run| Some((run, run.link.as_ref()?)))
-        .flat_map(|(run, link)| {
-            let row = |name: &str, way: &Way| {
-                vec![
-                    run.label.clone(),
-                    name.to_owned(),
-                    way.config.to_string(),
-                    show_counts(&way.counts),
-                    link.seed.to_string(),
-                ]
-            };
-            [row("to the receiver", &link.out), row("back", &link.back)]
-        })
-        .collect();
-    let heads = ["Run", "Way", "Configured", "Observed", "Seed"];
-    let body = if rows.is_empty() {
-        "<p>No imperfect link was put in: what is seen is the network as it was.</p>\n".to_owned()
-    } else {
-        table("Link", &heads, &rows)
+    let links: Vec<(&Run, &LinkSummary)> =
+        report.runs.iter().filter_map(|run| Some((run, run.link.as_ref()?))).collect();
+    let configured = |link: &LinkSummary| show_ways(&link.out.config, &link.back.config, link.seed);
+    let mut asked: Vec<String> = links.iter().map(|(_, link)| configured(link)).collect();
+    asked.dedup();
+    let body = match &asked[..] {
+        [] => {
+            "<p>No imperfect link was put in: what is seen is the network as it was.</p>\n".into()
+        }
+        [same] => {
+            let rows = links.iter().map(|(run, link)| observed(run, link)).collect::<Vec<_>>();
+            let table = table("Observed", &["Run", "To the receiver", "Back"], &rows);
+            format!("<p>Configured: {}</p>\n{table}", markup(same))
+        }
+        _ => {
+            let rows = links.iter().map(|(run, link)| {
+                let mut row = observed(run, link);
+                row.insert(1, configured(link));
+                row
+            });
+            let heads = ["Run", "Configured", "Observed to the receiver", "Observed back"];
+            table("Configured and observed", &heads, &rows.collect::<Vec<_>>())
+        }
     };
     format!("<section aria-labelledby=\"link\">\n<h2 id=\"link\">The link</h2>\n{body}</section>\n")
+}
+
+fn observed(run: &Run, link: &LinkSummary) -> Vec<String> {
+    vec![run.label.clone(), show_counts(&link.out.counts), show_counts(&link.back.counts)]
 }
 
 /// How often what happened to packets, for those who cannot see the marks.
@@ -133,19 +138,17 @@ fn describe<T: Ord + Copy>(
     of: impl Fn(&Sample) -> Option<T>,
     show: impl Fn(T) -> String,
 ) -> String {
-    let runs = report.runs.iter().map(|run| {
+    let runs = report.runs.iter().filter_map(|run| {
         let values: Vec<T> = run.samples.iter().filter_map(|sample| of(&sample)).collect();
-        match (values.iter().min(), values.iter().max()) {
-            (Some(least), Some(most)) if least == most => {
-                format!("{}: {} all the time", run.label, show(*least))
-            }
-            (Some(least), Some(most)) => {
-                format!("{}: between {} and {}", run.label, show(*least), show(*most))
-            }
-            _ => format!("{}: none", run.label),
-        }
+        let (least, most) = (*values.iter().min()?, *values.iter().max()?);
+        Some(match least == most {
+            true => format!("{}: {} all the time", run.label, show(least)),
+            false => format!("{}: between {} and {}", run.label, show(least), show(most)),
+        })
     });
-    runs.collect::<Vec<_>>().join("; ") + "."
+    let known: Vec<String> = runs.collect();
+    let others = if known.len() < report.runs.len() { "; the others have none" } else { "" };
+    format!("{}{others}.", known.join("; "))
 }
 
 /// A table whose cells say what they are where it is too narrow for columns.

@@ -10,6 +10,7 @@ pub mod simulated;
 pub use command::again;
 
 use super::args::strategy_name as name;
+use crate::base::range_set::RangeSet;
 use crate::base::text::{escape, show_error};
 use crate::base::time::Instant;
 use crate::net::{Carrier, Finished, Impairment, Notice, Observer, Seen};
@@ -70,8 +71,12 @@ impl Target {
     /// # Errors
     /// It cannot be written any more.
     pub fn write(&self, report: &Report) -> Result<(), Failure> {
-        let written = self.write_text(&html::page(report));
-        written.and_then(|temporary| std::fs::rename(temporary, &self.path)).map_err(|error| {
+        let replaced = self.write_text(&html::page(report)).and_then(|temporary| {
+            std::fs::rename(&temporary, &self.path).inspect_err(|_| {
+                let _ = std::fs::remove_file(&temporary);
+            })
+        });
+        replaced.map_err(|error| {
             Failure::new(Reason::Other, cannot_write(&self.typed, &show_error(&error)))
         })
     }
@@ -104,6 +109,26 @@ fn cannot_write(path: &path::Path, why: &str) -> String {
 struct Gathered {
     samples: Samples,
     packets: Packets,
+    acked: RangeSet,
+    path: Option<Path>,
+}
+
+impl Gathered {
+    fn see(&mut self, at: Instant, seen: &Seen) {
+        match seen {
+            Seen::Connection(event) => {
+                if let Some(range) = self.packets.traced(at, event) {
+                    self.acked.insert(range);
+                    self.sample(at, self.acked.total());
+                }
+            }
+            Seen::LostOnLink(low) => self.packets.lost_on_link(at, *low),
+        }
+    }
+
+    fn sample(&mut self, at: Instant, delivered: u64) {
+        self.samples.push(Sample { at, delivered, path: self.path });
+    }
 }
 
 /// Listens to a transfer over sockets.
@@ -118,7 +143,8 @@ impl Recorder {
     /// Time begins now.
     #[must_use]
     pub fn start(strategy: Strategy, bounds: Bounds) -> Self {
-        let gathered = Gathered { samples: Samples::new(bounds), packets: Packets::new(bounds) };
+        let (samples, packets) = (Samples::new(bounds), Packets::new(bounds));
+        let gathered = Gathered { samples, packets, acked: RangeSet::new(), path: None };
         Self { clock: Clock::start(), strategy, gathered: Arc::new(Mutex::new(gathered)) }
     }
 
@@ -190,32 +216,29 @@ impl Recorder {
         let here = self.clock.now();
         match notice {
             Notice::Progress { progress, .. } => {
-                let path = progress.stats.as_ref().map(|stats| self.path(stats));
-                let sample = Sample { at: here, delivered: progress.done, path };
-                self.lock().samples.push(sample);
+                let mut gathered = self.lock();
+                gathered.path = progress.stats.as_ref().and_then(|stats| self.path(stats));
+                gathered.sample(here, progress.done);
             }
             Notice::Traced { events, now, .. } => {
-                let packets = &mut self.lock().packets;
+                let mut gathered = self.lock();
                 for (at, seen) in events {
                     // The loop has a clock of its own.
-                    let at = here - now.since(*at);
-                    match seen {
-                        Seen::Connection(event) => packets.traced(at, event),
-                        Seen::LostOnLink(low) => packets.lost_on_link(at, *low),
-                    }
+                    gathered.see(here - now.since(*at), seen);
                 }
             }
             Notice::Ended { .. } | Notice::Started { .. } => {}
         }
     }
 
-    fn path(&self, stats: &Stats) -> Path {
+    /// Nothing before the first acknowledgement: what is assumed until then says nothing of the path.
+    fn path(&self, stats: &Stats) -> Option<Path> {
         let is_controlled = self.strategy == Strategy::Volley;
-        Path {
+        (stats.packets_acked > 0).then(|| Path {
             congestion_window: is_controlled.then_some(stats.congestion_window),
             bytes_in_flight: stats.bytes_in_flight,
             smoothed_rtt: stats.smoothed_rtt,
-        }
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Gathered> {

@@ -68,8 +68,9 @@ impl Packets {
         Self { marks: Kind::ALL.map(|_| Thinned::new(max)), known: BTreeMap::new() }
     }
 
-    /// The sender's connection did something, or drew a conclusion.
-    pub fn traced(&mut self, at: Instant, event: &TraceEvent) {
+    /// The sender's connection did something, or drew a conclusion. Says which bytes are acknowledged
+    /// by it, if any are.
+    pub fn traced(&mut self, at: Instant, event: &TraceEvent) -> Option<Range<u64>> {
         match event {
             TraceEvent::DataSent { number, range, again, .. } => {
                 let kind = if *again { Kind::SentAgain } else { Kind::Sent };
@@ -80,15 +81,16 @@ impl Packets {
                 }
             }
             TraceEvent::Acked { number } => {
-                if let Some(range) = self.known.remove(number) {
-                    self.add(Kind::Acked, Mark { at, number: *number, range });
-                }
+                let range = self.known.remove(number)?;
+                self.add(Kind::Acked, Mark { at, number: *number, range: range.clone() });
+                return Some(range);
             }
             TraceEvent::Lost { number, range: Some(range), .. } => {
                 self.add(Kind::DeclaredLost, Mark { at, number: *number, range: range.clone() });
             }
             _ => {}
         }
+        None
     }
 
     /// The link lost or damaged a packet whose number ends in those 32 bits.

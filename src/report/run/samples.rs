@@ -46,10 +46,12 @@ impl Samples {
         Self { max: bounds.samples, apart: Duration::ZERO, kept: Vec::new(), latest: None }
     }
 
-    /// Takes a sample, which is later than all before it. What has arrived stays there.
+    /// Takes the next sample. Time does not go back, and what has arrived stays there.
     pub fn push(&mut self, mut sample: Sample) {
-        let before = self.latest.as_ref().or(self.kept.last());
-        sample.delivered = sample.delivered.max(before.map_or(0, |before| before.delivered));
+        if let Some(before) = self.latest.as_ref().or(self.kept.last()) {
+            sample.at = sample.at.max(before.at);
+            sample.delivered = sample.delivered.max(before.delivered);
+        }
         let is_close = self.kept.last().is_some_and(|last| sample.at.since(last.at) < self.apart);
         if is_close {
             self.latest = Some(sample);

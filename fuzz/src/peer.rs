@@ -2,6 +2,7 @@
 
 use super::input::Input;
 use volley::base::time::{Duration, Instant};
+use volley::transfer::entry::{Attributes, Entry, Kind};
 use volley::transfer::hash::{Hash, group_count, group_range, group_value};
 use volley::transfer::message::Message;
 use volley::transfer::outcome::Reason;
@@ -98,6 +99,17 @@ pub(crate) fn parameters(input: &mut Input<'_>) -> Parameters {
         max_ack_delay: Duration::from_micros(input.u32().min(1_000_000).into()),
         socket_buffer: input.u32().into(),
     }
+}
+
+/// A file; where its path ends with a slash a directory, where it says `>` a link.
+fn entry(size: u64, path: &str) -> Entry {
+    let attributes = Attributes { mode: 0o640, seconds: size, nanoseconds: 7 };
+    let (path, kind) = match (path.strip_suffix('/'), path.split_once('>')) {
+        (Some(directory), _) => (directory, Kind::Directory { attributes }),
+        (None, Some((link, target))) => (link, Kind::Link { target: target.into() }),
+        (None, None) => (path, Kind::File { size, is_sparse: size % 2 == 1, attributes }),
+    };
+    Entry { path: path.into(), kind }
 }
 
 pub(crate) struct Peer {
@@ -317,8 +329,9 @@ impl Peer {
                     1 => input.u32().into(),
                     _ => 1_180 * u64::from(input.u16()),
                 };
-                self.sizes.push(size);
-                Message::Offer { size, name: String::from_utf8_lossy(input.short()).into() }
+                let entry = entry(size, &String::from_utf8_lossy(input.short()));
+                self.sizes.push(entry.kind.size());
+                Message::Offer(entry)
             }
             3 => Message::OfferEnd,
             4 => Message::Root { index, hash: zeros_hash(size) },

@@ -12,7 +12,7 @@ use volley::transfer::receiver::Receiving;
 use volley::transfer::sender::Sending;
 use volley::transfer::session::Session;
 use volley::transfer::sink::{Sink, SinkPolicy};
-use volley::transfer::source::Source;
+use volley::transfer::walk::Selection;
 use volley::transport::batch::Batch;
 use volley::transport::{Connection, PathId};
 use volley::wire::handshake::{Hello, Role, Suite, VERSION};
@@ -50,17 +50,31 @@ pub(crate) fn receiver(bytes: &[u8]) {
     };
     Peer::new(&[]).torment(&mut owner, &mut input);
     drop(owner);
-    expect_only_plain_files(root.path(), &target);
+    expect_confined(root.path(), &target);
 }
 
 /// Whatever the peer did: nothing lies outside of the directory, what was there is as it was, and
 /// what is there beside it was committed.
-fn expect_only_plain_files(root: &Path, target: &Path) {
+fn expect_confined(root: &Path, target: &Path) {
     assert_eq!(fs::read_dir(root).expect("it can be listed").count(), 1, "outside");
     assert_eq!(fs::read(target.join(MINE)).expect("it is there"), b"mine");
+    expect_only_committed(target);
+}
+
+fn expect_only_committed(target: &Path) {
     for entry in fs::read_dir(target).expect("it can be listed") {
         let entry = entry.expect("it can be listed");
-        assert!(entry.file_type().expect("it is there").is_file(), "{:?}", entry.file_name());
+        let kind = entry.file_type().expect("it is there");
+        if kind.is_symlink() {
+            let says = fs::read_link(entry.path()).expect("it is there");
+            assert!(says.is_relative(), "{says:?}");
+            continue;
+        }
+        if kind.is_dir() {
+            expect_only_committed(&entry.path());
+            continue;
+        }
+        assert!(kind.is_file(), "{:?}", entry.file_name());
         let contents = fs::read(entry.path()).expect("it can be read");
         let is_committed = contents.iter().all(|byte| *byte == 0);
         assert!(entry.file_name() == MINE || is_committed, "{:?}", entry.file_name());
@@ -78,9 +92,10 @@ pub(crate) fn sender(bytes: &[u8]) {
         fs::write(&path, vec![0; size]).expect("room for temporary files");
         path
     });
-    let source = Source::open(&paths).expect("they are there");
+    let selection = Selection { paths: paths.to_vec(), ..Selection::default() };
+    let sending = Sending::new(&selection).expect("they are there");
     let connection = Connection::initiate(Instant::ZERO, config, ConnectionId(1), Role::Sender);
-    let session = Session::sending(connection, Sending::new(source));
+    let session = Session::sending(connection, sending);
     let mut owner = Owner { session, sink: None, is_stalled: false };
     let mut peer = Peer::new(&sizes.map(|(_, size)| size as u64));
     if how & 1 == 0 {
@@ -140,6 +155,9 @@ impl Side for Owner {
             }
             jobs += 1;
             assert!(jobs < JOBS_MAX, "it does not stop finding work");
+        }
+        for report in sink.rest() {
+            self.session.on_report(now, report);
         }
     }
 

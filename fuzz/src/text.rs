@@ -6,24 +6,33 @@ use volley::base::time::Duration;
 use volley::base::units::{Rate, Share, parse_duration, parse_size, show_duration, show_size};
 use volley::cli::args::sweep::Sweep;
 use volley::cli::destination::{Destination, parse_bind};
-use volley::transfer::name::{FileName, NAME_MAX, PARTIAL_AREA};
+use volley::transfer::name::{DEPTH_MAX, NAME_MAX, PARTIAL_AREA, PATH_MAX, TreePath, link_fault};
 
-/// Names of files.
+/// Paths below the receiver's directory, and what links there may say.
 pub(crate) fn names(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let escaped = escape(&text);
     assert!(!escaped.chars().any(char::is_control), "{escaped:?}");
-    match FileName::parse(&text) {
+    match TreePath::parse(&text) {
         Err(error) => assert!(!error.to_string().chars().any(char::is_control), "{error}"),
-        Ok(name) => {
-            let text = name.as_str();
-            assert!(!text.is_empty() && text.len() <= NAME_MAX);
-            assert!(
-                !text.contains(['/', '\\', '\0']) && ![".", "..", PARTIAL_AREA].contains(&text)
-            );
-            assert_eq!(FileName::parse(text), Ok(name.clone()));
-            let path = std::path::Path::new("directory").join(text);
-            assert_eq!(path.file_name(), Some(text.as_ref()), "one component and nothing else");
+        Ok(path) => {
+            assert!(path.as_str().len() <= PATH_MAX && path.depth() < DEPTH_MAX);
+            for name in path.as_str().split('/') {
+                assert!(!name.is_empty() && name.len() <= NAME_MAX);
+                assert!(!name.contains(['\\', '\0']) && ![".", "..", PARTIAL_AREA].contains(&name));
+            }
+            assert_eq!(TreePath::parse(path.as_str()), Ok(path.clone()));
+            let below = std::path::Path::new("directory").join(path.as_str());
+            assert_eq!(below.components().count(), path.depth() + 2, "names and nothing else");
+        }
+    }
+    let link = TreePath::parse("a/b/link").expect("a path");
+    if link_fault(&link, &text).is_none() {
+        let mut depth = 2;
+        for name in text.split('/') {
+            assert!(!name.is_empty() && name != ".");
+            depth += if name == ".." { -1 } else { 1 };
+            assert!(depth >= 0, "{text:?} leads out");
         }
     }
 }

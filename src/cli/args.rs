@@ -3,6 +3,7 @@
 mod compare;
 mod simulate;
 pub mod sweep;
+mod tree;
 
 use super::link_options::LinkOptions;
 use crate::base::time::Duration;
@@ -14,6 +15,7 @@ pub use compare::Compare;
 pub use simulate::Simulate;
 use std::ffi::OsString;
 use std::path::PathBuf;
+pub use tree::TreeOptions;
 
 /// Exit codes, shown below the help of every command.
 const EXIT_CODES: &str = "\
@@ -69,7 +71,7 @@ pub enum Command {
     /// Listen, and receive files into a directory
     #[command(visible_alias = "receive", after_help = EXIT_CODES)]
     Recv(Recv),
-    /// Send files to a listener
+    /// Send files and directories to a listener
     #[command(override_usage = "volley send [OPTIONS] PATH... DEST", after_help = EXIT_CODES)]
     Send(Send),
     /// Carry the same bytes over UDP and over the kernel's TCP, over the same link, and say which was faster
@@ -89,12 +91,12 @@ pub enum Command {
 /// `volley send`
 #[derive(Debug, Args)]
 pub struct Send {
-    /// The files to send, then where to.
+    /// The files and directories to send, then where to.
     #[arg(
         required = true,
         num_args = 1..,
         value_name = "PATH... DEST",
-        help = "The files to send, then where to: HOST[:PORT]"
+        help = "The files and directories to send, then where to: HOST[:PORT]. A directory goes with all that is in it, under its own name, with or without a slash behind it"
     )]
     pub words: Vec<PathBuf>,
     /// No authentication, no encryption: for the classroom and trusted wires
@@ -119,6 +121,9 @@ pub struct Send {
     /// Where a report goes
     #[command(flatten)]
     pub report: ReportOptions,
+    /// What of directories goes.
+    #[command(flatten)]
+    pub tree: TreeOptions,
     /// An imperfect link in front of the socket
     #[command(flatten)]
     pub link: LinkOptions,

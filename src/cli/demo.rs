@@ -18,6 +18,7 @@ use crate::report::run::Report;
 use crate::report::summary::{Direction, show_counts};
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::walk::Selection;
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
 use std::io;
@@ -127,7 +128,12 @@ impl Scene {
             listener.run(&reception, &nobody, &until)
         });
         let order = dial::Order {
-            paths: vec![self.file("sender", "letter.txt"), self.file("sender", "generated.bin")],
+            selection: Selection {
+                paths: ["letter.txt", "generated.bin"]
+                    .map(|name| self.file("sender", name))
+                    .to_vec(),
+                ..Selection::default()
+            },
             addresses,
             bind: None,
             congestion: CongestionChoice::Fixed(RATE),

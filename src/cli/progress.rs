@@ -91,6 +91,14 @@ impl Meter {
     fn transferring(&self, now: Instant, progress: &Progress) -> String {
         let Progress { done, total, .. } = progress;
         let average = Rate::of(*done, now.since(Instant::ZERO));
+        if !progress.is_total_known {
+            return format!(
+                "{} of {} and more  {} (avg {average})",
+                show_size(*done),
+                show_size(*total),
+                self.recent_rate(),
+            );
+        }
         format!(
             "{}%  {} of {}  {} (avg {average})  {} left",
             done * 100 / (*total).max(1),
@@ -146,10 +154,14 @@ mod tests {
             phase: Phase::Transferring,
             done: 512 << 10,
             total: 1 << 20,
+            is_total_known: true,
             stats: Some(stats),
         };
         let line = meter.line(Instant::from_nanos(1_000_000_000), &progress);
         assert_eq!(line, "50%  512 KiB of 1 MiB  0 bit/s (avg 4.19 Mbit/s)  1 s left");
+        let growing = Progress { is_total_known: false, ..progress };
+        let line = meter.line(Instant::from_nanos(1_000_000_000), &growing);
+        assert_eq!(line, "512 KiB of 1 MiB and more  0 bit/s (avg 4.19 Mbit/s)");
         assert_eq!(path(&progress).as_deref(), Some("RTT 50 ms  loss 10 %  1 packets sent again"));
     }
 

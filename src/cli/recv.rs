@@ -126,7 +126,7 @@ fn observe(console: &Console, impairment: Option<Impairment>, output: &Output) -
                     meter.clear();
                 }
                 let summary = summary(&finished, Direction::Received, impairment.as_ref());
-                if output.wants_traces() || !summary.report.files.is_empty() {
+                if output.wants_traces() || summary.report.counts.entries > 0 {
                     output.ended(&console, id, &summary);
                 }
                 conclude(&console, &summary);
@@ -138,7 +138,7 @@ fn observe(console: &Console, impairment: Option<Impairment>, output: &Output) -
 
 fn conclude(console: &Console, summary: &Summary<'_>) {
     let report = summary.report;
-    if report.files.is_empty() {
+    if report.counts.entries == 0 {
         let peer = &summary.peer;
         let why = report.failure.as_ref().map_or("nothing was offered", |failure| &failure.text);
         return console.tell(&format!("{peer} connected and sent nothing: {why}"));

@@ -11,6 +11,7 @@ use super::{Stop, require_open, summary, words};
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial, tcp};
 use crate::report::run::Report;
 use crate::report::summary::{Direction, show_ways};
+use crate::transfer::outcome::FileReport;
 use crate::transport::config::CongestionChoice;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -27,6 +28,7 @@ pub(super) const TRANSFER: u64 = 1;
 /// Anything but: every file is committed.
 pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
     let (paths, destination) = words::split(&order.words)?;
+    let selection = order.tree.select(paths).map_err(Stop::Usage)?;
     require_open(order.open, "send")?;
     let impairment = order.link.impairment()?;
     if order.tcp {
@@ -43,11 +45,11 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
         observer = recorder.beside(observer);
     }
     let finished = if order.tcp {
-        tcp::send(&tcp::Order { paths, addresses, congestion: None }, &observer, interrupt)?
+        tcp::send(&tcp::Order { selection, addresses, congestion: None }, &observer, interrupt)?
     } else {
         announce(&console, impairment.as_ref());
         let dialled = dial::Order {
-            paths,
+            selection,
             addresses,
             bind: bind.map(|(address, port)| SocketAddr::new(address, port.unwrap_or(0))),
             congestion: order.cc,
@@ -148,13 +150,13 @@ fn failure_text(finished: &Finished, summary: impl FnOnce() -> String) -> String
     if let Some(order) = report.failure.as_ref().filter(|failure| failure.reason.is_order()) {
         return obituary(order.reason, KEPT);
     }
-    let nothing = report.files.iter().all(|file| file.outcome.is_err());
+    let counts = &report.counts;
+    let nothing = counts.files + counts.directories + counts.links == 0;
     match (&report.failure, &report.files[..]) {
         (Some(failure), _) if nothing => format!("error: {}", failure.text),
-        (None, [only]) => match &only.outcome {
-            Err(failure) => format!("error: {}", failure.text),
-            Ok(_) => summary(),
-        },
+        (None, [FileReport { outcome: Err(failure), .. }]) if nothing => {
+            format!("error: {}", failure.text)
+        }
         _ => format!("error: not everything arrived\n{}", summary()),
     }
 }

@@ -9,14 +9,13 @@ use crate::base::time::Duration;
 use crate::transfer::outcome::{Failure, Reason, TransferReport};
 use crate::transfer::sender::Sending;
 use crate::transfer::session::{Phase, Session};
-use crate::transfer::source::Source;
+use crate::transfer::walk::Selection;
 use crate::transport::Connection;
 use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
 use crate::wire::handshake::Role;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -32,8 +31,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// What to send, where, and how.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// The files.
-    pub paths: Vec<PathBuf>,
+    /// What to send.
+    pub selection: Selection,
     /// The listener's addresses, best first; at least one.
     pub addresses: Vec<SocketAddr>,
     /// The address to send from, and the port if it is not zero.
@@ -62,9 +61,9 @@ pub fn send(
     let fits = |address: &&SocketAddr| order.bind.is_none_or(|b| b.is_ipv4() == address.is_ipv4());
     let addresses: Vec<&SocketAddr> = order.addresses.iter().filter(fits).collect();
     for (place, address) in addresses.iter().enumerate() {
-        let source = Source::open(&order.paths)?;
+        let sending = Sending::new(&order.selection)?;
         let is_last = place + 1 == addresses.len();
-        let attempt = match Attempt::start(order, **address, source, observer) {
+        let attempt = match Attempt::start(order, **address, sending, observer) {
             Err(failure) if failure.reason == Reason::Unreachable && !is_last => continue,
             started => started?,
         };
@@ -95,7 +94,7 @@ impl Attempt {
     fn start(
         order: &Order,
         address: SocketAddr,
-        source: Source,
+        sending: Sending,
         observer: &Observer,
     ) -> Result<Self, Failure> {
         let socket_failure = |error: io::Error| {
@@ -111,7 +110,7 @@ impl Attempt {
         let connection_id = engine.fresh_connection_id();
         let config = engine.config(path, order.congestion, order.arq);
         let connection = Connection::initiate(engine.now(), config, connection_id, Role::Sender);
-        let session = Session::sending(connection, Sending::new(source));
+        let session = Session::sending(connection, sending);
         let id = engine.add(session, connection_id, path, None);
         Ok(Self { engine, address, id, ended, phase })
     }

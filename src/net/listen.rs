@@ -186,7 +186,7 @@ fn note_completion(
         let verdict = match &notice {
             Notice::Ended { finished, .. } => {
                 let report = &finished.report;
-                let is_complete = report.failure.is_none() && !report.files.is_empty();
+                let is_complete = report.failure.is_none() && report.counts.entries > 0;
                 is_complete.then(|| report.verdict())
             }
             _ => None,

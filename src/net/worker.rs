@@ -6,8 +6,14 @@ use crate::transfer::sink::Sink;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvError, Sender, channel};
 use std::thread::{self, JoinHandle};
+
+/// Reports told together: small jobs are many.
+const REPORTS_MAX: usize = 64;
+
+/// Of so many bytes written the sender is to hear at once: it waits for room.
+const LARGE: usize = 32 << 10;
 
 /// What a worker tells the loop: which session, and what its sink did. `None`: it has stopped.
 pub type Told = (u64, Option<Vec<Report>>);
@@ -31,15 +37,12 @@ impl Worker {
         let closed = is_closed.clone();
         let thread = thread::Builder::new().spawn(move || {
             let stopped = Stopped { id, told: told.clone(), waker: waker.clone() };
-            for job in queue {
-                if closed.load(Ordering::Relaxed) {
-                    break;
-                }
-                if told.send((id, Some(sink.run(job)))).is_err() {
-                    break;
-                }
+            let tell = |reports: Vec<Report>| {
+                let is_told = reports.is_empty() || told.send((id, Some(reports))).is_ok();
                 waker.wake();
-            }
+                is_told && !closed.load(Ordering::Relaxed)
+            };
+            let _ = work(&mut sink, &queue, tell);
             // What is not committed is put away before anybody hears that this is over.
             drop(sink);
             drop(stopped);
@@ -68,6 +71,31 @@ impl Drop for Worker {
         if let Some(thread) = self.thread.take() {
             // A panic in a sink ends its transfer, which has been told, and nothing else.
             let _ = thread.join();
+        }
+    }
+}
+
+/// Does jobs until there will be no more, or `tell` says that nobody listens.
+fn work(
+    sink: &mut Sink,
+    queue: &Receiver<Job>,
+    tell: impl Fn(Vec<Report>) -> bool,
+) -> Result<(), RecvError> {
+    loop {
+        let mut next = Some(queue.recv()?);
+        let mut reports = Vec::new();
+        while let Some(job) = next {
+            reports.extend(sink.run(job));
+            next = queue.try_recv().ok();
+            let is_large = matches!(reports.last(), Some(Report::Done { bytes: LARGE.., .. }));
+            if (is_large || reports.len() >= REPORTS_MAX || next.is_none())
+                && !tell(std::mem::take(&mut reports))
+            {
+                return Err(RecvError);
+            }
+        }
+        if !tell(sink.rest()) {
+            return Err(RecvError);
         }
     }
 }

@@ -263,7 +263,8 @@ mod tests {
         let mut counts = [0, 0];
         for ms in 0..1000 {
             let phase = if ms < 500 { Phase::Transferring } else { Phase::Committing };
-            let progress = Progress { phase, done: ms, total: 1000, stats: None };
+            let progress =
+                Progress { phase, done: ms, total: 1000, is_total_known: true, stats: None };
             for value in events.progress(at(ms), 1, &progress) {
                 counts[usize::from(value["event"] == "progress")] += 1;
             }

@@ -4,7 +4,7 @@ use super::lab::LabSummary;
 use super::relay::{RelaySummary, RelayWay};
 use super::summary::{Direction, LinkSummary, Summary, Way};
 use crate::link::{LinkConfig, LinkCounts};
-use crate::transfer::outcome::{Failure, FileReport};
+use crate::transfer::outcome::{Counts, Failure, FileReport};
 use crate::transport::stats::Stats;
 use serde_json::{Value, json};
 
@@ -25,6 +25,7 @@ pub fn transfer(summary: &Summary<'_>, exit_code: u8) -> Value {
         "bytes": report.committed_bytes(),
         "goodput_bits_per_second": summary.goodput().bits_per_second(),
         "files": report.files.iter().map(file).collect::<Vec<_>>(),
+        "counts": counts(&report.counts),
         "error": report.failure.as_ref().map(failure),
         "transport": report.stats.as_ref().map(|stats| transport(summary, stats)),
         "link": summary.link.as_ref().map(link),
@@ -75,6 +76,17 @@ pub fn failed(error: &Failure) -> Value {
     json!({ "exit_code": error.reason.code(), "error": failure(error) })
 }
 
+fn counts(counts: &Counts) -> Value {
+    json!({
+        "files": counts.files,
+        "directories": counts.directories,
+        "links": counts.links,
+        "failed": counts.failed,
+        "skipped_links": counts.skipped_links,
+        "skipped_special": counts.skipped_special,
+    })
+}
+
 fn file(file: &FileReport) -> Value {
     json!({
         "name": file.name,
@@ -121,12 +133,12 @@ fn link(link: &LinkSummary) -> Value {
 }
 
 fn way(way: &Way) -> Value {
-    let mut value = counts(&way.counts);
+    let mut value = link_counts(&way.counts);
     value["configured"] = configured(&way.config);
     value
 }
 
-pub(super) fn counts(counts: &LinkCounts) -> Value {
+pub(super) fn link_counts(counts: &LinkCounts) -> Value {
     json!({
         "offered": counts.offered,
         "lost": counts.lost.total(),

@@ -3,11 +3,11 @@
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
-use crate::transfer::outcome::{FileReport, TransferReport};
+use crate::transfer::outcome::{Counts, FileReport, TransferReport};
 use crate::transport::stats::Stats;
 use std::fmt::Write;
 
-/// Files named one by one; beyond that they are only counted.
+/// Where more files arrived, their hashes are not shown; of more failures, the first ones are.
 const FILES_SHOWN: usize = 8;
 
 /// Which way the files went, seen from here.
@@ -81,14 +81,8 @@ impl Summary<'_> {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = self.headline();
-        for file in &self.report.files {
-            // What ended the transfer is said once, not again for each file that it took along.
-            if let Some(failure) = file.outcome.as_ref().err()
-                && self.report.failure.as_ref() != Some(failure)
-            {
-                push(&mut text, "not kept", &format!("{}: {}", file.name, failure.text));
-            }
-        }
+        self.put_failures(&mut text);
+        put_skipped(&mut text, &self.report.counts);
         if let Some(failure) = &self.report.failure {
             push(&mut text, "ended", &failure.text);
         }
@@ -106,24 +100,55 @@ impl Summary<'_> {
         text
     }
 
+    fn put_failures(&self, text: &mut String) {
+        let mut failed = self.report.files.iter().filter_map(|file| {
+            let failure = file.outcome.as_ref().err()?;
+            // What ended the transfer is said once, not again for each file that it took along.
+            (self.report.failure.as_ref() != Some(failure)).then_some((file, failure))
+        });
+        let mut shown = 0;
+        for (file, failure) in failed.by_ref().take(FILES_SHOWN) {
+            push(text, "not kept", &format!("{}: {}", file.name, failure.text));
+            shown += 1;
+        }
+        if failed.next().is_some() {
+            let more = self.report.counts.failed - shown;
+            push(text, "", &format!("and {more} more failed"));
+        }
+    }
+
     /// What went where, in how long.
     #[must_use]
     pub fn headline(&self) -> String {
-        let done: Vec<&FileReport> =
-            self.report.files.iter().filter(|file| file.outcome.is_ok()).collect();
+        let counts = &self.report.counts;
+        let only = self.report.files.iter().find(|file| file.outcome.is_ok());
         let (verb, way) = match self.direction {
             Direction::Received => ("received", "from"),
             Direction::Sent => ("sent", "to"),
         };
         let (peer, carrier) = (&self.peer, self.carrier);
         let elapsed = show_duration(self.elapsed);
-        let what = match done[..] {
-            [] => return format!("nothing {verb} {way} {peer} over {carrier} in {elapsed}"),
-            [only] => format!("{} ({})", only.name, show_size(only.size)),
-            _ => format!("{} files ({})", done.len(), show_size(self.report.committed_bytes())),
+        let others =
+            [(counts.directories, "directory", "directories"), (counts.links, "link", "links")];
+        let is_plain = counts.directories + counts.links == 0;
+        let what = match (counts.files, only) {
+            (0, _) if is_plain => {
+                return format!("nothing {verb} {way} {peer} over {carrier} in {elapsed}");
+            }
+            (1, Some(only)) if is_plain => format!("{} ({})", only.name, show_size(only.size)),
+            (files, _) => {
+                let mut what = plural(files, "file", "files");
+                for (count, one, many) in others.iter().filter(|(count, ..)| *count > 0) {
+                    what += &format!(", {}", plural(*count, one, many));
+                }
+                format!("{what} ({})", show_size(counts.bytes))
+            }
         };
-        let offered = self.report.files.len();
-        let of = if done.len() < offered { format!(" of {offered} files") } else { String::new() };
+        let of = match (counts.failed, counts.entries) {
+            (0, _) => String::new(),
+            (_, entries) if is_plain => format!(" of {entries} files"),
+            (failed, _) => format!(", and not {failed} more,"),
+        };
         format!("{verb} {what}{of} {way} {peer} over {carrier} in {elapsed}")
     }
 
@@ -206,14 +231,33 @@ pub fn show_counts(counts: &LinkCounts) -> String {
     text
 }
 
-fn put_hashes(text: &mut String, files: &[FileReport]) {
-    let mut done = files.iter().filter_map(|file| Some((&file.name, file.outcome.as_ref().ok()?)));
-    for (name, hash) in done.by_ref().take(FILES_SHOWN) {
-        push(text, "BLAKE3", &format!("{hash}  {name}"));
+fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// What the sender left out without having been told to.
+fn put_skipped(text: &mut String, counts: &Counts) {
+    if counts.skipped_links > 0 {
+        let links = plural(counts.skipped_links, "symbolic link", "symbolic links");
+        push(
+            text,
+            "left out",
+            &format!("{links}; send them with --links, or with --copy-links what they lead to"),
+        );
     }
-    match done.count() {
-        0 => {}
-        more => push(text, "", &format!("and {more} more files")),
+    if counts.skipped_special > 0 {
+        let special = plural(counts.skipped_special, "special file", "special files");
+        let more = counts.skipped_special - counts.special.len() as u64;
+        let more = if more > 0 { ", ..." } else { "" };
+        push(text, "left out", &format!("{special}: {}{more}", counts.special.join(", ")));
+    }
+}
+
+/// Hashes for people to compare, where they are few.
+fn put_hashes(text: &mut String, files: &[FileReport]) {
+    let done = files.iter().filter_map(|file| Some((&file.name, file.outcome.as_ref().ok()?)));
+    if done.clone().nth(FILES_SHOWN).is_none() {
+        done.for_each(|(name, hash)| push(text, "BLAKE3", &format!("{hash}  {name}")));
     }
 }
 
@@ -225,11 +269,22 @@ pub(super) fn push(text: &mut String, label: &str, fact: &str) {
 mod tests {
     use super::*;
     use crate::link::LossCounts;
+    use crate::transfer::entry::Sort;
     use crate::transfer::hash::Hash;
-    use crate::transfer::outcome::{Failure, Reason};
+    use crate::transfer::outcome::{Failure, Ledger, Reason};
 
     fn file(name: &str, size: u64, failure: Option<Failure>) -> FileReport {
         FileReport { name: name.into(), size, outcome: failure.map_or(Ok(Hash::of(b"")), Err) }
+    }
+
+    fn report(
+        files: Vec<FileReport>,
+        failure: Option<Failure>,
+        stats: Option<Stats>,
+    ) -> TransferReport {
+        let mut ledger = Ledger::default();
+        (0..).zip(files).for_each(|(index, file)| ledger.note(index, Sort::File, file));
+        ledger.report(failure, stats)
     }
 
     fn text(report: &TransferReport, link: Option<LinkSummary>) -> String {
@@ -253,7 +308,7 @@ mod tests {
             ..Stats::default()
         };
         let files = vec![file("a.bin", 1_000_000, None)];
-        let report = TransferReport { files, failure: None, stats: Some(stats) };
+        let report = report(files, None, Some(stats));
         let lost = LossCounts { chance: 49, ..LossCounts::default() };
         let counts = LinkCounts { offered: 1000, lost, ..LinkCounts::default() };
         let delay = Duration::from_millis(25);
@@ -279,7 +334,7 @@ mod tests {
         let exists = Failure::new(Reason::Exists, "it exists");
         let files = vec![file("a", 5, None), file("b", 5, Some(exists))];
         let lost = Some(Failure::new(Reason::Interrupted, "nothing received"));
-        let shown = text(&TransferReport { files, failure: lost, stats: None }, None);
+        let shown = text(&report(files, lost, None), None);
         assert!(shown.starts_with("sent a (5 B) of 2 files to 192.0.2.7:7117"), "{shown}");
         assert!(shown.contains("not kept    b: it exists"), "{shown}");
         assert!(shown.contains("ended       nothing received"), "{shown}");
@@ -288,7 +343,26 @@ mod tests {
     #[test]
     fn many_files_are_counted() {
         let files = (0..20).map(|index| file(&format!("f{index}"), 1, None)).collect();
-        let shown = text(&TransferReport { files, failure: None, stats: None }, None);
-        assert!(shown.starts_with("sent 20 files (20 B)") && shown.ends_with("and 12 more files"));
+        let shown = text(&report(files, None, None), None);
+        assert!(shown.starts_with("sent 20 files (20 B)") && !shown.contains("BLAKE3"), "{shown}");
+    }
+
+    #[test]
+    fn a_tree_is_one_line_and_the_first_of_its_failures() {
+        let mut ledger = Ledger::default();
+        for index in 0..12u32 {
+            let exists = Failure::new(Reason::Exists, "it exists");
+            let failure = (index >= 2).then_some(exists);
+            ledger.note(index, Sort::File, file(&format!("d/f{index}"), 5, failure));
+        }
+        ledger.note(12, Sort::Directory, file("d", 0, None));
+        ledger.note(13, Sort::Link, file("d/l", 0, None));
+        ledger.skipped_special("d/pipe".into());
+        let shown = text(&ledger.report(None, None), None);
+        let first = "sent 2 files, 1 directory, 1 link (10 B), and not 10 more, to 192.0.2.7:7117";
+        assert!(shown.starts_with(first), "{shown}");
+        assert_eq!(shown.matches("not kept").count(), 8, "{shown}");
+        assert!(shown.contains("and 2 more failed"), "{shown}");
+        assert!(shown.contains("left out    1 special file: d/pipe"), "{shown}");
     }
 }

@@ -1,9 +1,10 @@
 //! The receiver's directory: held open, and the only place anything is ever written to.
 //!
-//! Every operation is relative to the handle and names one component, so nothing that happens to the
-//! path outside, and no name a sender proposes, leads anywhere else.
+//! Every operation is relative to its handle, or to that of a directory below it, and names one
+//! component, so nothing that happens to the path outside, and no name a sender proposes, leads
+//! anywhere else.
 
-use super::name::{FileName, PARTIAL_AREA};
+use super::name::PARTIAL_AREA;
 use super::outcome::{Failure, Reason};
 use crate::base::text::{escape, show_error};
 use cap_std::ambient_authority;
@@ -20,7 +21,7 @@ const AREA_TRIES: u32 = 16;
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    dir: Dir,
+    dir: Arc<Dir>,
     /// The area that the newest partial file is in; others may hold older ones.
     area: Mutex<Weak<Area>>,
 }
@@ -67,7 +68,7 @@ impl Directory {
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(failure)?;
         open_area(&dir).and_then(|area| sweep(&area)).map_err(failure)?;
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        Ok(Self { path, dir, area: Mutex::default() })
+        Ok(Self { path, dir: Arc::new(dir), area: Mutex::default() })
     }
 
     /// Where it was when it was opened.
@@ -88,23 +89,55 @@ impl Directory {
         None
     }
 
-    /// Whether something has that name.
-    #[must_use]
-    pub fn has(&self, name: &FileName) -> bool {
-        self.dir.symlink_metadata(name.as_str()).is_ok()
+    /// The directory itself.
+    pub(super) fn handle(&self) -> &Arc<Dir> {
+        &self.dir
     }
 
-    /// Makes a new partial file; `token` keeps apart those of different transfers.
+    /// Makes a new partial file, for reading and writing; `token` keeps apart those of different
+    /// transfers. Of `mode` the system takes away what the user's umask says; its owner may always read
+    /// and write.
     ///
     /// # Errors
     /// As the system says.
-    pub fn create_partial(&self, token: u64, index: u32) -> io::Result<Partial> {
+    pub fn create_partial(&self, token: u64, index: u32, mode: u16) -> io::Result<(Partial, File)> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        cap_std::fs::OpenOptionsExt::mode(&mut options, u32::from(mode | 0o600));
+        #[cfg(not(unix))]
+        let _ = mode;
+        self.make_partial(token, index, |area, name| area.open_with(name, &options))
+            .map(|(partial, file)| (partial, file.into_std()))
+    }
+
+    /// Makes a new partial symbolic link.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn create_partial_link(&self, token: u64, index: u32, target: &str) -> io::Result<Partial> {
+        #[cfg(unix)]
+        let make = |area: &Dir, name: &str| area.symlink(target, name);
+        #[cfg(not(unix))]
+        let make = |_: &Dir, _: &str| {
+            let _ = target;
+            Err(io::ErrorKind::Unsupported.into())
+        };
+        self.make_partial(token, index, make).map(|(partial, ())| partial)
+    }
+
+    fn make_partial<T>(
+        &self,
+        token: u64,
+        index: u32,
+        make: impl Fn(&Dir, &str) -> io::Result<T>,
+    ) -> io::Result<(Partial, T)> {
         let name = format!("{token:016x}-{index}");
         let mut tries = 0;
         loop {
             let area = self.area()?;
-            match area.dir.open_with(&name, OpenOptions::new().write(true).create_new(true)) {
-                Ok(_) => return Ok(Partial { area, name }),
+            match make(&area.dir, &name) {
+                Ok(made) => return Ok((Partial { area, name }, made)),
                 // Another receiver into the same directory takes an empty area away when it ends.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tries < AREA_TRIES => {
                     *self.known_area() = Weak::new();
@@ -147,40 +180,53 @@ impl Directory {
         Ok(file.into_std())
     }
 
-    /// Gives a partial file its name, in one step; what had the name stays unless `overwrite`.
+    /// Puts the contents of a partial file on stable storage.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn sync_partial(&self, partial: &Partial) -> io::Result<()> {
+        match partial.area.dir.open(&partial.name) {
+            Ok(file) => file.sync_all(),
+            // Its mode may forbid to open it even for its owner.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                if self.sync_file_system()? { Ok(()) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a partial file its name in `dir`, in one step; what had the name stays unless `overwrite`.
+    /// The name is on stable storage once `dir` is.
     ///
     /// # Errors
     /// Something has the name, or as the system says.
-    pub fn commit(&self, partial: &Partial, name: &FileName, overwrite: bool) -> io::Result<()> {
+    pub fn commit(
+        &self,
+        partial: &Partial,
+        dir: &Dir,
+        name: &str,
+        overwrite: bool,
+    ) -> io::Result<()> {
         if overwrite {
-            partial.area.dir.rename(&partial.name, &self.dir, name.as_str())?;
+            partial.area.dir.rename(&partial.name, dir, name)
         } else {
-            self.rename_to_free(partial, name.as_str())?;
+            rename_to_free(partial, dir, name)
         }
-        // The name is on stable storage once the directory is.
-        self.dir.open(".")?.sync_all()
     }
 
-    fn rename_to_free(&self, partial: &Partial, name: &str) -> io::Result<()> {
-        #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    /// Puts everything that was written to the file system of the directory on stable storage, in one
+    /// go; false where the system has no way to.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn sync_file_system(&self) -> io::Result<bool> {
+        #[cfg(target_os = "linux")]
         {
-            use rustix::fs::{RenameFlags, renameat_with};
-            use rustix::io::Errno;
-            match renameat_with(
-                &partial.area.dir,
-                &partial.name,
-                &self.dir,
-                name,
-                RenameFlags::NOREPLACE,
-            ) {
-                // Not every file system has it.
-                Err(Errno::INVAL | Errno::NOSYS) => {}
-                done => return Ok(done?),
-            }
+            rustix::fs::syncfs(self.dir.open(".")?)?;
+            Ok(true)
         }
-        // A second link fails where there is a first one: the portable form of the same step.
-        partial.area.dir.hard_link(&partial.name, &self.dir, name)?;
-        partial.area.dir.remove_file(&partial.name)
+        #[cfg(not(target_os = "linux"))]
+        Ok(false)
     }
 
     /// Forgets a partial file.
@@ -195,6 +241,23 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = self.dir.remove_dir(PARTIAL_AREA);
     }
+}
+
+fn rename_to_free(partial: &Partial, dir: &Dir, name: &str) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    {
+        use rustix::fs::{RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        let area = &partial.area.dir;
+        match renameat_with(area, &partial.name, dir, name, RenameFlags::NOREPLACE) {
+            // Not every file system has it.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            done => return Ok(done?),
+        }
+    }
+    // A second link fails where there is a first one: the portable form of the same step.
+    partial.area.dir.hard_link(&partial.name, dir, name)?;
+    partial.area.dir.remove_file(&partial.name)
 }
 
 /// The partial area, which must be a directory of our own that nobody else can look into.
@@ -246,13 +309,8 @@ mod tests {
     use std::fs;
     use std::io::Write;
 
-    fn name(text: &str) -> FileName {
-        FileName::parse(text).expect("a name")
-    }
-
     fn partial(directory: &Directory, contents: &[u8]) -> Partial {
-        let partial = directory.create_partial(7, 0).expect("writable");
-        let mut file = directory.open_partial(&partial).expect("just made");
+        let (partial, mut file) = directory.create_partial(7, 0, 0o644).expect("writable");
         file.write_all(contents).expect("space");
         partial
     }
@@ -263,7 +321,7 @@ mod tests {
         let directory = Directory::open(temp.path()).expect("writable");
         let partial = partial(&directory, b"hello");
         assert_eq!(fs::read_dir(temp.path()).expect("there").count(), 1, "only the area");
-        directory.commit(&partial, &name("a"), false).expect("free");
+        directory.commit(&partial, directory.handle(), "a", false).expect("free");
         assert_eq!(fs::read(temp.path().join("a")).expect("there"), b"hello");
         drop(directory);
         assert_eq!(fs::read_dir(temp.path()).expect("there").count(), 1, "only the file");
@@ -275,10 +333,10 @@ mod tests {
         fs::write(temp.path().join("a"), b"old").expect("written");
         let directory = Directory::open(temp.path()).expect("writable");
         let partial = partial(&directory, b"new");
-        let error = directory.commit(&partial, &name("a"), false).expect_err("taken");
+        let error = directory.commit(&partial, directory.handle(), "a", false).expect_err("taken");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(temp.path().join("a")).expect("there"), b"old");
-        directory.commit(&partial, &name("a"), true).expect("asked");
+        directory.commit(&partial, directory.handle(), "a", true).expect("asked");
         assert_eq!(fs::read(temp.path().join("a")).expect("there"), b"new");
     }
 
@@ -288,10 +346,10 @@ mod tests {
         let first = Directory::open(temp.path()).expect("writable");
         let under_way = partial(&first, b"hello");
         drop(Directory::open(temp.path()).expect("writable"));
-        first.commit(&under_way, &name("a"), false).expect("still there");
+        first.commit(&under_way, first.handle(), "a", false).expect("still there");
         drop(Directory::open(temp.path()).expect("writable"));
         assert!(!temp.path().join(PARTIAL_AREA).exists());
-        first.commit(&partial(&first, b"hello"), &name("b"), false).expect("made again");
+        first.commit(&partial(&first, b"hello"), first.handle(), "b", false).expect("made again");
     }
 
     #[test]
@@ -316,10 +374,9 @@ mod tests {
         fs::write(&victim, b"untouched").expect("written");
         std::os::unix::fs::symlink(&victim, temp.path().join("a")).expect("linked");
         let directory = Directory::open(temp.path()).expect("writable");
-        assert!(directory.has(&name("a")));
         let partial = partial(&directory, b"new");
-        assert!(directory.commit(&partial, &name("a"), false).is_err());
-        directory.commit(&partial, &name("a"), true).expect("asked");
+        assert!(directory.commit(&partial, directory.handle(), "a", false).is_err());
+        directory.commit(&partial, directory.handle(), "a", true).expect("asked");
         assert_eq!(fs::read(&victim).expect("there"), b"untouched");
     }
 

@@ -1,7 +1,8 @@
 //! What a sink is told to do, and what it says it did.
 
+use super::entry::Kind;
 use super::hash::Hash;
-use super::name::FileName;
+use super::name::TreePath;
 use super::outcome::Failure;
 use std::ops::Range;
 
@@ -63,17 +64,19 @@ pub enum Job {
         /// Its hash.
         hash: Hash,
     },
+    /// Every entry has an outcome: put the last things right.
+    Finish,
     /// Forget the file: it will not come.
     Forget {
         /// The file.
         index: u32,
     },
-    /// The next file, whose bytes are `range` of the transfer space.
+    /// The next entry, whose bytes are `range` of the transfer space.
     Offer {
-        /// The file; offers come in order.
+        /// The entry; offers come in order.
         index: u32,
-        /// What it is to be called; none if it has been refused already.
-        name: Option<FileName>,
+        /// Where it is to lie and what it is; nothing if it has been refused already.
+        wanted: Option<(TreePath, Kind)>,
         /// Its bytes.
         range: Range<u64>,
     },
@@ -84,16 +87,16 @@ pub enum Job {
 /// What the sink did.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Report {
-    /// The file is wanted.
+    /// The entry is wanted.
     Accepted {
-        /// The file.
+        /// The entry.
         index: u32,
     },
     /// Those bytes are not what the sender says; they must come again.
     Again(Range<u64>),
-    /// The file is verified, on stable storage, and has its name.
+    /// The entry is verified, on stable storage, and has its name.
     Committed {
-        /// The file.
+        /// The entry.
         index: u32,
         /// Its hash.
         hash: Hash,
@@ -105,11 +108,13 @@ pub enum Report {
         /// Bytes of the transfer space that are in their files now.
         total: u64,
     },
-    /// The file is not kept.
+    /// The entry is not kept.
     Failed {
-        /// The file.
+        /// The entry.
         index: u32,
         /// Why.
         failure: Failure,
     },
+    /// The last things are right.
+    Finished,
 }

@@ -2,6 +2,7 @@
 //!
 //! A stream keeps no message boundaries, so each message carries its own: a type, a length, a body.
 
+use super::entry::{Attributes, Entry, Kind};
 use super::hash::{GROUP, Hash};
 use super::outcome::Reason;
 use crate::base::text::escape;
@@ -14,8 +15,14 @@ pub const BODY_MAX: usize = 16 * 1024;
 /// The longest sentence that goes along with a failure, in bytes.
 const TEXT_MAX: usize = 1024;
 
-/// Files of one transfer, at most.
-pub const FILES_MAX: usize = 1 << 16;
+/// Entries of one transfer, at most.
+pub const ENTRIES_MAX: u32 = 1 << 20;
+
+/// Entries that are offered and have no outcome yet, at most.
+pub const UNSETTLED_MAX: usize = 1 << 14;
+
+/// Bytes of their paths and of what links say, together, at most.
+pub const UNSETTLED_TEXT_MAX: usize = 4 << 20;
 
 /// Values in one GROUPS message, at most.
 pub const VALUES_MAX: usize = 256;
@@ -28,18 +35,25 @@ const GROUPS: u8 = 5;
 const ROOT: u8 = 6;
 const FAILED: u8 = 7;
 const COMMITTED: u8 = 8;
+const FINISHED: u8 = 9;
 
-/// One message. Files are named by their index in the order offered.
+// The kinds of entries in an OFFER.
+const FILE: u8 = 0;
+const SPARSE_FILE: u8 = 1;
+const DIRECTORY: u8 = 2;
+const LINK: u8 = 3;
+
+/// One message. Entries are named by their index in the order offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// Receiver: all files below this index may come, but for those rejected.
+    /// Receiver: all entries below this index may come, but for those rejected.
     Accept {
-        /// One more than the index of the last file judged.
+        /// One more than the index of the last entry judged.
         below: u32,
     },
-    /// Receiver: the file is verified, on stable storage, and has its name.
+    /// Receiver: the entry is verified, on stable storage, and has its name.
     Committed {
-        /// The file.
+        /// The entry.
         index: u32,
         /// The hash of what is there.
         hash: Hash,
@@ -53,6 +67,8 @@ pub enum Message {
         /// For a person.
         text: String,
     },
+    /// Receiver: every entry has an outcome, and nothing is left to do.
+    Finished,
     /// Sender: the values of consecutive groups of a file.
     Groups {
         /// The file.
@@ -62,18 +78,13 @@ pub enum Message {
         /// Its value and those of the groups that follow it.
         values: Vec<Hash>,
     },
-    /// Sender: the next file.
-    Offer {
-        /// Bytes.
-        size: u64,
-        /// The name proposed. Not to be trusted.
-        name: String,
-    },
-    /// Sender: that was the last file.
+    /// Sender: the next entry.
+    Offer(Entry),
+    /// Sender: that was the last entry.
     OfferEnd,
-    /// Receiver: the file is not wanted, or cannot be kept.
+    /// Receiver: the entry is not wanted, or cannot be kept.
     Reject {
-        /// The file.
+        /// The entry.
         index: u32,
         /// What kind of failure.
         reason: Reason,
@@ -113,15 +124,15 @@ impl Message {
                 put_failure(body, *index, *reason, text);
                 FAILED
             }
+            Self::Finished => FINISHED,
             Self::Groups { index, first, values } => {
                 put_varint(body, u64::from(*index));
                 put_varint(body, *first);
                 values.iter().for_each(|value| body.extend_from_slice(&value.0));
                 GROUPS
             }
-            Self::Offer { size, name } => {
-                put_varint(body, *size);
-                body.extend_from_slice(name.as_bytes());
+            Self::Offer(entry) => {
+                put_entry(body, entry);
                 OFFER
             }
             Self::OfferEnd => OFFER_END,
@@ -149,15 +160,8 @@ impl Message {
                 Self::Failed { index, reason, text }
             }
             GROUPS => read_groups(&mut reader)?,
-            OFFER => {
-                let size = reader.varint()?;
-                let name = reader.bytes(reader.rest().len())?;
-                let name = std::str::from_utf8(name).map_err(|_| malformed)?.to_owned();
-                if size > OFFSET_END {
-                    return Err(malformed);
-                }
-                Self::Offer { size, name }
-            }
+            FINISHED => Self::Finished,
+            OFFER => Self::Offer(read_entry(&mut reader)?),
             OFFER_END => Self::OfferEnd,
             REJECT => {
                 let (index, reason, text) = read_failure(&mut reader)?;
@@ -168,6 +172,66 @@ impl Message {
         };
         if reader.is_empty() { Ok(message) } else { Err(malformed) }
     }
+}
+
+fn put_entry(body: &mut Vec<u8>, entry: &Entry) {
+    match &entry.kind {
+        Kind::File { size, is_sparse, attributes } => {
+            body.push(if *is_sparse { SPARSE_FILE } else { FILE });
+            put_varint(body, *size);
+            put_attributes(body, *attributes);
+        }
+        Kind::Directory { attributes } => {
+            body.push(DIRECTORY);
+            put_attributes(body, *attributes);
+        }
+        Kind::Link { target } => {
+            body.push(LINK);
+            put_varint(body, target.len() as u64);
+            body.extend_from_slice(target.as_bytes());
+        }
+    }
+    body.extend_from_slice(entry.path.as_bytes());
+}
+
+fn put_attributes(body: &mut Vec<u8>, attributes: Attributes) {
+    let Attributes { mode, seconds, nanoseconds } = attributes;
+    put_varint(body, mode.into());
+    put_varint(body, seconds);
+    put_varint(body, nanoseconds.into());
+}
+
+fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
+    let kind = match reader.u8()? {
+        kind @ (FILE | SPARSE_FILE) => {
+            let size = reader.varint()?;
+            if size > OFFSET_END {
+                return Err(reader.malformed());
+            }
+            let attributes = read_attributes(reader)?;
+            Kind::File { size, is_sparse: kind == SPARSE_FILE, attributes }
+        }
+        DIRECTORY => Kind::Directory { attributes: read_attributes(reader)? },
+        LINK => {
+            let len = usize::try_from(reader.varint()?).map_err(|_| reader.malformed())?;
+            Kind::Link { target: read_text(reader, len)? }
+        }
+        _ => return Err(reader.malformed()),
+    };
+    let path = read_text(reader, reader.rest().len())?;
+    Ok(Entry { path, kind })
+}
+
+fn read_attributes(reader: &mut Reader<'_>) -> Result<Attributes, Malformed> {
+    let (mode, seconds, nanoseconds) = (reader.varint()?, reader.varint()?, reader.varint()?);
+    let attributes = Attributes::checked(mode, seconds, nanoseconds);
+    attributes.ok_or_else(|| reader.malformed())
+}
+
+fn read_text(reader: &mut Reader<'_>, len: usize) -> Result<String, Malformed> {
+    let malformed = reader.malformed();
+    let text = reader.bytes(len)?;
+    std::str::from_utf8(text).map(str::to_owned).map_err(|_| malformed)
 }
 
 fn put_hash(body: &mut Vec<u8>, index: u32, hash: &Hash) {
@@ -260,9 +324,18 @@ mod tests {
 
     fn samples() -> Vec<Message> {
         let text = "no space left: 5 GiB wanted".to_owned();
+        let attributes = Attributes { mode: 0o640, seconds: 1 << 40, nanoseconds: 999_999_999 };
         vec![
-            Message::Offer { size: 1 << 40, name: "Füße.txt".into() },
-            Message::Offer { size: 0, name: String::new() },
+            Message::Offer(Entry {
+                path: "Füße/a.txt".into(),
+                kind: Kind::File { size: 1 << 40, is_sparse: true, attributes },
+            }),
+            Message::Offer(Entry {
+                path: String::new(),
+                kind: Kind::File { size: 0, is_sparse: false, attributes },
+            }),
+            Message::Offer(Entry { path: "Füße".into(), kind: Kind::Directory { attributes } }),
+            Message::Offer(Entry { path: "l".into(), kind: Kind::Link { target: "../x".into() } }),
             Message::OfferEnd,
             Message::Accept { below: 2 },
             Message::Reject { index: 1, reason: Reason::Full, text: text.clone() },
@@ -270,6 +343,7 @@ mod tests {
             Message::Root { index: 0, hash: Hash([3; 32]) },
             Message::Failed { index: 1, reason: Reason::Source, text },
             Message::Committed { index: 0, hash: Hash([3; 32]) },
+            Message::Finished,
         ]
     }
 
@@ -306,6 +380,21 @@ mod tests {
     }
 
     #[test]
+    fn what_no_entry_has_is_malformed() {
+        let read = |body: &[u8]| Message::read(OFFER, body);
+        let plain = [FILE, 5, 0o44, 0, 0, b'a'];
+        assert!(read(&plain).is_ok());
+        let long_nanoseconds = [FILE, 5, 0, 0, 0xbb, 0x9a, 0xca, 0x00, b'a'];
+        let setuid = [FILE, 5, 0x48, 0, 0, 0, b'a'];
+        let too_long_target = [LINK, 9, b'a'];
+        let not_utf8 = [DIRECTORY, 0, 0, 0, 0xff];
+        let unknown = [4, 0, 0, 0, 0];
+        for body in [&long_nanoseconds[..], &setuid, &too_long_target, &not_utf8, &unknown, &[]] {
+            assert!(read(body).is_err(), "{body:?}");
+        }
+    }
+
+    #[test]
     fn a_peers_sentence_cannot_move_the_cursor() {
         let mut reader = MessageReader::default();
         let text = "\u{1b}[2Jgone".to_owned();
@@ -325,7 +414,7 @@ mod tests {
         }
 
         #[test]
-        fn any_body_reads_without_panic(kind in 0u8..10, body in prop::collection::vec(any::<u8>(), 0..100)) {
+        fn any_body_reads_without_panic(kind in 0u8..11, body in prop::collection::vec(any::<u8>(), 0..100)) {
             let _ = Message::read(kind, &body);
         }
     }

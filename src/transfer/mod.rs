@@ -9,16 +9,25 @@
 //! Three words: *acknowledged* bytes were handed to the sink, *written* bytes are in the file,
 //! a *committed* file is verified, on stable storage, and has its name.
 
+mod commit;
 pub mod directory;
+pub mod ending;
+pub mod entry;
 pub mod hash;
+mod incoming;
 pub mod job;
 pub mod message;
 pub mod name;
 pub mod open_files;
 pub mod outcome;
+mod place;
 pub mod positioned;
 pub mod receiver;
+pub mod rules;
 pub mod sender;
 pub mod session;
 pub mod sink;
 pub mod source;
+mod tree;
+pub mod walk;
+pub mod window;

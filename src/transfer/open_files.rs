@@ -10,7 +10,7 @@ const OPEN_MAX: usize = 32;
 
 /// The files used last.
 #[derive(Debug, Default)]
-pub struct OpenFiles(VecDeque<(usize, File)>);
+pub struct OpenFiles(VecDeque<(u32, File)>);
 
 impl OpenFiles {
     /// The file of that index; opened if it is not, in the place of the one used longest ago.
@@ -19,7 +19,7 @@ impl OpenFiles {
     /// As `open` says.
     pub fn get(
         &mut self,
-        index: usize,
+        index: u32,
         open: impl FnOnce() -> io::Result<File>,
     ) -> io::Result<&File> {
         let place = self.0.iter().position(|(held, _)| *held == index);
@@ -33,7 +33,7 @@ impl OpenFiles {
     }
 
     /// Closes the file of that index.
-    pub fn close(&mut self, index: usize) {
+    pub fn close(&mut self, index: u32) {
         self.0.retain(|(held, _)| *held != index);
     }
 }
@@ -51,12 +51,13 @@ mod tests {
             tempfile::tempfile()
         };
         let mut files = OpenFiles::default();
-        for index in 0..OPEN_MAX {
+        let most = u32::try_from(OPEN_MAX).expect("few");
+        for index in 0..most {
             files.get(index, open).expect("a file");
         }
         files.get(0, open).expect("still open");
         assert_eq!(opened.get(), OPEN_MAX);
-        files.get(OPEN_MAX, open).expect("a file");
+        files.get(most, open).expect("a file");
         files.get(0, open).expect("still open");
         assert_eq!((opened.get(), files.0.len()), (OPEN_MAX + 1, OPEN_MAX));
         files.get(1, open).expect("opened again");

@@ -1,7 +1,18 @@
 //! How a file, and a whole transfer, ended.
 
+use super::entry::Sort;
 use super::hash::Hash;
 use crate::transport::stats::Stats;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Committed files that a report names one by one.
+const NAMED_FILES_MAX: usize = 10_000;
+
+/// Files left out that a report names one by one.
+const NAMED_SPECIAL_MAX: usize = 8;
+
+/// Failures that a report names one by one.
+const NAMED_FAILURES_MAX: usize = 1_000;
 
 /// Why a file or a transfer failed. The numbers are the program's exit codes and go over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,10 +102,10 @@ impl Failure {
 /// How one file ended: its hash once committed.
 pub type FileOutcome = Result<Hash, Failure>;
 
-/// One file of a transfer.
+/// One file of a transfer, or another entry that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileReport {
-    /// Its name, as people are shown it.
+    /// Its path, as people are shown it.
     pub name: String,
     /// Bytes.
     pub size: u64,
@@ -102,28 +113,116 @@ pub struct FileReport {
     pub outcome: FileOutcome,
 }
 
+/// What became of all entries of a transfer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Entries that were offered, or would have been.
+    pub entries: u64,
+    /// Files committed.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Directories that are there.
+    pub directories: u64,
+    /// Symbolic links that are there.
+    pub links: u64,
+    /// Entries that failed.
+    pub failed: u64,
+    /// What they failed with.
+    pub reasons: BTreeSet<Reason>,
+    /// Symbolic links that the sender left out.
+    pub skipped_links: u64,
+    /// What the sender left out because it is neither file nor directory nor link.
+    pub skipped_special: u64,
+    /// The first of them, as people are shown them.
+    pub special: Vec<String>,
+}
+
+/// Takes note of outcomes as they come, in memory that does not grow with them.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    counts: Counts,
+    /// Those that are named, by their place in the order offered and of their coming.
+    named: BTreeMap<(u32, u64), FileReport>,
+    named_files: usize,
+    named_failures: usize,
+}
+
+impl Ledger {
+    /// A symbolic link is left out.
+    pub fn skipped_link(&mut self) {
+        self.counts.skipped_links += 1;
+    }
+
+    /// A special file is left out.
+    pub fn skipped_special(&mut self, name: String) {
+        self.counts.skipped_special += 1;
+        if self.counts.special.len() < NAMED_SPECIAL_MAX {
+            self.counts.special.push(name);
+        }
+    }
+
+    /// The entry of that index has an outcome.
+    pub fn note(&mut self, index: u32, sort: Sort, report: FileReport) {
+        let counts = &mut self.counts;
+        counts.entries += 1;
+        let (named, max) = match (&report.outcome, sort) {
+            (Err(failure), _) => {
+                counts.failed += 1;
+                counts.reasons.insert(failure.reason);
+                (&mut self.named_failures, NAMED_FAILURES_MAX)
+            }
+            (Ok(_), Sort::Directory) => {
+                counts.directories += 1;
+                return;
+            }
+            (Ok(_), Sort::File) => {
+                counts.files += 1;
+                counts.bytes += report.size;
+                (&mut self.named_files, NAMED_FILES_MAX)
+            }
+            (Ok(_), Sort::Link) => {
+                counts.links += 1;
+                return;
+            }
+        };
+        if *named < max {
+            *named += 1;
+            self.named.insert((index, self.counts.entries), report);
+        }
+    }
+
+    /// The report of a transfer that is over.
+    #[must_use]
+    pub fn report(self, failure: Option<Failure>, stats: Option<Stats>) -> TransferReport {
+        let files = self.named.into_values().collect();
+        TransferReport { files, counts: self.counts, failure, stats }
+    }
+}
+
 /// A whole transfer, when it is over.
 #[derive(Clone, Debug)]
 pub struct TransferReport {
-    /// All files that were offered, in order.
+    /// Files and failures in the order offered; of very many, the first.
     pub files: Vec<FileReport>,
-    /// What ended the transfer before all files had an outcome.
+    /// What became of all of them.
+    pub counts: Counts,
+    /// What ended the transfer before all entries had an outcome.
     pub failure: Option<Failure>,
     /// What the transport counted; nothing over TCP.
     pub stats: Option<Stats>,
 }
 
 impl TransferReport {
-    /// What the transfer as a whole failed with: nothing if every file is committed, the user's own
-    /// interruption, the files' reason if they agree, else [`Reason::Other`].
+    /// What the transfer as a whole failed with: nothing if every entry is committed, the user's own
+    /// interruption, the entries' reason if they agree, else [`Reason::Other`].
     #[must_use]
     pub fn verdict(&self) -> Option<Reason> {
         let ended = self.failure.as_ref().map(|failure| failure.reason);
         if ended.is_some_and(Reason::is_order) {
             return ended;
         }
-        let failures = self.files.iter().filter_map(|file| file.outcome.as_ref().err());
-        let mut reasons = failures.chain(&self.failure).map(|failure| failure.reason);
+        let mut reasons = self.counts.reasons.iter().copied().chain(ended);
         let first = reasons.next()?;
         Some(if reasons.all(|reason| reason == first) { first } else { Reason::Other })
     }
@@ -131,7 +230,7 @@ impl TransferReport {
     /// Bytes of the files that are committed.
     #[must_use]
     pub fn committed_bytes(&self) -> u64 {
-        self.files.iter().filter(|file| file.outcome.is_ok()).map(|file| file.size).sum()
+        self.counts.bytes
     }
 }
 
@@ -140,19 +239,15 @@ mod tests {
     use super::*;
 
     fn report(outcomes: &[Option<Reason>], failure: Option<Reason>) -> TransferReport {
-        let files = outcomes
-            .iter()
-            .map(|outcome| FileReport {
-                name: "a".into(),
-                size: 5,
-                outcome: match outcome {
-                    None => Ok(Hash::of(b"")),
-                    Some(reason) => Err(Failure::new(*reason, "")),
-                },
-            })
-            .collect();
-        let failure = failure.map(|reason| Failure::new(reason, ""));
-        TransferReport { files, failure, stats: None }
+        let mut ledger = Ledger::default();
+        for (index, outcome) in (0..).zip(outcomes) {
+            let outcome = match outcome {
+                None => Ok(Hash::of(b"")),
+                Some(reason) => Err(Failure::new(*reason, "")),
+            };
+            ledger.note(index, Sort::File, FileReport { name: "a".into(), size: 5, outcome });
+        }
+        ledger.report(failure.map(|reason| Failure::new(reason, "")), None)
     }
 
     #[test]
@@ -165,6 +260,25 @@ mod tests {
         assert_eq!(report(&[Some(Full)], Some(Reason::User)).verdict(), Some(Reason::User));
         assert_eq!(report(&[None], Some(Interrupted)).verdict(), Some(Interrupted));
         assert_eq!(report(&[None, Some(Full)], None).committed_bytes(), 5);
+    }
+
+    #[test]
+    fn what_is_named_is_bounded_and_what_is_counted_is_not() {
+        let mut ledger = Ledger::default();
+        for index in (0..20_000u32).rev() {
+            let failed = Err(Failure::new(Reason::Exists, ""));
+            let outcome = if index % 2 == 0 { Ok(Hash::of(b"")) } else { failed };
+            ledger.note(
+                index,
+                Sort::File,
+                FileReport { name: index.to_string(), size: 1, outcome },
+            );
+        }
+        let report = ledger.report(None, None);
+        assert_eq!(report.files.len(), NAMED_FILES_MAX + NAMED_FAILURES_MAX);
+        assert!(report.files.is_sorted_by_key(|file| file.name.parse::<u32>().expect("a number")));
+        let Counts { entries, files, bytes, failed, .. } = report.counts;
+        assert_eq!((entries, files, bytes, failed), (20_000, 10_000, 10_000, 10_000));
     }
 
     #[test]

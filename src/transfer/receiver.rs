@@ -1,22 +1,25 @@
 //! The receiving side of a transfer: messages and bytes in, jobs for the sink out. Never blocks.
 
+use super::entry::{Entry, Kind, Sort};
 use super::job::{Job, Report, WriteBatch};
-use super::message::{FILES_MAX, Message, MessageReader};
-use super::name::{FileName, NAME_MAX};
-use super::outcome::{Failure, FileOutcome, FileReport, Reason};
-use crate::base::text::escape;
+use super::message::{ENTRIES_MAX, Message, MessageReader, UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
+use super::name::{TreePath, link_fault, show_start};
+use super::outcome::{Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
+use super::window::Window;
 use crate::transport::config::FIRST_FLIGHT;
+use crate::transport::stats::Stats;
 use crate::wire::cursor::Malformed;
 use crate::wire::header::OFFSET_END;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Range;
 
 /// Bytes that may wait for the disk: three times the credit's backlog, so that a sender that keeps to
 /// its credit is hardly ever turned away.
 pub const SINK_QUEUE_MAX: usize = 24 << 20;
 
-/// Jobs that may wait for the disk; beyond that, messages wait in the carrier.
-const JOBS_MAX: usize = 1 << 10;
+/// Jobs that may wait for the disk; beyond that, messages wait in the carrier. Most are as small as an
+/// offer, and come as fast as empty files do.
+const JOBS_MAX: usize = 1 << 13;
 
 /// A write is handed on when it is this long, at the latest.
 const BATCH_LEN: usize = 512 << 10;
@@ -41,9 +44,11 @@ pub enum Demand {
 struct Incoming {
     /// As people are shown it; the sender proposed it.
     name: String,
+    sort: Sort,
+    text_len: usize,
     range: Range<u64>,
     is_judged: bool,
-    outcome: Option<FileOutcome>,
+    is_settled: bool,
 }
 
 /// One transfer, seen from the side that keeps the files.
@@ -51,12 +56,23 @@ struct Incoming {
 pub struct Receiving {
     takes_hidden: bool,
     messages: MessageReader,
-    files: Vec<Incoming>,
-    /// Files without an outcome.
-    unsettled: usize,
-    /// Files below this index have been judged, and the sender knows.
-    judged: usize,
+    /// The entries that have no outcome yet, and some that have.
+    entries: Window<Incoming>,
+    /// Bytes of their offers' texts.
+    text_len: usize,
+    /// Bytes of the transfer space offered so far.
+    offered: u64,
+    /// All paths that were offered, by their hashes: none is offered twice.
+    paths: HashSet<[u8; 16]>,
+    ledger: Ledger,
+    /// Entries below this index have been judged.
+    judged: u32,
+    /// The sender has been told so of the entries below this one.
+    told: u32,
     is_offer_complete: bool,
+    /// The sink was told that every entry has an outcome; and has done what was left to do.
+    is_finishing: bool,
+    is_finished: bool,
     jobs: VecDeque<Job>,
     batch: WriteBatch,
     /// Bytes handed to the sink and not reported as written.
@@ -105,10 +121,11 @@ impl Receiving {
 
     fn on_message(&mut self, message: Message) -> Result<(), Malformed> {
         match message {
-            Message::Offer { size, name } => self.on_offer(size, &name)?,
+            Message::Offer(entry) => self.on_offer(entry)?,
             Message::OfferEnd => {
                 self.is_offer_complete = true;
-                self.demands.push(Demand::Total(self.offered()));
+                self.demands.push(Demand::Total(self.offered));
+                self.finish();
             }
             Message::Groups { index, first, values } => {
                 self.known(index)?;
@@ -124,7 +141,10 @@ impl Receiving {
                 let text = format!("the sender gave up: {text}");
                 self.settle(index, Err(Failure::new(reason, text)));
             }
-            Message::Accept { .. } | Message::Committed { .. } | Message::Reject { .. } => {
+            Message::Accept { .. }
+            | Message::Committed { .. }
+            | Message::Finished
+            | Message::Reject { .. } => {
                 return Err(Malformed("transfer message: a sender does not say this"));
             }
         }
@@ -132,49 +152,62 @@ impl Receiving {
     }
 
     fn known(&self, index: u32) -> Result<(), Malformed> {
-        let is_known = (index as usize) < self.files.len();
+        let is_known = self.entries.knows(index);
         if is_known { Ok(()) } else { Err(Malformed("transfer message: no such file")) }
     }
 
-    fn on_offer(&mut self, size: u64, name: &str) -> Result<(), Malformed> {
-        let start = self.offered();
-        let end = start.checked_add(size).filter(|end| *end <= OFFSET_END);
+    fn on_offer(&mut self, entry: Entry) -> Result<(), Malformed> {
+        let start = self.offered;
+        let end = start.checked_add(entry.kind.size()).filter(|end| *end <= OFFSET_END);
         let end = end.ok_or(Malformed("offer: beyond the transfer space"))?;
-        if self.is_offer_complete || self.files.len() >= FILES_MAX {
-            return Err(Malformed("offer: too many files"));
+        if self.is_offer_complete || self.entries.next() >= ENTRIES_MAX {
+            return Err(Malformed("offer: too many entries"));
         }
-        let index = u32::try_from(self.files.len()).expect("at most FILES_MAX");
-        let proposed = escape(&name[..name.floor_char_boundary(NAME_MAX)]);
-        let name = self.judge_name(name);
-        let range = start..end;
-        self.unsettled += 1;
-        self.files.push(Incoming {
-            name: proposed,
-            range: range.clone(),
-            is_judged: false,
-            outcome: None,
-        });
-        self.push_job(Job::Offer { index, name: name.as_ref().ok().cloned(), range });
-        if let Err(failure) = name {
+        let text_len = entry.text_len();
+        if self.entries.len() >= UNSETTLED_MAX || self.text_len + text_len > UNSETTLED_TEXT_MAX {
+            return Err(Malformed("offer: too many entries at once"));
+        }
+        let name = show_start(&entry.path);
+        let (sort, range) = (entry.kind.sort(), start..end);
+        let wanted = self.judge_entry(entry);
+        self.offered = end;
+        let (is_judged, is_settled) = (false, false);
+        self.text_len += text_len;
+        let incoming =
+            Incoming { name, sort, text_len, range: range.clone(), is_judged, is_settled };
+        let index = self.entries.push(incoming);
+        let (wanted, refused) = match wanted {
+            Ok(wanted) => (Some(wanted), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        self.push_job(Job::Offer { index, wanted, range });
+        if let Some(failure) = refused {
             self.reject(index, failure);
         }
         self.take_early();
         Ok(())
     }
 
-    fn judge_name(&self, name: &str) -> Result<FileName, Failure> {
-        let parsed = FileName::parse(name);
-        let name = parsed.map_err(|error| Failure::new(Reason::Refused, error.to_string()))?;
-        if name.is_hidden() && !self.takes_hidden {
-            let text = format!("\"{name}\" is a hidden name; start recv with --hidden to take it");
-            return Err(Failure::new(Reason::Refused, text));
+    /// Whether the path is one that may be written to, and what is offered may lie there.
+    fn judge_entry(&mut self, entry: Entry) -> Result<(TreePath, Kind), Failure> {
+        let refused = |text| Failure::new(Reason::Refused, text);
+        let path = TreePath::parse(&entry.path).map_err(|error| refused(error.to_string()))?;
+        if path.is_hidden() && !self.takes_hidden {
+            let text = format!("\"{path}\" is a hidden name; start recv with --hidden to take it");
+            return Err(refused(text));
         }
-        Ok(name)
-    }
-
-    /// Bytes of the transfer space offered so far.
-    fn offered(&self) -> u64 {
-        self.files.last().map_or(0, |file| file.range.end)
+        if let Kind::Link { target } = &entry.kind
+            && let Some(fault) = link_fault(&path, target)
+        {
+            let shown = show_start(target);
+            return Err(refused(format!("the link \"{path}\" says \"{shown}\": {fault}")));
+        }
+        let hash = blake3::hash(path.as_str().as_bytes());
+        let (half, _) = hash.as_bytes().split_first_chunk().expect("32 bytes");
+        if !self.paths.insert(*half) {
+            return Err(refused(format!("\"{path}\" is offered twice")));
+        }
+        Ok((path, entry.kind))
     }
 
     /// Takes file bytes; false if there is no room for them now.
@@ -183,7 +216,7 @@ impl Receiving {
         if bytes.is_empty() {
             return false;
         }
-        if end > self.offered() {
+        if end > self.offered {
             if self.early_len + bytes.len() > usize::try_from(FIRST_FLIGHT).unwrap_or(0) {
                 return false;
             }
@@ -204,7 +237,7 @@ impl Receiving {
     }
 
     fn take_early(&mut self) {
-        let offered = self.offered();
+        let offered = self.offered;
         while let Some(first) = self.early.first_entry().filter(|first| first.key().0 <= offered) {
             let ((_, offset), bytes) = first.remove_entry();
             self.early_len -= bytes.len();
@@ -245,6 +278,10 @@ impl Receiving {
                 self.settle(index, Ok(hash));
             }
             Report::Failed { index, failure } => self.reject(index, failure),
+            Report::Finished => {
+                Message::Finished.put(&mut self.outgoing);
+                self.is_finished = true;
+            }
             Report::Done { bytes, total } => {
                 self.queued -= bytes;
                 self.waiting -= 1;
@@ -261,27 +298,37 @@ impl Receiving {
     }
 
     fn settle(&mut self, index: u32, outcome: FileOutcome) {
-        let file = &mut self.files[index as usize];
-        if file.outcome.is_none() {
-            self.unsettled -= 1;
-            if outcome.is_err() {
-                self.demands.push(Demand::Cancel(file.range.clone()));
-            }
-            file.outcome = Some(outcome);
+        let Some(entry) = self.entries.get_mut(index).filter(|entry| !entry.is_settled) else {
+            return;
+        };
+        entry.is_settled = true;
+        if outcome.is_err() && !entry.range.is_empty() {
+            self.demands.push(Demand::Cancel(entry.range.clone()));
         }
+        note(&mut self.ledger, index, entry, outcome);
         self.judge(index);
+        self.entries.forget(|entry| {
+            self.text_len -= if entry.is_settled { entry.text_len } else { 0 };
+            entry.is_settled
+        });
+        self.finish();
     }
 
-    /// Tells the sender how far the files have been judged.
+    /// Takes note of how far entries have been judged.
     fn judge(&mut self, index: u32) {
-        self.files[index as usize].is_judged = true;
-        let before = self.judged;
-        while self.files.get(self.judged).is_some_and(|file| file.is_judged) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.is_judged = true;
+        }
+        while self.entries.get(self.judged).is_some_and(|entry| entry.is_judged) {
             self.judged += 1;
         }
-        if self.judged > before {
-            let below = u32::try_from(self.judged).expect("at most FILES_MAX");
-            Message::Accept { below }.put(&mut self.outgoing);
+    }
+
+    /// Once every entry has an outcome, the sink has one thing left to do.
+    fn finish(&mut self) {
+        if self.is_offer_complete && self.entries.is_empty() && !self.is_finishing {
+            self.is_finishing = true;
+            self.push_job(Job::Finish);
         }
     }
 
@@ -292,38 +339,55 @@ impl Receiving {
 
     /// Messages for the sender since the last call.
     pub fn take_outgoing(&mut self) -> Vec<u8> {
+        if self.judged > self.told {
+            self.told = self.judged;
+            // Behind the refusals that were known when the entries were judged.
+            Message::Accept { below: self.judged }.put(&mut self.outgoing);
+        }
         std::mem::take(&mut self.outgoing)
     }
 
-    /// Whether every file has an outcome, and there are no more.
+    /// Whether every entry has an outcome, there are no more, and nothing is left to do.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.is_offer_complete && self.unsettled == 0
+        self.is_finished
     }
 
     /// Bytes written, and bytes offered so far.
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {
-        (self.written, self.offered())
+        (self.written, self.offered)
     }
 
-    /// All files; those without an outcome failed as `otherwise` says.
+    /// Whether all is offered that will be.
     #[must_use]
-    pub fn reports(&self, otherwise: &Failure) -> Vec<FileReport> {
-        let files = self.files.iter();
-        files
-            .map(|file| FileReport {
-                name: file.name.clone(),
-                size: file.range.end - file.range.start,
-                outcome: file.outcome.clone().unwrap_or_else(|| Err(otherwise.clone())),
-            })
-            .collect()
+    pub fn is_offered(&self) -> bool {
+        self.is_offer_complete
     }
+
+    /// The report of a transfer that is over; entries without an outcome failed as `failure` says.
+    #[must_use]
+    pub fn report(&self, failure: Option<Failure>, stats: Option<Stats>) -> TransferReport {
+        let mut ledger = self.ledger.clone();
+        let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
+        for (index, entry) in (self.entries.first()..).zip(self.entries.iter()) {
+            if !entry.is_settled {
+                note(&mut ledger, index, entry, Err(otherwise.clone()));
+            }
+        }
+        ledger.report(failure, stats)
+    }
+}
+
+fn note(ledger: &mut Ledger, index: u32, entry: &Incoming, outcome: FileOutcome) {
+    let size = entry.range.end - entry.range.start;
+    ledger.note(index, entry.sort, FileReport { name: entry.name.clone(), size, outcome });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer::entry::Attributes;
     use crate::transfer::hash::Hash;
 
     fn say(receiving: &mut Receiving, message: &Message) -> Result<(), Malformed> {
@@ -331,8 +395,10 @@ mod tests {
         receiving.handle_messages()
     }
 
-    fn offer(size: u64, name: &str) -> Message {
-        Message::Offer { size, name: name.into() }
+    fn offer(size: u64, path: &str) -> Message {
+        let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
+        let kind = Kind::File { size, is_sparse: false, attributes };
+        Message::Offer(Entry { path: path.into(), kind })
     }
 
     fn answers(receiving: &mut Receiving) -> Vec<Message> {
@@ -398,16 +464,89 @@ mod tests {
     #[test]
     fn messages_wait_for_a_disk_that_stalls() {
         let mut receiving = Receiving::new(false);
-        for _ in 0..2 * JOBS_MAX {
-            offer(1, "a").put(receiving.incoming());
+        for number in 0..2 * JOBS_MAX {
+            offer(1, &number.to_string()).put(receiving.incoming());
         }
         receiving.handle_messages().expect("well-formed");
-        assert!(!receiving.has_room() && receiving.files.len() == JOBS_MAX);
+        assert!(!receiving.has_room() && receiving.entries.len() == JOBS_MAX);
         while receiving.next_job().is_some() {
             receiving.on_report(Report::Done { bytes: 0, total: 0 });
         }
         receiving.handle_messages().expect("well-formed");
-        assert_eq!(receiving.files.len(), 2 * JOBS_MAX);
+        assert_eq!(receiving.entries.len(), 2 * JOBS_MAX);
+    }
+
+    /// Does nothing, and says that it is done.
+    fn idle(receiving: &mut Receiving) {
+        while receiving.next_job().is_some() {
+            receiving.on_report(Report::Done { bytes: 0, total: 0 });
+        }
+    }
+
+    #[test]
+    fn entries_without_an_outcome_are_bounded_and_those_with_one_are_forgotten() {
+        let mut receiving = Receiving::new(false);
+        let hash = Hash::of(b"");
+        for number in 0..u32::try_from(UNSETTLED_MAX).expect("few") {
+            say(&mut receiving, &offer(0, &number.to_string())).expect("room");
+            idle(&mut receiving);
+        }
+        for index in 0..1_000 {
+            receiving.on_report(Report::Committed { index, hash });
+        }
+        assert_eq!(receiving.entries.len(), UNSETTLED_MAX - 1_000);
+        for number in 0..1_000 {
+            say(&mut receiving, &offer(0, &format!("more {number}"))).expect("room again");
+            idle(&mut receiving);
+        }
+        assert!(say(&mut receiving, &offer(0, "one too many")).is_err());
+    }
+
+    #[test]
+    fn the_texts_of_entries_without_an_outcome_are_bounded() {
+        let mut receiving = Receiving::new(false);
+        let long =
+            |number: usize| format!("{number:05}{}", format!("/{}", "n".repeat(250)).repeat(15));
+        let fit = UNSETTLED_TEXT_MAX / long(0).len();
+        for number in 0..fit {
+            say(&mut receiving, &offer(0, &long(number))).expect("room");
+            idle(&mut receiving);
+        }
+        assert_eq!(receiving.entries.len(), fit);
+        assert!(say(&mut receiving, &offer(0, &long(fit))).is_err());
+    }
+
+    #[test]
+    fn no_path_is_offered_twice() {
+        let mut receiving = Receiving::new(false);
+        for path in ["a", "b/a", "a", "A"] {
+            say(&mut receiving, &offer(1, path)).expect("an offer");
+        }
+        let refused: Vec<_> = answers(&mut receiving)
+            .into_iter()
+            .filter_map(|answer| match answer {
+                Message::Reject { index, text, .. } => Some((index, text)),
+                _ => None,
+            })
+            .collect();
+        assert!(matches!(&refused[..], [(2, text)] if text.contains("twice")), "{refused:?}");
+    }
+
+    #[test]
+    fn links_are_judged_like_paths() {
+        let mut receiving = Receiving::new(false);
+        for target in ["../../etc/passwd", "/etc/passwd", "b", "../b"] {
+            let kind = Kind::Link { target: target.into() };
+            let path = format!("d/link to {}", target.len());
+            say(&mut receiving, &Message::Offer(Entry { path, kind })).expect("an offer");
+        }
+        let refused = answers(&mut receiving);
+        let is_refused = |index| {
+            refused
+                .iter()
+                .any(|answer| matches!(answer, Message::Reject { index: at, .. } if *at == index))
+        };
+        assert!(is_refused(0) && is_refused(1) && !is_refused(2) && !is_refused(3));
     }
 
     #[test]
@@ -446,7 +585,12 @@ mod tests {
             .expect("known");
         assert!(!receiving.is_complete(), "more could be offered");
         say(&mut receiving, &Message::OfferEnd).expect("the end");
+        assert!(!receiving.is_complete(), "the sink has something left to do");
+        let jobs: Vec<_> = std::iter::from_fn(|| receiving.next_job()).collect();
+        assert!(matches!(jobs.last(), Some(Job::Finish)), "{jobs:?}");
+        receiving.on_report(Report::Finished);
         assert!(receiving.is_complete());
+        assert_eq!(answers(&mut receiving).last(), Some(&Message::Accept { below: 2 }));
         assert!(receiving.take_demands().contains(&Demand::Cancel(1..2)));
     }
 

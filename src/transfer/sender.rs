@@ -1,50 +1,127 @@
-//! The sending side of a transfer: what to offer, what may go, how each file ended. Never waits.
+//! The sending side of a transfer: what to offer, what may go, how each entry ended. Never waits for the
+//! other side.
+//!
+//! Offers go a little ahead of the bytes: [`Sending::offer`] looks at more of what is to be sent whenever
+//! the carrier has room for control bytes, until as many entries as a receiver takes are without an
+//! outcome. So memory does not depend on how many there are.
 
-use super::message::{Message, MessageReader};
-use super::outcome::{Failure, FileOutcome, FileReport, Reason};
-use super::source::{Hashed, Source, SourceFailure};
+use super::entry::{Entry, Kind, Sort};
+use super::hash::Hash;
+use super::message::{ENTRIES_MAX, Message, MessageReader};
+use super::outcome::{Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
+use super::source::{Hashed, Item, Source, SourceFailure};
+use super::walk::{Candidate, Selection, Step, Walk};
 use crate::transport::config::FIRST_FLIGHT;
+use crate::transport::stats::Stats;
 use crate::wire::cursor::Malformed;
 use std::ops::Range;
+
+/// Entries looked at in one call, so that others get their turn.
+const STEPS_MAX: usize = 256;
 
 /// One transfer, seen from the side that has the files.
 #[derive(Debug)]
 pub struct Sending {
+    walk: Walk,
+    /// The end has been offered.
+    is_offered: bool,
+    /// The last look at what is to be sent ended before there was a reason to.
+    has_more: bool,
     source: Source,
     messages: MessageReader,
-    outcomes: Vec<Option<FileOutcome>>,
-    /// Files without an outcome.
-    unsettled: usize,
-    roots: Vec<Option<super::hash::Hash>>,
-    /// The receiver has judged the files below this index.
-    accepted: usize,
+    ledger: Ledger,
+    /// The receiver has judged the entries below this index, whose bytes end at this offset.
+    accepted: u32,
+    accepted_end: u64,
+    /// The receiver has nothing left to do.
+    is_finished: bool,
     cancelled: Vec<Range<u64>>,
     outgoing: Vec<u8>,
 }
 
 impl Sending {
-    /// A transfer of what `source` holds; its offer is the first thing it says.
-    #[must_use]
-    pub fn new(source: Source) -> Self {
-        let count = source.files().len();
-        let mut outgoing = Vec::new();
-        for file in source.files() {
-            let name = file.name().as_str().to_owned();
-            Message::Offer { size: file.size(), name }.put(&mut outgoing);
-        }
-        Message::OfferEnd.put(&mut outgoing);
-        let mut sending = Self {
-            source,
+    /// A transfer of what was selected.
+    ///
+    /// # Errors
+    /// Something of it is missing, unreadable or neither file nor directory, or two would have the
+    /// same name.
+    pub fn new(selection: &Selection) -> Result<Self, Failure> {
+        Ok(Self {
+            walk: Walk::start(selection)?,
+            is_offered: false,
+            has_more: true,
+            source: Source::default(),
             messages: MessageReader::default(),
-            outcomes: vec![None; count],
-            unsettled: count,
-            roots: vec![None; count],
+            ledger: Ledger::default(),
             accepted: 0,
+            accepted_end: 0,
+            is_finished: false,
             cancelled: Vec::new(),
-            outgoing,
+            outgoing: Vec::new(),
+        })
+    }
+
+    /// Offers more, as long as its offers fit into `room` bytes.
+    pub fn offer(&mut self, room: usize) {
+        self.has_more = false;
+        let start = self.outgoing.len();
+        for _ in 0..STEPS_MAX {
+            let is_full = self.outgoing.len() - start >= room;
+            if self.is_offered || is_full || self.source.is_full() {
+                return;
+            }
+            self.step();
+        }
+        self.has_more = true;
+    }
+
+    /// Whether [`Sending::offer`] stopped though it could go on.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    fn step(&mut self) {
+        let next = self.source.items().next();
+        match self.walk.step() {
+            Step::End => {
+                Message::OfferEnd.put(&mut self.outgoing);
+                self.is_offered = true;
+            }
+            Step::Failed { name, failure } => {
+                let report = FileReport { name, size: 0, outcome: Err(failure) };
+                self.ledger.note(next, Sort::File, report);
+            }
+            Step::Found(candidate) if next == ENTRIES_MAX => {
+                let text = format!(
+                    "one transfer carries at most {ENTRIES_MAX} files and directories; send the rest \
+                     in another"
+                );
+                let outcome = Err(Failure::new(Reason::Other, text));
+                let name = candidate.path.to_string();
+                self.ledger.note(next, Sort::File, FileReport { name, size: 0, outcome });
+                self.walk.stop();
+            }
+            Step::Found(candidate) => self.offer_one(&candidate),
+            Step::Nothing => {}
+            Step::SkippedLink => self.ledger.skipped_link(),
+            Step::SkippedSpecial { name } => self.ledger.skipped_special(name),
+        }
+    }
+
+    fn offer_one(&mut self, candidate: &Candidate) {
+        let path = candidate.path.as_str().to_owned();
+        let entry = Entry { path, kind: candidate.kind.clone() };
+        let text_len = entry.text_len();
+        Message::Offer(entry).put(&mut self.outgoing);
+        let index = self.source.push(candidate, text_len);
+        let item = self.source.get_mut(index).expect("just pushed");
+        // What has no bytes is never read, and its hash is known.
+        item.root = match &candidate.kind {
+            Kind::File { size: 1.., .. } => None,
+            Kind::File { size: 0, .. } | Kind::Directory { .. } => Some(Hash::of(b"")),
+            Kind::Link { target } => Some(Hash::of(target.as_bytes())),
         };
-        sending.tell_hashed();
-        sending
     }
 
     /// Where the receiver's messages are to be appended.
@@ -66,16 +143,18 @@ impl Sending {
     fn on_message(&mut self, message: Message) -> Result<(), Malformed> {
         match message {
             Message::Accept { below } => {
-                let below = below as usize;
-                if below > self.outcomes.len() {
+                if below > self.source.items().next() {
                     return Err(Malformed("accept: more files than were offered"));
                 }
                 self.accepted = self.accepted.max(below);
+                let last = below.checked_sub(1).and_then(|last| self.source.items().get(last));
+                self.accepted_end = self.accepted_end.max(last.map_or(0, |item| item.range().end));
             }
             Message::Committed { index, hash } => {
-                let index = self.known(index)?;
+                self.known(index)?;
                 // Every byte went through our own hash before the receiver could have it.
-                let outcome = if self.roots[index] == Some(hash) {
+                let ours = self.source.items().get(index).and_then(|item| item.root);
+                let outcome = if ours == Some(hash) {
                     Ok(hash)
                 } else {
                     let text = "the receiver's hash of the file is not ours";
@@ -83,8 +162,14 @@ impl Sending {
                 };
                 self.settle(index, outcome);
             }
+            Message::Finished => {
+                if !self.is_offered {
+                    return Err(Malformed("finished: before the end of the offers"));
+                }
+                self.is_finished = true;
+            }
             Message::Reject { index, reason, text } => {
-                let index = self.known(index)?;
+                self.known(index)?;
                 let failure = match self.source.check_unchanged(index) {
                     Err(changed) if reason == Reason::Integrity => changed,
                     _ => Failure::new(reason, text),
@@ -96,20 +181,22 @@ impl Sending {
         Ok(())
     }
 
-    fn known(&self, index: u32) -> Result<usize, Malformed> {
-        let index = index as usize;
-        let is_known = index < self.outcomes.len();
-        if is_known { Ok(index) } else { Err(Malformed("transfer message: no such file")) }
+    fn known(&self, index: u32) -> Result<(), Malformed> {
+        let is_known = self.source.items().knows(index);
+        if is_known { Ok(()) } else { Err(Malformed("transfer message: no such file")) }
     }
 
-    fn settle(&mut self, index: usize, outcome: FileOutcome) {
-        if self.outcomes[index].is_some() {
+    fn settle(&mut self, index: u32, outcome: FileOutcome) {
+        let Some(item) = self.source.get_mut(index).filter(|item| !item.is_settled) else {
             return;
+        };
+        item.is_settled = true;
+        if !item.range().is_empty() {
+            // Whatever the outcome, no byte of the file is wanted any more.
+            self.cancelled.push(item.range());
         }
-        // Whatever the outcome, no byte of the file is wanted any more.
-        self.cancelled.push(self.source.files()[index].range());
-        self.unsettled -= 1;
-        self.outcomes[index] = Some(outcome);
+        note(&mut self.ledger, index, item, outcome);
+        self.source.forget_settled();
     }
 
     /// Fills `buffer` with the bytes at `offset`.
@@ -121,8 +208,7 @@ impl Sending {
         self.tell_hashed();
         if let Err(SourceFailure { index, failure }) = &read {
             let (reason, text) = (failure.reason, failure.text.clone());
-            let number = u32::try_from(*index).expect("files are counted in 32 bits");
-            Message::Failed { index: number, reason, text }.put(&mut self.outgoing);
+            Message::Failed { index: *index, reason, text }.put(&mut self.outgoing);
             self.settle(*index, Err(failure.clone()));
         }
         read
@@ -130,15 +216,11 @@ impl Sending {
 
     fn tell_hashed(&mut self) {
         for (index, hashed) in self.source.take_hashed() {
-            let number = u32::try_from(index).expect("files are counted in 32 bits");
             let message = match hashed {
                 Hashed::Group(first, value) => {
-                    Message::Groups { index: number, first, values: vec![value] }
+                    Message::Groups { index, first, values: vec![value] }
                 }
-                Hashed::Root(hash) => {
-                    self.roots[index] = Some(hash);
-                    Message::Root { index: number, hash }
-                }
+                Hashed::Root(hash) => Message::Root { index, hash },
             };
             message.put(&mut self.outgoing);
         }
@@ -148,11 +230,7 @@ impl Sending {
     /// answered, then as far as it has.
     #[must_use]
     pub fn released(&self) -> u64 {
-        let files = self.source.files();
-        match self.accepted {
-            0 => FIRST_FLIGHT.min(self.source.total()),
-            accepted => files[accepted - 1].range().end.max(FIRST_FLIGHT.min(self.source.total())),
-        }
+        self.accepted_end.max(FIRST_FLIGHT.min(self.source.total()))
     }
 
     /// The ranges that need not go any more, since the last call.
@@ -165,52 +243,70 @@ impl Sending {
         std::mem::take(&mut self.outgoing)
     }
 
-    /// The bytes at or after `at`, within one file, that the receiver has judged and still waits for.
+    /// The next bytes at or after `at`, at most `max`, that the receiver has judged and still waits for.
     #[must_use]
-    pub fn next_wanted(&self, at: u64) -> Option<Range<u64>> {
-        let files = self.source.files();
-        let first = files.partition_point(|file| file.range().end <= at);
-        let mut judged = files.iter().zip(&self.outcomes).take(self.accepted).skip(first);
-        let wanted = judged.find(|(file, outcome)| outcome.is_none() && file.size() > 0)?.0.range();
-        Some(wanted.start.max(at)..wanted.end)
+    pub fn next_wanted(&self, at: u64, max: u64) -> Option<Range<u64>> {
+        let items = self.source.items();
+        let first = items.partition_point(|item| item.range().end <= at);
+        let is_wanted = |item: &Item| !item.is_settled && item.size() > 0;
+        let mut found: Option<Range<u64>> = None;
+        for item in (first..self.accepted).map_while(|index| items.get(index)) {
+            match &mut found {
+                Some(range) if range.end - range.start >= max => break,
+                Some(range) if is_wanted(item) => range.end = item.range().end,
+                Some(_) if item.size() == 0 => {}
+                Some(_) => break,
+                None if is_wanted(item) => {
+                    found = Some(item.range().start.max(at)..item.range().end);
+                }
+                None => {}
+            }
+        }
+        found.map(|range| range.start..range.end.min(range.start + max))
     }
 
-    /// Whether the receiver has judged every file.
-    #[must_use]
-    pub fn is_judged(&self) -> bool {
-        self.accepted == self.outcomes.len()
-    }
-
-    /// Whether every file has an outcome.
+    /// Whether every entry has an outcome, and the receiver nothing left to do.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.unsettled == 0
+        self.is_finished && self.source.items().is_empty()
     }
 
-    /// Bytes in all.
+    /// Bytes offered so far.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.source.total()
     }
 
-    /// All files; those without an outcome failed as `otherwise` says.
+    /// Whether nothing will be added to [`Sending::total`].
     #[must_use]
-    pub fn reports(&self, otherwise: &Failure) -> Vec<FileReport> {
-        let files = self.source.files().iter().zip(&self.outcomes);
-        files
-            .map(|(file, outcome)| FileReport {
-                name: file.name().to_string(),
-                size: file.size(),
-                outcome: outcome.clone().unwrap_or_else(|| Err(otherwise.clone())),
-            })
-            .collect()
+    pub fn is_offered(&self) -> bool {
+        self.is_offered
     }
+
+    /// The report of a transfer that is over; entries without an outcome failed as `failure` says.
+    #[must_use]
+    pub fn report(&self, failure: Option<Failure>, stats: Option<Stats>) -> TransferReport {
+        let mut ledger = self.ledger.clone();
+        let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
+        for (index, item) in (self.source.items().first()..).zip(self.source.items().iter()) {
+            if !item.is_settled {
+                note(&mut ledger, index, item, Err(otherwise.clone()));
+            }
+        }
+        ledger.report(failure, stats)
+    }
+}
+
+fn note(ledger: &mut Ledger, index: u32, item: &Item, outcome: FileOutcome) {
+    let report = FileReport { name: item.path.to_string(), size: item.size(), outcome };
+    ledger.note(index, item.sort, report);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::transfer::hash::Hash;
+    use crate::transfer::message::UNSETTLED_MAX;
     use std::fs;
 
     fn sending(contents: &[&[u8]]) -> (tempfile::TempDir, Sending) {
@@ -219,8 +315,17 @@ mod tests {
         for (path, bytes) in paths.iter().zip(contents) {
             fs::write(path, bytes).expect("written");
         }
-        let source = Source::open(&paths).expect("readable");
-        (dir, Sending::new(source))
+        let selection = Selection { paths, ..Selection::default() };
+        let mut sending = Sending::new(&selection).expect("readable");
+        sending.offer(usize::MAX);
+        (dir, sending)
+    }
+
+    /// What becomes of a file.
+    fn outcome(sending: &Sending, name: &str) -> FileOutcome {
+        let report = sending.report(Some(Failure::new(Reason::Other, "")), None);
+        let file = report.files.into_iter().find(|file| file.name == name);
+        file.expect("it was offered").outcome
     }
 
     fn say(sending: &mut Sending, message: &Message) -> Result<(), Malformed> {
@@ -235,7 +340,7 @@ mod tests {
         say(&mut sending, &Message::Accept { below: 1 }).expect("one file");
         assert_eq!(sending.released(), 100_000);
         say(&mut sending, &Message::Accept { below: 2 }).expect("both files");
-        assert_eq!((sending.released(), sending.is_judged()), (200_000, true));
+        assert_eq!(sending.released(), 200_000);
         assert!(say(&mut sending, &Message::Accept { below: 3 }).is_err());
     }
 
@@ -245,17 +350,18 @@ mod tests {
         sending.read(0, &mut [0; 6]).expect("readable");
         say(&mut sending, &Message::Committed { index: 0, hash: Hash::of(b"abc") }).expect("known");
         say(&mut sending, &Message::Committed { index: 1, hash: Hash::of(b"xyz") }).expect("known");
-        let reports = sending.reports(&Failure::new(Reason::Other, ""));
-        assert_eq!(reports[0].outcome, Ok(Hash::of(b"abc")));
-        let failure = reports[1].outcome.as_ref().expect_err("another hash");
-        assert_eq!(failure.reason, Reason::Integrity);
+        assert_eq!(outcome(&sending, "f0"), Ok(Hash::of(b"abc")));
+        assert_eq!(outcome(&sending, "f1").expect_err("another hash").reason, Reason::Integrity);
+        assert!(!sending.is_complete());
+        say(&mut sending, &Message::Finished).expect("the end");
+        assert!(sending.is_complete());
     }
 
     #[test]
     fn committed_before_the_bytes_went_is_a_lie() {
         let (_dir, mut sending) = sending(&[b"abc"]);
         say(&mut sending, &Message::Committed { index: 0, hash: Hash::of(b"abc") }).expect("known");
-        assert!(sending.reports(&Failure::new(Reason::Other, ""))[0].outcome.is_err());
+        assert!(outcome(&sending, "f0").is_err());
     }
 
     #[test]
@@ -267,7 +373,75 @@ mod tests {
         sending.read(1 << 20, &mut [0; 10]).expect_err("shorter now");
         assert_eq!(sending.take_cancelled(), [0..2 << 20]);
         say(&mut sending, &Message::Accept { below: 2 }).expect("both files");
-        assert_eq!(sending.next_wanted(0), Some(2 << 20..(2 << 20) + 4));
+        assert_eq!(sending.next_wanted(0, 1_000), Some(2 << 20..(2 << 20) + 4));
         sending.read(2 << 20, &mut [0; 4]).expect("the other file");
+    }
+
+    #[test]
+    fn what_is_wanted_reaches_over_files_up_to_one_that_is_not() {
+        let (_dir, mut sending) = sending(&[b"abc", b"", b"defg", b"hi", b"j"]);
+        say(&mut sending, &Message::Accept { below: 4 }).expect("offered");
+        assert_eq!(sending.next_wanted(0, 1_000), Some(0..9));
+        assert_eq!(sending.next_wanted(1, 5), Some(1..6));
+        let text = String::new();
+        let reject = Message::Reject { index: 2, reason: Reason::Exists, text };
+        say(&mut sending, &reject).expect("known");
+        assert_eq!(sending.next_wanted(0, 1_000), Some(0..3));
+        assert_eq!(sending.next_wanted(3, 1_000), Some(7..9));
+        assert_eq!(sending.next_wanted(9, 1_000), None, "not judged");
+    }
+
+    #[test]
+    fn bytes_that_nobody_waits_for_are_not_read_again() {
+        let (dir, mut sending) = sending(&[b"abc", b"def"]);
+        sending.read(0, &mut [0; 6]).expect("readable");
+        say(&mut sending, &Message::Committed { index: 0, hash: Hash::of(b"abc") }).expect("known");
+        fs::remove_file(dir.path().join("f0")).expect("there");
+        let mut again = [1; 6];
+        sending.read(0, &mut again).expect("the other one is there");
+        assert_eq!(&again, b"\0\0\0def");
+    }
+
+    #[test]
+    fn offers_wait_for_room_and_memory_is_bounded() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let tree = dir.path().join("tree");
+        fs::create_dir(&tree).expect("made");
+        let count = u32::try_from(UNSETTLED_MAX).expect("few") + 500;
+        for number in 0..count {
+            fs::write(tree.join(number.to_string()), b"").expect("room");
+        }
+        let selection = Selection { paths: vec![tree], ..Selection::default() };
+        let mut sending = Sending::new(&selection).expect("there");
+        sending.offer(1_000);
+        assert!(!sending.has_more() && sending.take_outgoing().len() < 1_100);
+        sending.offer(usize::MAX);
+        while sending.has_more() {
+            sending.offer(usize::MAX);
+        }
+        assert_eq!(sending.source.items().len(), UNSETTLED_MAX);
+        for index in 0..1_000 {
+            say(&mut sending, &Message::Committed { index, hash: Hash::of(b"") }).expect("known");
+        }
+        while {
+            sending.offer(usize::MAX);
+            sending.has_more()
+        } {}
+        assert!(sending.is_offered());
+        assert_eq!(sending.source.items().next(), count + 1, "the directory as well");
+    }
+
+    #[test]
+    fn a_receiver_that_breaks_the_protocol_is_noticed() {
+        let hash = Hash::of(b"abc");
+        for message in [
+            Message::Accept { below: 2 },
+            Message::Committed { index: 1, hash },
+            Message::OfferEnd,
+            Message::Root { index: 0, hash },
+        ] {
+            let (_dir, mut sending) = sending(&[b"abc"]);
+            assert!(say(&mut sending, &message).is_err(), "{message:?}");
+        }
     }
 }

@@ -6,20 +6,26 @@
 //! [`Session::poll_transmit`] until `false`; and waits until [`Session::poll_timeout`]. The transfer
 //! is over when [`Session::report`] says how.
 
+use super::ending::failure_of_end;
 use super::job::{Job, Report};
 use super::outcome::{Failure, Reason, TransferReport};
 use super::receiver::{Demand, Receiving};
 use super::sender::Sending;
-use crate::base::text::escape;
 use crate::base::time::{Duration, Instant};
 use crate::transport::batch::Batch;
-use crate::transport::config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT};
 use crate::transport::error::End;
 use crate::transport::stats::Stats;
 use crate::transport::trace::TraceEvent;
 use crate::transport::{Connection, Event, PathId};
 use crate::wire::cursor::Malformed;
 use std::net::SocketAddr;
+
+/// Control bytes that may wait for their acknowledgement while more entries are offered.
+const OFFERS_MAX: usize = 64 << 10;
+
+/// Control bytes of a receiver that may wait for their acknowledgement while it hears more: less than the
+/// outcomes of all entries that may be offered at once.
+const ANSWERS_MAX: usize = 1 << 20;
 
 /// A receiver whose sender knows how every file ended waits this long for its farewell.
 const LINGER: Duration = Duration::from_secs(3);
@@ -44,6 +50,8 @@ pub struct Progress {
     pub done: u64,
     /// File bytes offered.
     pub total: u64,
+    /// Whether all that will be offered has been.
+    pub is_total_known: bool,
     /// What the transport counted; nothing over TCP.
     pub stats: Option<Stats>,
 }
@@ -51,8 +59,8 @@ pub struct Progress {
 /// Which side of the files this is.
 #[derive(Debug)]
 enum Side {
-    Receiving(Receiving),
-    Sending(Sending),
+    Receiving(Box<Receiving>),
+    Sending(Box<Sending>),
 }
 
 /// One transfer on one connection.
@@ -66,23 +74,33 @@ pub struct Session {
     linger_until: Option<Instant>,
     /// When every file had an outcome.
     completed_at: Option<Instant>,
+    /// The latest time it was told.
+    latest: Instant,
 }
 
 impl Session {
     /// Sends files over `connection`.
     #[must_use]
     pub fn sending(connection: Connection, sending: Sending) -> Self {
-        Self::new(connection, Side::Sending(sending))
+        Self::new(connection, Side::Sending(Box::new(sending)))
     }
 
     /// Receives files over `connection`.
     #[must_use]
     pub fn receiving(connection: Connection, receiving: Receiving) -> Self {
-        Self::new(connection, Side::Receiving(receiving))
+        Self::new(connection, Side::Receiving(Box::new(receiving)))
     }
 
     fn new(connection: Connection, side: Side) -> Self {
-        Self { connection, side, failure: None, end: None, linger_until: None, completed_at: None }
+        Self {
+            connection,
+            side,
+            failure: None,
+            end: None,
+            linger_until: None,
+            completed_at: None,
+            latest: Instant::ZERO,
+        }
     }
 
     /// A datagram arrived from `path`.
@@ -119,7 +137,11 @@ impl Session {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let linger = self.linger_until.filter(|_| self.connection.is_established());
-        [self.connection.poll_timeout(), linger].into_iter().flatten().min()
+        let more = match &self.side {
+            Side::Sending(sending) if sending.has_more() && self.end.is_none() => Some(self.latest),
+            _ => None,
+        };
+        [self.connection.poll_timeout(), linger, more].into_iter().flatten().min()
     }
 
     /// The next thing for this session's sink to do.
@@ -170,6 +192,7 @@ impl Session {
 
     /// Moves what happened from the connection to the transfer and back.
     fn pump(&mut self, now: Instant) {
+        self.latest = self.latest.max(now);
         while let Some(event) = self.connection.poll_event() {
             match event {
                 // What was received is looked at below, whatever else happened.
@@ -181,6 +204,7 @@ impl Session {
             let text = format!("the other side broke the protocol: {malformed}");
             self.refuse(Failure::new(Reason::Other, text));
         }
+        self.offer();
         self.tell();
         self.apply(now);
         self.finish(now);
@@ -189,7 +213,8 @@ impl Session {
     fn read_messages(&mut self) -> Result<(), Malformed> {
         match &mut self.side {
             Side::Receiving(receiving) => {
-                if receiving.has_room() {
+                // A sender that does not acknowledge what it is told is not listened to either.
+                if receiving.has_room() && self.connection.control_waiting() < ANSWERS_MAX {
                     self.connection.read_control(receiving.incoming());
                 }
                 receiving.handle_messages()
@@ -198,6 +223,16 @@ impl Session {
                 self.connection.read_control(sending.incoming());
                 sending.handle_messages()
             }
+        }
+    }
+
+    /// What is to be sent is looked at while the other side keeps up with hearing of it.
+    fn offer(&mut self) {
+        let waiting = self.connection.control_waiting();
+        if let Side::Sending(sending) = &mut self.side
+            && self.end.is_none()
+        {
+            sending.offer(OFFERS_MAX.saturating_sub(waiting));
         }
     }
 
@@ -238,11 +273,13 @@ impl Session {
         self.completed_at.get_or_insert(now);
         match &self.side {
             // COMMITTED, or a failure that the receiver knows of, is all there is to wait for.
-            Side::Sending(_) if self.connection.is_control_acked() => self.connection.close(0, ""),
+            Side::Sending(_) if self.connection.control_waiting() == 0 => {
+                self.connection.close(0, "");
+            }
             Side::Sending(_) => {}
             // Until the sender has acknowledged COMMITTED it is repeated; a sender that is gone ends
             // the connection by its silence.
-            Side::Receiving(_) if self.connection.is_control_acked() => {
+            Side::Receiving(_) if self.connection.control_waiting() == 0 => {
                 self.linger_until.get_or_insert(now + LINGER);
             }
             Side::Receiving(_) => {}
@@ -266,17 +303,17 @@ impl Session {
     #[must_use]
     pub fn progress(&self) -> Progress {
         let stats = self.connection.stats();
-        let (done, total) = match &self.side {
-            Side::Receiving(receiving) => receiving.progress(),
-            Side::Sending(sending) => (stats.delivered, sending.total()),
+        let ((done, total), is_total_known) = match &self.side {
+            Side::Receiving(receiving) => (receiving.progress(), receiving.is_offered()),
+            Side::Sending(sending) => ((stats.delivered, sending.total()), sending.is_offered()),
         };
         let phase = match () {
             () if self.connection.is_connecting() => Phase::Connecting,
             // A receiver that is not told yet what comes has nothing to commit.
-            () if done < total || (total == 0 && !self.is_complete()) => Phase::Transferring,
+            () if done < total || !is_total_known => Phase::Transferring,
             () => Phase::Committing,
         };
-        Progress { phase, done, total, stats: Some(stats) }
+        Progress { phase, done, total, is_total_known, stats: Some(stats) }
     }
 
     /// Whether the transfer is over.
@@ -289,63 +326,23 @@ impl Session {
     #[must_use]
     pub fn report(&self, peer: SocketAddr) -> Option<TransferReport> {
         let end = self.end.as_ref()?;
-        let failure = self.failure.clone().unwrap_or_else(|| self.failure_of(end, peer));
+        let again = match &self.side {
+            Side::Receiving(_) => "its user has to send again",
+            Side::Sending(_) => "send again when it is back",
+        };
+        let failure = self.failure.clone().unwrap_or_else(|| failure_of_end(end, peer, again));
         Some(self.report_failure(failure))
     }
 
     /// What is to be reported if `failure` ends the transfer where it is.
     #[must_use]
     pub fn report_failure(&self, failure: Failure) -> TransferReport {
-        let files = match &self.side {
-            Side::Receiving(receiving) => receiving.reports(&failure),
-            Side::Sending(sending) => sending.reports(&failure),
-        };
         let failure = (!self.is_complete()).then_some(failure);
-        TransferReport { files, failure, stats: Some(self.connection.stats()) }
-    }
-
-    /// What the end of the connection means for a transfer that is not complete.
-    fn failure_of(&self, end: &End, peer: SocketAddr) -> Failure {
-        let (host, port) = (peer.ip().to_canonical(), peer.port());
-        let again = match &self.side {
-            Side::Receiving(_) => "its user has to send again",
-            Side::Sending(_) => "send again when it is back",
-        };
-        let (reason, text) = match end {
-            End::Gone => {
-                let text =
-                    format!("{host} refuses UDP port {port}: its program has ended; {again}");
-                (Reason::Interrupted, text)
-            }
-            End::Local | End::Protocol(_) => (Reason::Other, escape(&end.to_string())),
-            End::NobodyListens => {
-                let text = format!(
-                    "{host} refuses UDP port {port}: nothing listens there; check that \
-                     `volley recv` runs there, and the address and port"
-                );
-                (Reason::Unreachable, text)
-            }
-            End::Peer { code, reason } => return failure_of_close(*code, reason),
-            End::Refused { .. } | End::Strategy => (Reason::Refused, escape(&end.to_string())),
-            End::Silent => {
-                let silence = IDLE_TIMEOUT.as_secs();
-                let text = format!(
-                    "nothing received from {host} on UDP port {port} for {silence} s; {again}"
-                );
-                (Reason::Interrupted, text)
-            }
-            End::Unreachable => {
-                let silence = HANDSHAKE_TIMEOUT.as_secs();
-                let text = format!(
-                    "no answer from {host} on UDP port {port} for {silence} s; check that \
-                     `volley recv` runs there, the address and port, and that firewalls let UDP \
-                     port {port} through"
-                );
-                (Reason::Unreachable, text)
-            }
-            End::Version { .. } => (Reason::Version, escape(&end.to_string())),
-        };
-        Failure::new(reason, text)
+        let stats = Some(self.connection.stats());
+        match &self.side {
+            Side::Receiving(receiving) => receiving.report(failure, stats),
+            Side::Sending(sending) => sending.report(failure, stats),
+        }
     }
 
     /// When every file had an outcome; never, if the transfer ended before.
@@ -369,25 +366,5 @@ impl Session {
     /// What was traced since the last call.
     pub fn take_trace(&mut self) -> Vec<(Instant, TraceEvent)> {
         self.connection.take_trace()
-    }
-}
-
-/// What it means that the other side ended a transfer with that code.
-#[must_use]
-pub fn failure_of_close(code: u16, reason: &str) -> Failure {
-    let text = escape(reason);
-    match Reason::from_code(code) {
-        _ if code == 0 => {
-            Failure::new(Reason::Interrupted, "the other side ended the transfer before its end")
-        }
-        Reason::Deadline => Failure::new(
-            Reason::Interrupted,
-            "the time of the other side's --timeout is up; start it again, then send again",
-        ),
-        reason if reason.is_order() => Failure::new(
-            Reason::Interrupted,
-            "the other side was interrupted by its user; start it again, then send again",
-        ),
-        reason => Failure::new(reason, format!("the other side ended the transfer: {text}")),
     }
 }

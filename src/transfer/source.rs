@@ -1,22 +1,26 @@
 //! The files to send, as one space of bytes; hashed as they are read for the first time.
 
+use super::entry::Sort;
 use super::hash::{GROUP, Hash, Tree, group_count, group_range, group_value};
-use super::message::FILES_MAX;
-use super::name::FileName;
+use super::message::{UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
+use super::name::{PATH_MAX, TreePath};
 use super::open_files::OpenFiles;
 use super::outcome::{Failure, Reason};
+use super::place::{Place, Stamp};
 use super::positioned::read_exact_at;
-use crate::base::text::{escape, show_error};
-use std::collections::HashSet;
-use std::fs::{File, Metadata};
+use super::walk::Candidate;
+use super::window::Window;
+use crate::base::text::show_error;
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+
+/// Bytes of the texts of one offer, at most.
+const OFFER_TEXT_MAX: usize = 2 * PATH_MAX;
 
 /// What a first reading made known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hashed {
-    /// The value of a group.
+    /// The value of a group, of several.
     Group(u64, Hash),
     /// The hash of the whole file, which did not change while it was read.
     Root(Hash),
@@ -26,46 +30,44 @@ pub enum Hashed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFailure {
     /// Which one.
-    pub index: usize,
+    pub index: u32,
     /// Why.
     pub failure: Failure,
 }
 
-/// One file to send.
+/// One entry to send.
 #[derive(Debug)]
-pub struct SourceFile {
-    path: PathBuf,
-    name: FileName,
+pub(super) struct Item {
+    pub(super) path: TreePath,
+    pub(super) sort: Sort,
+    place: Place,
     stamp: Stamp,
     /// Where its bytes are in the transfer space.
     range: Range<u64>,
+    text_len: usize,
     tree: Tree,
+    /// Known once all of it has been read.
+    pub(super) root: Option<Hash>,
+    /// It has an outcome: nobody waits for its bytes.
+    pub(super) is_settled: bool,
 }
 
-impl SourceFile {
-    /// The name to propose.
-    #[must_use]
-    pub fn name(&self) -> &FileName {
-        &self.name
-    }
-
+impl Item {
     /// Where its bytes are in the transfer space.
-    #[must_use]
-    pub fn range(&self) -> Range<u64> {
+    pub(super) fn range(&self) -> Range<u64> {
         self.range.clone()
     }
 
     /// Bytes.
-    #[must_use]
-    pub fn size(&self) -> u64 {
+    pub(super) fn size(&self) -> u64 {
         self.range.end - self.range.start
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
-        let path = escape(&self.path.to_string_lossy());
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return self.changed("it became shorter");
         }
+        let path = self.place.show();
         Failure::new(Reason::Source, format!("cannot read {path}: {}", show_error(error)))
     }
 
@@ -74,109 +76,105 @@ impl SourceFile {
             now if now == self.stamp => Ok(()),
             now if now.size > self.stamp.size => Err(self.changed("it became longer")),
             now if now.size < self.stamp.size => Err(self.changed("it became shorter")),
-            _ => Err(self.changed("it was written to")),
+            _ => Err(self.changed("it was written to, replaced or removed")),
         }
     }
 
     fn changed(&self, how: &str) -> Failure {
-        let path = escape(&self.path.to_string_lossy());
+        let path = self.place.show();
         let text = format!("{path} changed while it was sent ({how}); send it again");
         Failure::new(Reason::Source, text)
     }
 }
 
-/// What tells whether a file is still the one that was offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    size: u64,
-    modified: Option<std::time::SystemTime>,
-    /// Device, inode and the time of the last change of either.
-    #[cfg(unix)]
-    identity: (u64, u64, i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        use std::os::unix::fs::MetadataExt;
-        Self {
-            size: metadata.len(),
-            modified: metadata.modified().ok(),
-            #[cfg(unix)]
-            identity: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
-/// The files of a transfer.
+/// The entries of a transfer that have no outcome yet.
 #[derive(Debug, Default)]
-pub struct Source {
-    files: Vec<SourceFile>,
+pub(super) struct Source {
+    items: Window<Item>,
+    /// Bytes of their offers' texts.
+    text_len: usize,
+    /// Bytes of the transfer space so far.
+    total: u64,
     handles: OpenFiles,
     /// The group read last, and whose it is.
-    cached: Option<(usize, u64)>,
+    cached: Option<(u32, u64)>,
     cache: Vec<u8>,
-    news: Vec<(usize, Hashed)>,
+    news: Vec<(u32, Hashed)>,
 }
 
 impl Source {
-    /// Looks at all files before the first byte goes; they are opened as they are read.
-    ///
-    /// # Errors
-    /// One is missing, unreadable or no regular file, two would have the same name, or they are more
-    /// than one transfer carries.
-    pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Failure> {
-        if paths.len() > FILES_MAX {
-            let text =
-                format!("one transfer carries at most {FILES_MAX} files; send them in parts");
-            return Err(Failure::new(Reason::Other, text));
-        }
-        let mut source = Self::default();
-        let mut names = HashSet::new();
-        for path in paths {
-            let start = source.total();
-            let file = open_file(path.as_ref(), start)?;
-            if !names.insert(file.name.clone()) {
-                let text = format!("two files would both be called \"{}\"", file.name);
-                return Err(Failure::new(Reason::Other, text));
-            }
-            source.files.push(file);
-        }
-        for index in 0..source.files.len() {
-            if source.files[index].size() == 0 {
-                source.take_group(index, 0, &[]);
-                let hash = Hash::of(&[]);
-                source.news.push((index, Hashed::Root(hash)));
-            }
-        }
-        Ok(source)
+    /// Appends an entry, behind all others in the transfer space.
+    pub(super) fn push(&mut self, candidate: &Candidate, text_len: usize) -> u32 {
+        self.text_len += text_len;
+        let end = self.total + candidate.kind.size();
+        let item = Item {
+            path: candidate.path.clone(),
+            sort: candidate.kind.sort(),
+            place: candidate.place.clone(),
+            stamp: candidate.stamp,
+            range: self.total..end,
+            text_len,
+            tree: Tree::default(),
+            root: None,
+            is_settled: false,
+        };
+        self.total = end;
+        self.items.push(item)
     }
 
-    /// The files, in the order of the transfer space.
-    #[must_use]
-    pub fn files(&self) -> &[SourceFile] {
-        &self.files
+    /// The entries without an outcome, and some with one.
+    pub(super) fn items(&self) -> &Window<Item> {
+        &self.items
     }
 
-    /// Bytes in all.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.files.last().map_or(0, |file| file.range.end)
+    /// The entry of that index, if it may still be without an outcome.
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Item> {
+        self.items.get_mut(index)
     }
 
-    /// Fills `buffer` with the bytes at `offset` of the transfer space.
+    /// Forgets the oldest entries that have an outcome.
+    pub(super) fn forget_settled(&mut self) {
+        self.items.forget(|item| {
+            self.text_len -= if item.is_settled { item.text_len } else { 0 };
+            item.is_settled
+        });
+    }
+
+    /// Whether as much is without an outcome as a receiver takes.
+    pub(super) fn is_full(&self) -> bool {
+        self.items.len() >= UNSETTLED_MAX || self.text_len + OFFER_TEXT_MAX > UNSETTLED_TEXT_MAX
+    }
+
+    /// Bytes in all, so far.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Fills `buffer` with the bytes at `offset` of the transfer space; with zeros, where nobody waits for
+    /// them any more.
     ///
     /// # Errors
     /// The file that holds them cannot be read, or is not what was offered.
-    pub fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceFailure> {
+    pub(super) fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceFailure> {
         let (mut offset, mut rest) = (offset, buffer);
         while !rest.is_empty() {
-            let index = self.index_at(offset);
-            let range = self.files[index].range();
-            let len = usize::try_from(range.end - offset).unwrap_or(usize::MAX).min(rest.len());
+            let index = self.items.partition_point(|item| item.range.end <= offset);
+            let item = self.items.get(index);
+            let wanted = item.filter(|item| item.range.start <= offset && !item.is_settled);
+            // Bytes in front of the window belong to files that have an outcome, as the others' do not.
+            let end = match item {
+                Some(item) if item.range.start > offset => item.range.start,
+                Some(item) => item.range.end,
+                None => u64::MAX,
+            };
+            let len = usize::try_from(end - offset).unwrap_or(usize::MAX).min(rest.len());
             let (part, after) = rest.split_at_mut(len);
-            self.read_file(index, offset - range.start, part)
-                .map_err(|failure| SourceFailure { index, failure })?;
+            if let Some(start) = wanted.map(|item| item.range.start) {
+                self.read_file(index, offset - start, part)
+                    .map_err(|failure| SourceFailure { index, failure })?;
+            } else {
+                part.fill(0);
+            }
             offset += len as u64;
             rest = after;
         }
@@ -184,7 +182,7 @@ impl Source {
     }
 
     /// What the readings since the last call made known, with the index of the file.
-    pub fn take_hashed(&mut self) -> Vec<(usize, Hashed)> {
+    pub(super) fn take_hashed(&mut self) -> Vec<(u32, Hashed)> {
         std::mem::take(&mut self.news)
     }
 
@@ -192,52 +190,62 @@ impl Source {
     ///
     /// # Errors
     /// A sentence that says that it is not.
-    pub fn check_unchanged(&self, index: usize) -> Result<(), Failure> {
-        let file = &self.files[index];
-        let metadata = std::fs::metadata(&file.path).map_err(|error| file.failure(&error))?;
-        file.compare(Stamp::of(&metadata))
+    pub(super) fn check_unchanged(&self, index: u32) -> Result<(), Failure> {
+        let Some(item) = self.items.get(index) else {
+            return Ok(());
+        };
+        let stamp = item.place.open().and_then(|file| Stamp::of_file(&file));
+        item.compare(stamp.map_err(|error| item.failure(&error))?)
     }
 
-    /// Fills `buffer` from the file, which must still be the one that was offered when it is opened.
-    fn read_part(&mut self, index: usize, at: u64, buffer: &mut [u8]) -> Result<(), Failure> {
-        let file = &self.files[index];
+    /// Fills `buffer` from the file, which must be the one that was offered when it is opened, and still
+    /// be if `is_last` of its first reading.
+    fn read_part(
+        &mut self,
+        index: u32,
+        at: u64,
+        buffer: &mut [u8],
+        is_last: bool,
+    ) -> Result<(), Failure> {
+        let item = self.items.get(index).expect("only items are read");
         let mut other = None;
         let handle = self.handles.get(index, || {
-            let handle = File::open(&file.path)?;
-            other = file.compare(Stamp::of(&handle.metadata()?)).err();
+            let handle = item.place.open()?;
+            other = item.compare(Stamp::of_file(&handle)?).err();
             Ok(handle)
         });
-        let read = handle.and_then(|handle| read_exact_at(handle, buffer, at));
-        match other {
-            Some(changed) => {
-                self.handles.close(index);
-                Err(changed)
-            }
-            None => read.map_err(|error| file.failure(&error)),
+        let read = handle.and_then(|handle| {
+            read_exact_at(handle, buffer, at)?;
+            if is_last { Stamp::of_file(handle).map(Some) } else { Ok(None) }
+        });
+        let result = match (other, read) {
+            (Some(changed), _) => Err(changed),
+            (None, Err(error)) => Err(item.failure(&error)),
+            (None, Ok(Some(stamp))) => item.compare(stamp),
+            (None, Ok(None)) => Ok(()),
+        };
+        if is_last || result.is_err() {
+            self.handles.close(index);
         }
+        result
     }
 
-    /// The file that holds `offset`, which must be below [`Source::total`].
-    fn index_at(&self, offset: u64) -> usize {
-        self.files.partition_point(|file| file.range.end <= offset)
-    }
-
-    fn read_file(&mut self, index: usize, at: u64, buffer: &mut [u8]) -> Result<(), Failure> {
+    fn read_file(&mut self, index: u32, at: u64, buffer: &mut [u8]) -> Result<(), Failure> {
         let (mut at, mut rest) = (at, buffer);
         while !rest.is_empty() {
-            let size = self.files[index].size();
+            let item = self.items.get(index).expect("only items are read");
             let group = at / GROUP;
-            let range = group_range(group, size);
+            let range = group_range(group, item.size());
             let len = usize::try_from(range.end - at).expect("a group").min(rest.len());
             let (part, after) = rest.split_at_mut(len);
-            if group == self.files[index].tree.count() {
+            if group == item.tree.count() {
                 self.load(index, group)?;
             }
             if self.cached == Some((index, group)) {
                 let from = usize::try_from(at - range.start).expect("within a group");
                 part.copy_from_slice(&self.cache[from..from + len]);
             } else {
-                self.read_part(index, at, part)?;
+                self.read_part(index, at, part, false)?;
             }
             at += len as u64;
             rest = after;
@@ -246,68 +254,38 @@ impl Source {
     }
 
     /// Reads a group for the first time and hashes it.
-    fn load(&mut self, index: usize, group: u64) -> Result<(), Failure> {
-        let size = self.files[index].size();
+    fn load(&mut self, index: u32, group: u64) -> Result<(), Failure> {
+        let size = self.items.get(index).expect("only items are read").size();
+        let groups = group_count(size);
         let range = group_range(group, size);
         let mut bytes = std::mem::take(&mut self.cache);
         self.cached = None;
         bytes.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
-        self.read_part(index, range.start, &mut bytes)?;
-        self.take_group(index, group, &bytes);
+        self.read_part(index, range.start, &mut bytes, group + 1 == groups)?;
+        let value = group_value(group, &bytes, size);
         self.cache = bytes;
         self.cached = Some((index, group));
-        if group + 1 == group_count(size) {
-            self.check_unchanged(index)?;
-            let root = self.files[index].tree.clone().root();
+        let item = self.items.get_mut(index).expect("only items are read");
+        item.tree.push(value);
+        // The value of an only group is the hash of the file.
+        if groups > 1 {
+            self.news.push((index, Hashed::Group(group, value)));
+        }
+        if group + 1 == groups {
+            let root = item.tree.clone().root();
+            item.root = Some(root);
             self.news.push((index, Hashed::Root(root)));
         }
         Ok(())
     }
-
-    fn take_group(&mut self, index: usize, group: u64, bytes: &[u8]) {
-        let value = group_value(group, bytes, self.files[index].size());
-        self.files[index].tree.push(value);
-        self.news.push((index, Hashed::Group(group, value)));
-    }
-}
-
-fn open_file(path: &Path, start: u64) -> Result<SourceFile, Failure> {
-    let shown = escape(&path.to_string_lossy());
-    let unreadable = |error: io::Error| {
-        let advice = match error.kind() {
-            io::ErrorKind::PermissionDenied => "; ask its owner for leave to read it",
-            _ => "",
-        };
-        Failure::new(Reason::Source, format!("cannot read {shown}: {}{advice}", show_error(&error)))
-    };
-    // Looked at before it is opened: opening a FIFO would wait for its other end.
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if metadata.is_dir() {
-        let text = format!(
-            "{shown} is a directory; whole directories are not sent yet: name its files, or pack them"
-        );
-        return Err(Failure::new(Reason::Source, text));
-    }
-    if !metadata.is_file() {
-        let text = format!("{shown} is no regular file; only regular files are sent");
-        return Err(Failure::new(Reason::Source, text));
-    }
-    let name = path.file_name().unwrap_or_default();
-    let name = FileName::of(name).map_err(|e| Failure::new(Reason::Source, e.to_string()))?;
-    let stamp = Stamp::of(&File::open(path).and_then(|file| file.metadata()).map_err(unreadable)?);
-    Ok(SourceFile {
-        path: path.to_owned(),
-        name,
-        stamp,
-        range: start..start + stamp.size,
-        tree: Tree::default(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::walk::{Selection, Step, Walk};
     use super::*;
-    use std::fs;
+    use std::fs::{self, File};
+    use std::path::PathBuf;
 
     fn source_of(contents: &[&[u8]]) -> (tempfile::TempDir, Source) {
         let dir = tempfile::tempdir().expect("a directory");
@@ -320,7 +298,11 @@ mod tests {
                 path
             })
             .collect();
-        let source = Source::open(&paths).expect("readable");
+        let mut walk = Walk::start(&Selection { paths, ..Selection::default() }).expect("readable");
+        let mut source = Source::default();
+        while let Step::Found(candidate) = walk.step() {
+            source.push(&candidate, 0);
+        }
         (dir, source)
     }
 
@@ -343,7 +325,7 @@ mod tests {
                 Hashed::Group(..) => None,
             })
             .collect();
-        assert_eq!(roots, [(1, Hash::of(b"")), (0, Hash::of(b"abc")), (2, Hash::of(&long))]);
+        assert_eq!(roots, [(0, Hash::of(b"abc")), (2, Hash::of(&long))]);
     }
 
     #[test]
@@ -362,14 +344,24 @@ mod tests {
 
     #[test]
     fn a_source_that_changes_is_noticed() {
-        for (change, word) in [("longer", "longer"), ("shorter", "shorter"), ("same", "written to")]
-        {
+        for (change, word) in [
+            ("longer", "longer"),
+            ("shorter", "shorter"),
+            ("same", "written to"),
+            ("gone", "removed"),
+            ("replaced", "replaced"),
+        ] {
             let (dir, mut source) = source_of(&[&vec![1; 2 << 20]]);
             source.read(0, &mut [0; 100]).expect("unchanged so far");
             let path = dir.path().join("file0");
             match change {
                 "longer" => fs::write(&path, vec![1; 3 << 20]).expect("written"),
                 "shorter" => fs::write(&path, b"x").expect("written"),
+                "gone" => fs::remove_file(&path).expect("there"),
+                "replaced" => {
+                    fs::write(dir.path().join("other"), vec![1; 2 << 20]).expect("written");
+                    fs::rename(dir.path().join("other"), &path).expect("there");
+                }
                 _ => {
                     let file = File::options().write(true).open(&path).expect("there");
                     std::os::unix::fs::FileExt::write_all_at(&file, b"y", 5).expect("written");
@@ -381,33 +373,5 @@ mod tests {
             assert_eq!(failed.failure.reason, Reason::Source);
             assert!(failed.failure.text.contains(word), "{}", failed.failure.text);
         }
-    }
-
-    #[test]
-    fn what_is_no_regular_file_is_refused_with_a_sentence() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let missing = dir.path().join("missing");
-        for (path, word) in [
-            (dir.path(), "directory"),
-            (missing.as_path(), "No such file"),
-            (Path::new("/dev/null"), "no regular file"),
-        ] {
-            let failure = Source::open(&[path]).expect_err("refused");
-            assert_eq!(failure.reason, Reason::Source);
-            assert!(failure.text.contains(word), "{}", failure.text);
-        }
-    }
-
-    #[test]
-    fn more_files_than_a_receiver_takes_are_refused_before_any_is_sent() {
-        let failure = Source::open(&vec!["/nonexistent"; FILES_MAX + 1]).expect_err("too many");
-        assert!(failure.text.contains("in parts"), "{}", failure.text);
-    }
-
-    #[test]
-    fn two_files_of_one_name_are_refused() {
-        let (dir, _) = source_of(&[b"a"]);
-        let path = dir.path().join("file0");
-        assert!(Source::open(&[&path, &path]).is_err());
     }
 }

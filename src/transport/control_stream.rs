@@ -23,10 +23,10 @@ impl ControlSender {
         self.buffer.extend(bytes);
     }
 
-    /// Whether everything written has been acknowledged.
+    /// Bytes that were written and have not been acknowledged.
     #[must_use]
-    pub fn is_drained(&self) -> bool {
-        self.buffer.is_empty()
+    pub fn waiting(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Bytes not acknowledged or not sent.
@@ -166,7 +166,7 @@ mod tests {
         sender.on_lost(&(0..6));
         assert_eq!(sender.next(9), Some((0, b"abc".to_vec())));
         sender.on_acked(&(0..3));
-        assert!(sender.is_drained() && !sender.has_next());
+        assert!(sender.waiting() == 0 && !sender.has_next());
     }
 
     #[test]

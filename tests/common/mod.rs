@@ -6,6 +6,7 @@
 pub(crate) mod process;
 pub(crate) mod relay;
 pub(crate) mod terminal;
+pub(crate) mod tree;
 
 pub(crate) use process::{Outcome, Receiver, Running};
 

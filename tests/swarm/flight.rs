@@ -244,7 +244,7 @@ impl Flight<'_> {
         });
         let is_acked = (0..self.scenario.order.flows).all(|flow| {
             let sides = self.world.connections(flow);
-            sides.into_iter().flatten().all(|one| one.is_control_acked())
+            sides.into_iter().flatten().all(|one| one.held().control_out == 0)
         });
         self.world.is_complete() && has_heard && is_acked
     }

@@ -8,6 +8,7 @@ use crate::cli::signals::Deadline;
 use crate::net::{DEADLINE, Finished, Interrupt, Notice, Observer, dial, tcp};
 use crate::report::comparison::{Ended, Trial};
 use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::walk::Selection;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,15 +52,16 @@ impl Shot {
         observer: &Observer,
         interrupt: &Interrupt,
     ) -> Result<Finished, Failure> {
-        let (paths, addresses) = (vec![self.path.clone()], self.addresses.clone());
+        let selection = Selection { paths: vec![self.path.clone()], ..Selection::default() };
+        let addresses = self.addresses.clone();
         match way {
             Way::Tcp { congestion } => {
                 let congestion = Some(congestion.clone());
-                tcp::send(&tcp::Order { paths, addresses, congestion }, observer, interrupt)
+                tcp::send(&tcp::Order { selection, addresses, congestion }, observer, interrupt)
             }
             Way::Udp { congestion, arq } => {
                 let order = dial::Order {
-                    paths,
+                    selection,
                     addresses,
                     bind: None,
                     congestion: *congestion,

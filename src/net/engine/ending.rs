@@ -4,7 +4,7 @@ use super::Engine;
 use super::sessions::Served;
 use crate::base::time::{Duration, Instant};
 use crate::net::{Carrier, Finished, Notice, internal_error};
-use crate::transfer::outcome::TransferReport;
+use crate::transfer::outcome::{Ledger, TransferReport};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How often owners are told how far a session is.
@@ -28,11 +28,7 @@ impl Engine {
         }));
         let report =
             catch_unwind(AssertUnwindSafe(|| served.session.report_failure(failure.clone())));
-        let report = report.unwrap_or(TransferReport {
-            files: Vec::new(),
-            failure: Some(failure),
-            stats: None,
-        });
+        let report = report.unwrap_or_else(|_| Ledger::default().report(Some(failure), None));
         self.end(id, served, report);
     }
 
@@ -40,7 +36,7 @@ impl Engine {
         self.sessions.forget(id);
         let until = served.session.completed_at().unwrap_or_else(|| self.now());
         // Nobody is told of the end of what nobody was told had begun.
-        let was_known = served.is_announced || !report.files.is_empty();
+        let was_known = served.is_announced || report.counts.entries > 0;
         let finished = Finished {
             report,
             carrier: Carrier::Udp,

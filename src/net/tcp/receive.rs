@@ -7,13 +7,16 @@ use crate::base::time::{Duration, Instant};
 use crate::net::listen::TRANSFERS_MAX;
 use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, SIGTERM, internal_error};
 use crate::os::clock::Clock;
-use crate::transfer::outcome::{Failure, Reason, TransferReport};
+use crate::os::wait::Waiter;
+use crate::transfer::ending::failure_of_close;
+use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::receiver::Receiving;
-use crate::transfer::session::{Phase, Progress, failure_of_close};
+use crate::transfer::session::{Phase, Progress};
 use crate::transfer::sink::Sink;
 use crate::wire::handshake::VERSION;
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -147,13 +150,8 @@ impl Download {
         if !self.is_announced {
             return;
         }
-        let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
         let finished = Finished {
-            report: TransferReport {
-                files: self.receiving.reports(&otherwise),
-                failure,
-                stats: None,
-            },
+            report: self.receiving.report(failure, None),
             carrier: Carrier::Tcp,
             peer: self.peer,
             elapsed: self.clock.now().since(Instant::ZERO),
@@ -242,26 +240,47 @@ impl Download {
 
     /// Acts on messages, lets the sink do what there is to do, and tells the sender.
     fn work(&mut self) -> Result<(), Failure> {
-        let sink = self.sink.as_mut().expect("until the transfer is over");
         loop {
             self.receiving.handle_messages().map_err(|malformed| {
                 let text = format!("the sender broke the protocol: {malformed}");
                 Failure::new(Reason::Other, text)
             })?;
-            let Some(job) = self.receiving.next_job() else {
-                break;
+            let job = self.receiving.next_job();
+            let sink = self.sink.as_mut().expect("until the transfer is over");
+            let reports = match job {
+                Some(job) => sink.run(job),
+                None if self.has_more_to_read() => break,
+                None => {
+                    self.answer()?;
+                    self.sink.as_mut().expect("until the transfer is over").rest()
+                }
             };
-            for report in sink.run(job) {
+            if reports.is_empty() {
+                break;
+            }
+            for report in reports {
                 self.receiving.on_report(report);
             }
         }
         self.receiving.take_demands();
-        let outgoing = self.receiving.take_outgoing();
-        if !outgoing.is_empty() {
-            self.write(&Record::Messages(&outgoing))?;
-        }
+        self.answer()?;
         self.tell_progress();
         Ok(())
+    }
+
+    /// Whether the sender said more already. Until it has not, nothing is put on stable storage that can
+    /// wait for more.
+    fn has_more_to_read(&self) -> bool {
+        let ready = Waiter::wait_for_some(&[self.stream.as_fd()], Duration::ZERO);
+        ready.is_ok_and(|ready| !ready.is_empty())
+    }
+
+    fn answer(&mut self) -> Result<(), Failure> {
+        let outgoing = self.receiving.take_outgoing();
+        match &outgoing[..] {
+            [] => Ok(()),
+            outgoing => self.write(&Record::Messages(outgoing)),
+        }
     }
 
     fn write(&self, record: &Record<'_>) -> Result<(), Failure> {
@@ -276,13 +295,15 @@ impl Download {
     fn tell_progress(&mut self) {
         let now = self.clock.now();
         let (done, total) = self.receiving.progress();
-        let phase = if done < total { Phase::Transferring } else { Phase::Committing };
+        let is_total_known = self.receiving.is_offered();
+        let is_there = done == total && is_total_known;
+        let phase = if is_there { Phase::Committing } else { Phase::Transferring };
         if now < self.next_progress && phase == self.phase {
             return;
         }
         self.next_progress = now + PROGRESS_INTERVAL;
         self.phase = phase;
-        let progress = Progress { phase, done, total, stats: None };
+        let progress = Progress { phase, done, total, is_total_known, stats: None };
         (self.observer)(Notice::Progress { id: self.id, progress });
     }
 }

@@ -11,24 +11,30 @@ use crate::base::time::{Duration, Instant};
 use crate::net::probe::udp_answers;
 use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, internal_error};
 use crate::os::clock::Clock;
-use crate::transfer::outcome::{Failure, Reason, TransferReport};
+use crate::transfer::ending::failure_of_close;
+use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::sender::Sending;
-use crate::transfer::session::{Phase, Progress, failure_of_close};
-use crate::transfer::source::Source;
+use crate::transfer::session::{Phase, Progress};
+use crate::transfer::walk::Selection;
 use crate::wire::handshake::VERSION;
 use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 
 /// How often the observer is told how far the transfer is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What was heard and not yet looked at, in records.
-const HEARD_MAX: usize = 64;
+/// Bytes of offers in one step, before bytes of files go again.
+const OFFERS_MAX: usize = 32 << 10;
+
+/// Bytes of messages heard and not yet looked at: more than all outcomes for which a receiver is asked at
+/// once. They are not waited for: while this side waits to write, the receiver may wait to be heard.
+const HEARD_MAX: usize = 32 << 20;
 
 /// After a broken write, what the receiver had to say is waited for this long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -39,8 +45,8 @@ const AGAIN: &str = "send again when it is back";
 /// What to send and where.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// The files.
-    pub paths: Vec<PathBuf>,
+    /// What to send.
+    pub selection: Selection,
     /// The listener's addresses, best first.
     pub addresses: Vec<SocketAddr>,
     /// Which of the kernel's congestion controls to use; the one it prefers unless named.
@@ -56,7 +62,7 @@ pub fn send(
     observer: &Observer,
     interrupt: &Interrupt,
 ) -> Result<Finished, Failure> {
-    let source = Source::open(&order.paths)?;
+    let sending = Sending::new(&order.selection)?;
     let clock = Clock::start();
     let (stream, peer) = connect(&order.addresses, interrupt)?;
     if let Some(name) = &order.congestion {
@@ -77,7 +83,8 @@ pub fn send(
         clock,
         interrupt: interrupt.clone(),
         observer: observer.clone(),
-        sending: Sending::new(source),
+        sending,
+        waiting: Arc::default(),
         at: 0,
         sent: 0,
         next_progress: Instant::ZERO,
@@ -86,8 +93,7 @@ pub fn send(
     let run = catch_unwind(AssertUnwindSafe(|| upload.run()));
     let failure = run.unwrap_or_else(|_| Err(internal_error())).err();
     let _ = upload.stream.shutdown(Shutdown::Both);
-    let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
-    let report = TransferReport { files: upload.sending.reports(&otherwise), failure, stats: None };
+    let report = upload.sending.report(failure, None);
     let elapsed = clock.now().since(Instant::ZERO);
     Ok(Finished { report, carrier: Carrier::Tcp, peer, elapsed, impaired: None })
 }
@@ -158,6 +164,8 @@ struct Upload {
     interrupt: Interrupt,
     observer: Observer,
     sending: Sending,
+    /// Bytes of messages heard and not looked at.
+    waiting: Arc<AtomicUsize>,
     /// The next byte of the transfer space to send.
     at: u64,
     sent: u64,
@@ -200,9 +208,11 @@ impl Upload {
 
     fn start_reading(&self) -> io::Result<(Receiver<Heard>, JoinHandle<()>)> {
         let stream = self.stream.try_clone()?;
-        let (tell, heard) = sync_channel(HEARD_MAX);
-        let (interrupt, clock) = (self.interrupt.clone(), self.clock);
-        Ok((heard, std::thread::spawn(move || listen(&stream, interrupt, clock, &tell))))
+        let (tell, heard) = channel();
+        let (interrupt, clock, waiting) =
+            (self.interrupt.clone(), self.clock, self.waiting.clone());
+        let listen = move || listen(&stream, interrupt, clock, &(tell, waiting));
+        Ok((heard, std::thread::spawn(listen)))
     }
 
     fn talk(&mut self, heard: &Receiver<Heard>) -> Result<(), Stop> {
@@ -236,12 +246,14 @@ impl Upload {
 
     /// Says what is to be said, hears what was said, and sends one piece of a file.
     fn step(&mut self, heard: &Receiver<Heard>) -> Result<(), Stop> {
+        self.sending.offer(OFFERS_MAX);
         let outgoing = self.sending.take_outgoing();
         if !outgoing.is_empty() {
             self.write_messages(&outgoing)?;
         }
         let piece = self.next_piece();
-        let patience = if piece.is_some() { Duration::ZERO } else { PROGRESS_INTERVAL };
+        let is_busy = piece.is_some() || self.sending.has_more();
+        let patience = if is_busy { Duration::ZERO } else { PROGRESS_INTERVAL };
         match heard.recv_timeout(patience) {
             Ok(Heard::Close(code, reason)) => return Err(failure_of_close(code, &reason).into()),
             Ok(Heard::Ended(Err(error))) => return Err(Stop::Broken(error)),
@@ -249,6 +261,7 @@ impl Upload {
                 return Err(Stop::Broken(io::ErrorKind::UnexpectedEof.into()));
             }
             Ok(Heard::Messages(bytes)) => {
+                self.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
                 self.sending.incoming().extend_from_slice(&bytes);
                 self.sending.handle_messages().map_err(|malformed| {
                     let text = format!("the other side broke the protocol: {malformed}");
@@ -269,22 +282,19 @@ impl Upload {
         Ok(())
     }
 
-    /// Where the next bytes that are wanted are, once the receiver has judged all files.
+    /// Where the next bytes are that the receiver wants.
     fn next_piece(&self) -> Option<(u64, usize)> {
-        if !self.sending.is_judged() {
-            return None;
-        }
-        let wanted = self.sending.next_wanted(self.at)?;
-        let offset = wanted.start;
-        let len = usize::try_from(wanted.end - offset).unwrap_or(CHUNK).min(CHUNK);
-        Some((offset, len))
+        let wanted = self.sending.next_wanted(self.at, CHUNK as u64)?;
+        let len = usize::try_from(wanted.end - wanted.start).expect("at most a chunk");
+        Some((wanted.start, len))
     }
 
     fn send_piece(&mut self, offset: u64, len: usize) -> Result<(), Stop> {
         let mut bytes = vec![0; len];
-        self.at = offset + len as u64;
-        // A file that cannot be read has failed; the receiver is told with the next messages.
+        // A file that cannot be read has failed, and the receiver is told with the next messages; what else
+        // was to go along comes with the next piece.
         if self.sending.read(offset, &mut bytes).is_ok() {
+            self.at = offset + len as u64;
             self.write(&Record::Data { offset, bytes: &bytes })?;
             self.sent += len as u64;
         }
@@ -302,13 +312,16 @@ impl Upload {
     fn tell_progress(&mut self) {
         let now = self.clock.now();
         let total = self.sending.total();
-        let phase = if self.sent < total { Phase::Transferring } else { Phase::Committing };
+        let is_total_known = self.sending.is_offered();
+        let is_sent = self.at >= total && is_total_known;
+        let phase = if is_sent { Phase::Committing } else { Phase::Transferring };
         if now < self.next_progress && phase == self.phase {
             return;
         }
         self.next_progress = now + PROGRESS_INTERVAL;
         self.phase = phase;
-        let progress = Progress { phase, done: self.sent, total, stats: None };
+        let progress =
+            Progress { phase, done: self.sent.min(total), total, is_total_known, stats: None };
         (self.observer)(Notice::Progress { id: 1, progress });
     }
 
@@ -356,13 +369,23 @@ impl From<Failure> for Stop {
 }
 
 /// The reading thread: passes on what the receiver says.
-fn listen(stream: &TcpStream, interrupt: Interrupt, clock: Clock, tell: &SyncSender<Heard>) {
+fn listen(
+    stream: &TcpStream,
+    interrupt: Interrupt,
+    clock: Clock,
+    (tell, waiting): &(Sender<Heard>, Arc<AtomicUsize>),
+) {
     let mut reader = RecordReader::new(stream, interrupt);
     reader.trust();
     loop {
         let word = match reader.next(&mut until_silent(clock)) {
             // A sign of life, and nothing more.
             Ok(Some(Record::Messages(b""))) => continue,
+            Ok(Some(Record::Messages(bytes)))
+                if waiting.fetch_add(bytes.len(), Ordering::Relaxed) > HEARD_MAX =>
+            {
+                Heard::Ended(Err(io::ErrorKind::InvalidData.into()))
+            }
             Ok(Some(Record::Messages(bytes))) => Heard::Messages(bytes.to_vec()),
             Ok(Some(Record::Close { code, reason })) => {
                 Heard::Close(code, String::from_utf8_lossy(reason).into_owned())

@@ -3,7 +3,7 @@
 use super::{Comparison, Contender, Ended, Trial, Venue, verdict};
 use crate::base::units::Rate;
 use crate::link::LinkCounts;
-use crate::report::json::{configured, counts};
+use crate::report::json::{configured, link_counts};
 use serde_json::{Value, json};
 
 /// The object.
@@ -50,7 +50,7 @@ fn trial(trial: &Trial) -> Value {
         Ended::Failed(text) => ("failed", Some(text)),
     };
     let way = |link: LinkCounts| {
-        let mut value = counts(&link);
+        let mut value = link_counts(&link);
         value["offered_ip_bytes"] = link.offered_bytes.into();
         value["mean_wait_seconds"] = link.mean_wait().as_secs_f64().into();
         value

@@ -219,10 +219,10 @@ impl Connection {
         self.control_in.read(out);
     }
 
-    /// Whether the peer has acknowledged all control bytes.
+    /// Control bytes that the peer has not acknowledged.
     #[must_use]
-    pub fn is_control_acked(&self) -> bool {
-        self.control_out.is_drained()
+    pub fn control_waiting(&self) -> usize {
+        self.control_out.waiting()
     }
 
     /// Sender: bytes of the transfer space below `end` may go.

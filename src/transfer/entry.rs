@@ -1,0 +1,139 @@
+//! What a transfer is made of: files, directories and symbolic links, as the sender offers them.
+
+/// The bits of a mode that travel: who may read, write and execute. Not setuid, setgid, sticky.
+pub const MODE_MASK: u16 = 0o777;
+
+/// The latest time that is kept: the beginning of 2106, which every file system in use can store.
+const SECONDS_MAX: u64 = u32::MAX as u64;
+
+const NANOSECONDS_MAX: u32 = 999_999_999;
+
+/// One entry as it is offered. Its path is a proposal, not to be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it is to lie, below the receiver's directory.
+    pub path: String,
+    /// What it is.
+    pub kind: Kind,
+}
+
+impl Entry {
+    /// Bytes of its path and of what it says.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        let target = match &self.kind {
+            Kind::Link { target } => target.len(),
+            Kind::Directory { .. } | Kind::File { .. } => 0,
+        };
+        self.path.len() + target
+    }
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory. What lies in it is offered after it.
+    Directory {
+        /// Who may do what, and how old it is.
+        attributes: Attributes,
+    },
+    /// A regular file.
+    File {
+        /// Bytes.
+        size: u64,
+        /// Whether it has holes, which need no room.
+        is_sparse: bool,
+        /// Who may do what, and how old it is.
+        attributes: Attributes,
+    },
+    /// A symbolic link.
+    Link {
+        /// What it says. Not to be trusted.
+        target: String,
+    },
+}
+
+/// What an entry is, and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+}
+
+impl Kind {
+    /// What it is, and no more.
+    #[must_use]
+    pub fn sort(&self) -> Sort {
+        match self {
+            Self::Directory { .. } => Sort::Directory,
+            Self::File { .. } => Sort::File,
+            Self::Link { .. } => Sort::Link,
+        }
+    }
+
+    /// Bytes of the transfer space.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::File { size, .. } => *size,
+            Self::Directory { .. } | Self::Link { .. } => 0,
+        }
+    }
+}
+
+/// What is kept of an entry beside its contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// Who may do what; only bits of [`MODE_MASK`].
+    pub mode: u16,
+    /// When it was last written to, since 1970.
+    pub seconds: u64,
+    /// Beside the seconds; below 10^9.
+    pub nanoseconds: u32,
+}
+
+impl Attributes {
+    /// Attributes from the wire; nothing if they are none.
+    #[must_use]
+    pub fn checked(mode: u64, seconds: u64, nanoseconds: u64) -> Option<Self> {
+        let mode = u16::try_from(mode).ok().filter(|mode| mode & !MODE_MASK == 0)?;
+        let nanoseconds = u32::try_from(nanoseconds).ok().filter(|n| *n <= NANOSECONDS_MAX)?;
+        Some(Self { mode, seconds, nanoseconds })
+    }
+
+    /// The time of the last change, within what file systems can store.
+    #[must_use]
+    pub fn modified(&self) -> std::time::SystemTime {
+        let seconds = self.seconds.min(SECONDS_MAX);
+        let since = std::time::Duration::new(seconds, self.nanoseconds.min(NANOSECONDS_MAX));
+        std::time::SystemTime::UNIX_EPOCH + since
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_harmless_is_taken() {
+        assert!(Attributes::checked(0o777, u64::MAX, 999_999_999).is_some());
+        for mode in [0o1000, 0o2755, 0o4755, u64::MAX] {
+            assert_eq!(Attributes::checked(mode, 0, 0), None, "{mode:o}");
+        }
+        assert_eq!(Attributes::checked(0, 0, 1_000_000_000), None);
+    }
+
+    #[test]
+    fn times_that_no_file_system_stores_become_the_latest_that_one_does() {
+        let since = |seconds| {
+            let attributes = Attributes { mode: 0, seconds, nanoseconds: 5 };
+            attributes.modified().duration_since(std::time::SystemTime::UNIX_EPOCH).expect("after")
+        };
+        assert_eq!(since(7), std::time::Duration::new(7, 5));
+        assert_eq!(since(u64::MAX), std::time::Duration::new(u32::MAX.into(), 5));
+    }
+}

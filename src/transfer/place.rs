@@ -1,0 +1,130 @@
+//! Where the sender finds a file, and what tells whether it is still the same one.
+
+use crate::base::text::escape;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where the sender finds a file.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// Below a directory that is held open, and not outside of it.
+    Below { root: Arc<Root>, path: PathBuf },
+    /// Wherever the path leads.
+    Free(PathBuf),
+}
+
+/// A directory that was named.
+#[derive(Debug)]
+pub(super) struct Root {
+    dir: Dir,
+    path: PathBuf,
+}
+
+/// What tells whether a file is still the one that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) size: u64,
+    modified: Option<std::time::SystemTime>,
+    /// Device, inode and the time of the last change of either.
+    #[cfg(unix)]
+    identity: (u64, u64, i64, i64),
+}
+
+impl Place {
+    /// The directory of that path, held open.
+    pub(super) fn hold(path: &Path) -> io::Result<Self> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        let root = Arc::new(Root { dir, path: path.to_owned() });
+        Ok(Self::Below { root, path: PathBuf::new() })
+    }
+
+    /// Opens the file for reading, without waiting for the other end of a FIFO.
+    pub(super) fn open(&self) -> io::Result<File> {
+        match self {
+            Self::Below { root, path } => {
+                let mut options = OpenOptions::new();
+                options.read(true);
+                #[cfg(unix)]
+                {
+                    use cap_std::fs::OpenOptionsExt;
+                    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+                    options.custom_flags(i32::try_from(flags.bits()).expect("small flags"));
+                }
+                Ok(root.dir.open_with(path, &options)?.into_std())
+            }
+            Self::Free(path) => {
+                let mut options = File::options();
+                options.read(true);
+                #[cfg(unix)]
+                {
+                    use std::os::unix::fs::OpenOptionsExt;
+                    let flags = rustix::fs::OFlags::NONBLOCK;
+                    options.custom_flags(i32::try_from(flags.bits()).expect("small flags"));
+                }
+                options.open(path)
+            }
+        }
+    }
+
+    pub(super) fn open_dir(&self) -> io::Result<Dir> {
+        match self {
+            Self::Below { root, path } if path.as_os_str().is_empty() => root.dir.try_clone(),
+            Self::Below { root, path } => root.dir.open_dir(path),
+            Self::Free(path) => Dir::open_ambient_dir(path, ambient_authority()),
+        }
+    }
+
+    /// What the link leads to.
+    pub(super) fn follow(&self) -> io::Result<Metadata> {
+        match self {
+            Self::Below { root, path } => root.dir.metadata(path),
+            Self::Free(path) => std::fs::metadata(path).map(Metadata::from_just_metadata),
+        }
+    }
+
+    pub(super) fn read_link(&self) -> io::Result<PathBuf> {
+        match self {
+            Self::Below { root, path } => root.dir.read_link_contents(path),
+            Self::Free(path) => std::fs::read_link(path),
+        }
+    }
+
+    pub(super) fn join(&self, name: &OsStr) -> Self {
+        match self {
+            Self::Below { root, path } => Self::Below { root: root.clone(), path: path.join(name) },
+            Self::Free(path) => Self::Free(path.join(name)),
+        }
+    }
+
+    /// The path as the user would write it.
+    pub(super) fn show(&self) -> String {
+        let path = match self {
+            Self::Below { root, path } => root.path.join(path),
+            Self::Free(path) => path.clone(),
+        };
+        escape(&path.to_string_lossy())
+    }
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        use cap_std::fs::MetadataExt;
+        Self {
+            size: metadata.len(),
+            modified: metadata.modified().ok().map(cap_std::time::SystemTime::into_std),
+            #[cfg(unix)]
+            identity: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// The stamp of an open file.
+    pub(super) fn of_file(file: &File) -> io::Result<Self> {
+        Metadata::from_file(file).map(|metadata| Self::of(&metadata))
+    }
+}

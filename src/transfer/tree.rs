@@ -1,0 +1,234 @@
+//! The receiver's directory as one transfer sees it: paths of several names.
+//!
+//! A path is walked name by name, each relative to the handle of the directory before it, and no symbolic
+//! link is followed on the way. So it leads below the receiver's directory, whatever anybody exchanges for
+//! what meanwhile.
+
+use super::directory::{Directory, Partial};
+use super::entry::Attributes;
+use super::name::TreePath;
+use cap_fs_ext::DirExt;
+use cap_std::fs::{Dir, FileType};
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+/// Directories held open: those that were used last. Most files lie in the directory of the one before.
+const OPEN_MAX: usize = 16;
+
+/// Up to so many files or directories are put on stable storage one by one, more with all else that was
+/// written to the file system: one by one each would wait for the disk.
+pub(super) const SYNCED_SINGLY_MAX: usize = 8;
+
+/// Bytes of the paths of directories that wait for their attributes, at most: half a million of them.
+const MADE_BYTES_MAX: usize = 64 << 20;
+
+/// What remembering one costs beside its path.
+const MADE_COST: usize = 64;
+
+/// A tree of directories that files are moved into.
+#[derive(Debug)]
+pub(super) struct Tree {
+    directory: Arc<Directory>,
+    opened: VecDeque<(String, Arc<Dir>)>,
+    /// Directories in which names have changed that are not on stable storage yet.
+    touched: BTreeSet<String>,
+    /// Directories made, which get their attributes when all is in them.
+    made: Vec<(TreePath, Attributes)>,
+    made_bytes: usize,
+}
+
+impl Tree {
+    pub(super) fn new(directory: Arc<Directory>) -> Self {
+        Self {
+            directory,
+            opened: VecDeque::new(),
+            touched: BTreeSet::new(),
+            made: Vec::new(),
+            made_bytes: 0,
+        }
+    }
+
+    /// What there is at a path, if there is something.
+    ///
+    /// # Errors
+    /// The directory that it would lie in is none, or as the system says.
+    pub(super) fn look(&mut self, path: &TreePath) -> io::Result<Option<FileType>> {
+        match self.parent(path)?.symlink_metadata(path.name()) {
+            Ok(metadata) => Ok(Some(metadata.file_type())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a directory, unless there is one. One that was there keeps its attributes.
+    ///
+    /// # Errors
+    /// Something else is there, or as the system says.
+    pub(super) fn make(&mut self, path: &TreePath, attributes: Attributes) -> io::Result<()> {
+        let cost = path.as_str().len() + MADE_COST;
+        if self.made_bytes + cost > MADE_BYTES_MAX {
+            return Err(io::Error::other("these are more directories than one transfer may make"));
+        }
+        let parent = self.parent(path)?;
+        let mut builder = cap_std::fs::DirBuilder::new();
+        // The system takes away what the user's umask says. Until the end we need to get into it.
+        #[cfg(unix)]
+        cap_std::fs::DirBuilderExt::mode(&mut builder, u32::from(attributes.mode | 0o700));
+        match parent.create_dir_with(path.name(), &builder) {
+            Ok(()) => {
+                self.made_bytes += cost;
+                self.made.push((path.clone(), attributes));
+                self.touch(path);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let is_dir = parent.symlink_metadata(path.name())?.is_dir();
+                if is_dir { Ok(()) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a partial file its path, in one step.
+    ///
+    /// # Errors
+    /// As [`Directory::commit`].
+    pub(super) fn commit(
+        &mut self,
+        partial: &Partial,
+        path: &TreePath,
+        overwrite: bool,
+    ) -> io::Result<()> {
+        let parent = self.parent(path)?;
+        self.directory.commit(partial, &parent, path.name(), overwrite)?;
+        self.touch(path);
+        Ok(())
+    }
+
+    /// Puts all names that were given since the last time on stable storage.
+    ///
+    /// # Errors
+    /// As the system says: none of them may be there after a crash.
+    pub(super) fn sync_names(&mut self) -> io::Result<()> {
+        let touched = std::mem::take(&mut self.touched);
+        if touched.len() > SYNCED_SINGLY_MAX && self.directory.sync_file_system()? {
+            return Ok(());
+        }
+        touched.iter().try_for_each(|path| self.open(path)?.open(".")?.sync_all())
+    }
+
+    /// Gives the directories that were made their attributes, the innermost first: who changes something in a
+    /// directory changes its time.
+    pub(super) fn finish(&mut self) {
+        for (path, attributes) in std::mem::take(&mut self.made).into_iter().rev() {
+            // What cannot be set is not worth to fail for: all contents are there.
+            let _ = self.open(path.as_str()).and_then(|dir| {
+                let dir = dir.open(".")?.into_std();
+                dress(&dir, attributes, 0o700)
+            });
+        }
+    }
+
+    fn touch(&mut self, path: &TreePath) {
+        let parent = path.parent().unwrap_or_default();
+        if !self.touched.contains(parent) {
+            self.touched.insert(parent.to_owned());
+        }
+    }
+
+    fn parent(&mut self, path: &TreePath) -> io::Result<Arc<Dir>> {
+        self.open(path.parent().unwrap_or_default())
+    }
+
+    /// The directory of that path; of none, the receiver's own.
+    fn open(&mut self, path: &str) -> io::Result<Arc<Dir>> {
+        if path.is_empty() {
+            return Ok(self.directory.handle().clone());
+        }
+        if let Some(place) = self.opened.iter().position(|(held, _)| held == path) {
+            let held = self.opened.remove(place).expect("just found");
+            let dir = held.1.clone();
+            self.opened.push_front(held);
+            return Ok(dir);
+        }
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let dir = Arc::new(self.open(parent)?.open_dir_nofollow(name)?);
+        self.opened.truncate(OPEN_MAX - 1);
+        self.opened.push_front((path.to_owned(), dir.clone()));
+        Ok(dir)
+    }
+}
+
+/// Gives what was made with the bits `ours` beside its own mode the attributes that it is to have.
+///
+/// # Errors
+/// As the system says.
+pub(super) fn dress(file: &File, attributes: Attributes, ours: u16) -> io::Result<()> {
+    #[cfg(unix)]
+    if attributes.mode & ours != ours {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = file.metadata()?.permissions().mode() & u32::from(attributes.mode);
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    }
+    #[cfg(not(unix))]
+    let _ = ours;
+    file.set_modified(attributes.modified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use std::fs;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Rounds of the race; a campaign sets the environment variable to more.
+    fn rounds() -> u32 {
+        let given = std::env::var("VOLLEY_RACE_ROUNDS").ok();
+        given.map_or(5_000, |rounds| rounds.parse().expect("VOLLEY_RACE_ROUNDS is a number"))
+    }
+
+    /// Somebody exchanges a directory and a link that leads out, all the time: whatever is made, named
+    /// and dressed meanwhile, nothing is outside, and what was there is as it was.
+    #[test]
+    fn nothing_leaves_by_a_directory_that_is_exchanged_for_a_link() {
+        let (inside, outside) =
+            (tempfile::tempdir().expect("room"), tempfile::tempdir().expect("room"));
+        let (dir, link) = (inside.path().join("d"), inside.path().join("l"));
+        fs::create_dir(&dir).expect("made");
+        std::os::unix::fs::symlink(outside.path(), &link).expect("made");
+        let before = outside.path().metadata().expect("there").modified().expect("known");
+        let directory = Arc::new(Directory::open(inside.path()).expect("writable"));
+        let attributes = Attributes { mode: 0o500, seconds: 1, nanoseconds: 0 };
+        let is_over = AtomicBool::new(false);
+        let mut named = 0;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let _ = renameat_with(CWD, &dir, CWD, &link, RenameFlags::EXCHANGE);
+                }
+            });
+            for round in 0..rounds() {
+                // A new one each time, so that nothing is held open from before.
+                let mut tree = Tree::new(directory.clone());
+                let path =
+                    |name: &str| TreePath::parse(&format!("d/{name}{round}")).expect("a path");
+                let _ = tree.look(&path("file"));
+                let _ = tree.make(&path("dir"), attributes);
+                let (partial, _) = directory.create_partial(1, round, 0o644).expect("room");
+                match tree.commit(&partial, &path("file"), round % 2 == 0) {
+                    Ok(()) => named += 1,
+                    Err(_) => directory.discard(&partial),
+                }
+                let _ = tree.sync_names();
+                tree.finish();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(fs::read_dir(outside.path()).expect("there").count(), 0);
+        assert_eq!(outside.path().metadata().expect("there").modified().expect("known"), before);
+        assert!(named > 0, "nothing was raced against");
+    }
+}

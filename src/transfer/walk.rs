@@ -1,0 +1,355 @@
+//! Finds what is to be sent, one entry at a time, so that sending can begin before all of it is known and
+//! memory does not depend on how much it is.
+//!
+//! Everything in a tree is looked at and opened below the handle of its topmost directory, so that a
+//! directory that is exchanged for a link meanwhile leads nowhere else. Only where links are followed,
+//! paths are taken as the system takes them: then leaving the tree is what was asked for.
+
+use super::entry::{Attributes, Kind, MODE_MASK};
+use super::name::{TreePath, link_fault, show_start};
+use super::outcome::{Failure, Reason};
+use super::place::{Place, Stamp};
+use super::rules::Rules;
+use crate::base::text::{escape, show_error};
+use cap_std::fs::{DirEntry, Metadata, ReadDir};
+use std::collections::{HashSet, VecDeque};
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Directories whose handles are held, of those that were named. Each costs a process one of the few files
+/// that it may have open; further ones are found by their paths.
+const ROOTS_MAX: usize = 128;
+
+/// What becomes of symbolic links in a tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Links {
+    /// What they lead to is sent in their place.
+    Follow,
+    /// They are sent as they are.
+    Keep,
+    /// They are left out.
+    #[default]
+    Skip,
+}
+
+/// What to send.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Files and directories.
+    pub paths: Vec<PathBuf>,
+    /// What becomes of symbolic links below the directories.
+    pub links: Links,
+    /// What of the directories goes.
+    pub rules: Rules,
+}
+
+/// Something to offer.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) path: TreePath,
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+    pub(super) stamp: Stamp,
+}
+
+/// What looking at one more entry brought.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// There is nothing more.
+    End,
+    /// It cannot be sent.
+    Failed { name: String, failure: Failure },
+    /// It is to be offered.
+    Found(Candidate),
+    /// It is none of what was asked for, or the end of a directory.
+    Nothing,
+    /// It is a link, and links are left out.
+    SkippedLink,
+    /// It is neither file nor directory nor link.
+    SkippedSpecial { name: String },
+}
+
+/// A walk through what is to be sent.
+#[derive(Debug)]
+pub(super) struct Walk {
+    links: Links,
+    rules: Rules,
+    /// What was named, the first one last.
+    named: Vec<Candidate>,
+    /// The directories that it is in, from the outermost.
+    stack: Vec<Frame>,
+    /// What has been found and not been handed out.
+    found: VecDeque<Candidate>,
+}
+
+#[derive(Debug)]
+struct Frame {
+    place: Place,
+    path: TreePath,
+    entries: ReadDir,
+    /// Device and inode: a directory inside itself would have no end.
+    #[cfg(unix)]
+    identity: (u64, u64),
+    /// To be offered once something in it is.
+    pending: Option<Candidate>,
+}
+
+impl Walk {
+    /// Looks at what was named before the first byte goes.
+    ///
+    /// # Errors
+    /// Something is missing, unreadable or neither file nor directory, or two would have the same name.
+    pub(super) fn start(selection: &Selection) -> Result<Self, Failure> {
+        let mut names = HashSet::new();
+        let mut named = Vec::new();
+        for path in &selection.paths {
+            let holds = selection.links != Links::Follow && named.len() < ROOTS_MAX;
+            let candidate = look_at(path, holds)?;
+            if !names.insert(candidate.path.clone()) {
+                let text = format!("two of them would both be called \"{}\"", candidate.path);
+                return Err(Failure::new(Reason::Other, text));
+            }
+            named.push(candidate);
+        }
+        named.reverse();
+        let Selection { links, rules, .. } = selection;
+        Ok(Self {
+            links: *links,
+            rules: rules.clone(),
+            named,
+            stack: Vec::new(),
+            found: VecDeque::new(),
+        })
+    }
+
+    /// Looks at one more entry.
+    pub(super) fn step(&mut self) -> Step {
+        if let Some(found) = self.found.pop_front() {
+            return Step::Found(found);
+        }
+        let Some(frame) = self.stack.last_mut() else {
+            return match self.named.pop() {
+                Some(named) => self.take(named),
+                None => Step::End,
+            };
+        };
+        match frame.entries.next() {
+            Some(Ok(entry)) => self.examine(&entry),
+            Some(Err(error)) => {
+                let failed = unreadable(&frame.place, &error);
+                self.stack.pop();
+                failed
+            }
+            None => {
+                self.stack.pop();
+                Step::Nothing
+            }
+        }
+    }
+
+    /// Looks at nothing more.
+    pub(super) fn stop(&mut self) {
+        self.found.clear();
+        self.stack.clear();
+        self.named.clear();
+    }
+
+    /// Looks at an entry of the innermost directory.
+    fn examine(&mut self, entry: &DirEntry) -> Step {
+        let frame = self.stack.last().expect("an entry is in a directory");
+        let name = entry.file_name();
+        let place = frame.place.join(&name);
+        let path = match frame.path.join(&name) {
+            Ok(path) => path,
+            Err(error) => {
+                let failure = Failure::new(Reason::Source, error.to_string());
+                return Step::Failed { name: place.show(), failure };
+            }
+        };
+        let metadata = match (entry.metadata(), self.links) {
+            (Ok(metadata), Links::Follow) if metadata.is_symlink() => place.follow(),
+            (metadata, _) => metadata,
+        };
+        let metadata = match metadata {
+            Ok(metadata) => metadata,
+            Err(error) => return unreadable(&place, &error),
+        };
+        let is_wanted = match metadata.is_dir() {
+            true => self.rules.wants_directory(&path),
+            false => self.rules.wants_file(&path),
+        };
+        if !is_wanted {
+            return Step::Nothing;
+        }
+        if metadata.is_symlink() {
+            return self.take_link(path, place, &metadata);
+        }
+        match Candidate::new(path, place, &metadata) {
+            Ok(candidate) => self.take(candidate),
+            Err(name) => Step::SkippedSpecial { name },
+        }
+    }
+
+    fn take_link(&mut self, path: TreePath, place: Place, metadata: &Metadata) -> Step {
+        if self.links == Links::Skip {
+            return Step::SkippedLink;
+        }
+        let target = match place.read_link() {
+            Ok(target) => target,
+            Err(error) => return unreadable(&place, &error),
+        };
+        let text = target.to_str();
+        let fault = match text {
+            Some(text) => link_fault(&path, text),
+            None => Some("it is not UTF-8".into()),
+        };
+        if let Some(fault) = fault {
+            let name = place.show();
+            let shown = show_start(&target.to_string_lossy());
+            let text = format!("the link {name} says \"{shown}\" and is not sent: {fault}");
+            return Step::Failed { name, failure: Failure::new(Reason::Refused, text) };
+        }
+        let target = text.expect("it has no fault").to_owned();
+        let stamp = Stamp::of(metadata);
+        self.take(Candidate { path, place, kind: Kind::Link { target }, stamp })
+    }
+
+    /// Hands a candidate out, after the directories that it lies in.
+    fn take(&mut self, candidate: Candidate) -> Step {
+        if matches!(candidate.kind, Kind::Directory { .. }) {
+            return self.enter(candidate);
+        }
+        self.found.extend(self.stack.iter_mut().filter_map(|frame| frame.pending.take()));
+        self.found.push_back(candidate);
+        Step::Found(self.found.pop_front().expect("just put there"))
+    }
+
+    fn enter(&mut self, directory: Candidate) -> Step {
+        let opened = directory.place.open_dir().and_then(|dir| {
+            let entries = dir.entries()?;
+            Ok((entries, dir.dir_metadata()?))
+        });
+        let (entries, metadata) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return unreadable(&directory.place, &error),
+        };
+        #[cfg(unix)]
+        let identity = {
+            use cap_std::fs::MetadataExt;
+            (metadata.dev(), metadata.ino())
+        };
+        #[cfg(unix)]
+        if self.stack.iter().any(|frame| frame.identity == identity) {
+            let name = directory.place.show();
+            let text =
+                format!("{name} leads back to a directory that it lies in; it is not followed");
+            return Step::Failed { name, failure: Failure::new(Reason::Source, text) };
+        }
+        let mut frame = Frame {
+            place: directory.place.clone(),
+            path: directory.path.clone(),
+            entries,
+            #[cfg(unix)]
+            identity,
+            pending: None,
+        };
+        if self.rules.wants_empty_directories() {
+            self.stack.push(frame);
+            return Step::Found(directory);
+        }
+        frame.pending = Some(directory);
+        self.stack.push(frame);
+        Step::Nothing
+    }
+}
+
+impl Candidate {
+    /// What is to be offered of a file or directory; the name of anything else.
+    fn new(path: TreePath, place: Place, metadata: &Metadata) -> Result<Self, String> {
+        let attributes = attributes_of(metadata);
+        let kind = if metadata.is_dir() {
+            Kind::Directory { attributes }
+        } else if metadata.is_file() {
+            Kind::File { size: metadata.len(), is_sparse: is_sparse(metadata), attributes }
+        } else {
+            return Err(place.show());
+        };
+        Ok(Self { path, place, kind, stamp: Stamp::of(metadata) })
+    }
+}
+
+fn attributes_of(metadata: &Metadata) -> Attributes {
+    #[cfg(unix)]
+    let mode = {
+        use cap_std::fs::MetadataExt;
+        u16::try_from(metadata.mode() & u32::from(MODE_MASK)).expect("nine bits")
+    };
+    #[cfg(not(unix))]
+    let mode = MODE_MASK;
+    let modified = metadata.modified().ok().map(cap_std::time::SystemTime::into_std);
+    let since = modified.and_then(|at| at.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
+    let since = since.unwrap_or_default();
+    Attributes { mode, seconds: since.as_secs(), nanoseconds: since.subsec_nanos() }
+}
+
+/// Whether it takes less room than it has bytes.
+fn is_sparse(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt;
+        metadata.blocks().saturating_mul(512) < metadata.len()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        false
+    }
+}
+
+fn unreadable(place: &Place, error: &io::Error) -> Step {
+    let name = place.show();
+    let failure = read_failure(&name, error);
+    Step::Failed { name, failure }
+}
+
+fn read_failure(shown: &str, error: &io::Error) -> Failure {
+    let advice = match error.kind() {
+        io::ErrorKind::PermissionDenied => "; ask its owner for leave to read it",
+        _ => "",
+    };
+    Failure::new(Reason::Source, format!("cannot read {shown}: {}{advice}", show_error(error)))
+}
+
+/// Looks at what was named, and holds it if it is a directory. Named links are followed: who names one means
+/// what it leads to.
+fn look_at(path: &Path, holds: bool) -> Result<Candidate, Failure> {
+    let shown = escape(&path.to_string_lossy());
+    let unreadable = |error: io::Error| read_failure(&shown, &error);
+    let metadata = Metadata::from_just_metadata(std::fs::metadata(path).map_err(unreadable)?);
+    let name = name_of(path).map_err(unreadable)?;
+    let name = TreePath::top(&name).map_err(|e| Failure::new(Reason::Source, e.to_string()))?;
+    let place = if metadata.is_dir() && holds {
+        Place::hold(path).map_err(unreadable)?
+    } else {
+        Place::Free(path.to_owned())
+    };
+    let candidate = Candidate::new(name, place, &metadata).map_err(|shown| {
+        let text = format!("{shown} is neither file nor directory; only those are sent");
+        Failure::new(Reason::Source, text)
+    })?;
+    if metadata.is_file() {
+        candidate.place.open().map_err(unreadable)?;
+    }
+    Ok(candidate)
+}
+
+/// The name of what a path leads to, also where the path says `.` or `..`.
+fn name_of(path: &Path) -> io::Result<std::ffi::OsString> {
+    if let Some(name) = path.file_name() {
+        return Ok(name.to_owned());
+    }
+    let real = path.canonicalize()?;
+    let name = real.file_name().map(OsStr::to_owned);
+    name.ok_or_else(|| io::Error::other("the topmost directory has no name; send what is in it"))
+}

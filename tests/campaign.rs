@@ -5,6 +5,7 @@
 //! Environment variables that make it longer, or other:
 //!
 //! - `VOLLEY_CAMPAIGN=N` repeats each transfer over a lossy link N times, each with its own seed;
+//! - `VOLLEY_TREES=N` sends N random trees over each carrier, 1,000 unless given;
 //! - `VOLLEY_SEED=N` is the first seed, 1 unless given; the others follow it.
 //!
 //! The files above 4 GiB need 10 GB in the temporary directory (`TMPDIR`).
@@ -12,9 +13,10 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
+use common::tree::{expect_same, make_empty_files, make_random};
 use common::{
     Bench, CARRIERS, Outcome, Receiver, Running, expect_all_done, expect_link, free_port, note,
-    seed, words,
+    seed, wait_until, words,
 };
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
@@ -426,4 +428,51 @@ fn a_blackout_of_20_seconds_is_survived_over_tcp() {
 #[expect(clippy::disallowed_methods, reason = "nothing happens that could be waited for")]
 fn pause(span: Duration) {
     std::thread::sleep(span);
+}
+
+/// Bytes of memory that either side may need for a tree of any size, in KiB.
+const TREE_MEMORY_MAX: u64 = 128 << 10;
+
+#[test]
+#[ignore = "a campaign"]
+fn two_hundred_thousand_empty_files_need_little_memory() {
+    let _turn = alone();
+    for carrier in CARRIERS {
+        let bench = Bench::new();
+        make_empty_files(&bench.from().join("tree"), 200_000);
+        let receiver = bench.receive(&["--once"]);
+        let mut sender = bench.start_sending(&receiver, &["tree"], carrier);
+        let mut peaks = [0; 2];
+        wait_until("the sender ends", || {
+            for (peak, process) in peaks.iter_mut().zip([&sender, &receiver.running]) {
+                *peak = process.peak_memory_kib().unwrap_or(0).max(*peak);
+            }
+            sender.has_ended()
+        });
+        note(&format!("KiB at the peak of the sender and the receiver: {peaks:?}"));
+        assert!(peaks.iter().all(|peak| (1..TREE_MEMORY_MAX).contains(peak)), "{peaks:?}");
+        let sent = sender.finish().expect_code(0);
+        assert!(sent.stderr.contains("sent 200000 files, 201 directories"), "{}", sent.stderr);
+        receiver.finish().expect_code(0);
+        expect_same(&bench.from().join("tree"), &bench.to().join("tree"), true);
+    }
+}
+
+#[test]
+#[ignore = "a campaign"]
+fn random_trees_are_the_same_over_both_carriers() {
+    let _turn = alone();
+    let given = std::env::var("VOLLEY_TREES").ok();
+    let trees = given.map_or(1_000, |trees| trees.parse().expect("VOLLEY_TREES is a number"));
+    for seed in seed()..seed() + trees {
+        let bench = Bench::new();
+        make_random(&bench.from().join("tree"), seed);
+        for (carrier, name) in CARRIERS.iter().zip(["udp", "tcp"]) {
+            let receiver = bench.receive(&["--once"]);
+            bench.send(&receiver, &["tree"], &[carrier, &["--links"][..]].concat()).expect_code(0);
+            receiver.finish().expect_code(0);
+            expect_same(&bench.from().join("tree"), &bench.to().join("tree"), true);
+            std::fs::rename(bench.to().join("tree"), bench.to().join(name)).expect("it is there");
+        }
+    }
 }

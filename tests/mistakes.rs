@@ -532,6 +532,21 @@ fn no_color_means_no_colour() {
 }
 
 #[test]
+fn a_long_sweep_shows_how_far_it_is_and_ends_at_ctrl_c() {
+    if !has_terminals() {
+        return;
+    }
+    let bench = Bench::new();
+    let line = "simulate --sweep loss=0%..30%:0.5% --repeat 1000 --size 1MB --seed 1";
+    let mut terminal = Terminal::start(&bench.from(), &words(line), &[]);
+    terminal.wait_for("of 244000 runs");
+    terminal.interrupt();
+    let (code, shown) = terminal.finish();
+    assert_eq!(code, Some(130), "{shown:?}");
+    assert_eq!(shown, ["error: interrupted"]);
+}
+
+#[test]
 fn a_dumb_terminal_gets_no_bar() {
     if !has_terminals() {
         return;

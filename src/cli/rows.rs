@@ -1,6 +1,7 @@
 //! Runs of the simulator and what they say: one row for each way to carry the bytes.
 
 use super::args::{Simulate, strategy_name as name};
+use super::console::Console;
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::net::{Impairment, Interrupt};
@@ -9,8 +10,9 @@ use crate::sim::{self, FlowOutcome, Order, Outcome};
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A run that takes longer than this in virtual time is given up.
 const LIMIT: Duration = Duration::from_secs(1_000_000);
@@ -100,13 +102,7 @@ pub fn run(
     repeat: u64,
     interrupt: &Interrupt,
 ) -> Result<Vec<Row>, Failure> {
-    let seeded = |order: &Order, run| Order { seed: order.seed.wrapping_add(run), ..order.clone() };
-    let each = |(_, order): &(Contender, Order)| {
-        let order = order.clone();
-        (0..repeat).map(move |run| seeded(&order, run))
-    };
-    let seeded: Vec<Order> = orders.iter().flat_map(each).collect();
-    let mut outcomes = run_all(&seeded, interrupt).into_iter();
+    let mut outcomes = run_all(&orders, repeat, interrupt).into_iter();
     if let Some(failure) = interrupt.failure() {
         return Err(failure);
     }
@@ -117,25 +113,42 @@ pub fn run(
     Ok(orders.into_iter().map(&mut row).collect())
 }
 
-fn run_all(orders: &[Order], interrupt: &Interrupt) -> Vec<Outcome> {
-    let next = AtomicUsize::new(0);
+/// The outcomes, those of one order after those of the one before.
+fn run_all(orders: &[(Contender, Order)], repeat: u64, interrupt: &Interrupt) -> Vec<Outcome> {
+    let runs = orders.len() as u64 * repeat;
+    let next = AtomicU64::new(0);
+    let bar = bar(runs);
     let work = || {
         let mut done = Vec::new();
         while interrupt.get().is_none() {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(order) = orders.get(index) else { break };
-            done.push((index, sim::run(order)));
+            let place = usize::try_from(index / repeat).expect("one of the orders, or the end");
+            let Some((_, order)) = orders.get(place) else { break };
+            let seed = order.seed.wrapping_add(index % repeat);
+            done.push((index, sim::run(&Order { seed, ..order.clone() })));
+            bar.inc(1);
         }
         done
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(orders.len());
-    let mut done: Vec<(usize, Outcome)> = std::thread::scope(|scope| {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut done: Vec<(u64, Outcome)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
         let done = workers.into_iter().map(|worker| worker.join().expect("a run does not panic"));
         done.flatten().collect()
     });
+    bar.finish_and_clear();
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// How many of the runs are over, on a terminal; a few runs are over before that could be read.
+fn bar(runs: u64) -> ProgressBar {
+    /// Runs without a bar.
+    const FEW: u64 = 12;
+    let console = Console::new(runs <= FEW);
+    let bar = console.bars().add(ProgressBar::new(runs));
+    let style = ProgressStyle::with_template("{bar:12} {pos} of {len} runs");
+    bar.with_style(style.expect("a fixed template"))
 }
 
 /// What is carried how often, in words.

@@ -1,7 +1,7 @@
 //! Measured points, and a textbook's curves dashed beside them, as an SVG file that needs nothing else.
 //!
 //! Series differ in the shape of their points and the length of their dashes, not only in colour. What
-//! stands around the axes is placed here, by the widths of [`lettering`](super::lettering), so that
+//! stands around the axes is placed here, by the widths of `lettering`, so that
 //! nothing overlaps; the axes and what is between them is drawn by plotters.
 
 use super::lettering::{printable, width_at_100, wrap};

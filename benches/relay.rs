@@ -1,5 +1,8 @@
 //! How well `volley relay` keeps what it is asked for, over loopback: the rate at 100 Mbit/s, the delay
-//! with and without other traffic, the loss, and how many datagrams a second it can relay at all.
+//! under load and past the relay, the loss, and how many datagrams a second it can relay at all.
+//!
+//! On a busy machine the delay is the scheduler's. Run the built benchmark with `chrt -f 20` as root to
+//! see what the relay itself adds; the last two lines mean nothing then, for the sender starves the rest.
 //!
 //! `VOLLEY_BENCH_SECONDS` sets how long each measurement takes (3).
 #![expect(

@@ -67,16 +67,17 @@ impl Frames {
         (self.outstanding.len(), self.packets.len())
     }
 
-    /// Frames that are acknowledged together with this one, taken out.
-    fn take_acked(&mut self, frame: u64) -> Vec<Range<u64>> {
-        let first = match self.config.strategy {
+    /// The bytes of the next frame that is acknowledged together with this one, which is taken out.
+    fn take_acked(&mut self, frame: u64) -> Option<Range<u64>> {
+        let acked = match self.config.strategy {
             // Who keeps nothing out of order has all before it.
-            Strategy::StopAndWait | Strategy::GoBackN => 0,
-            Strategy::SelectiveRepeat | Strategy::Volley => frame,
+            Strategy::StopAndWait | Strategy::GoBackN => {
+                let first = self.outstanding.first_entry().filter(|first| *first.key() <= frame)?;
+                first.remove()
+            }
+            Strategy::SelectiveRepeat | Strategy::Volley => self.outstanding.remove(&frame)?,
         };
-        let frames: Vec<u64> = self.outstanding.range(first..=frame).map(|(f, _)| *f).collect();
-        let taken = frames.iter().filter_map(|frame| self.outstanding.remove(frame));
-        taken.map(|outstanding| outstanding.range).collect()
+        Some(acked.range)
     }
 
     /// The line carries these datagrams now, whatever they are.
@@ -200,7 +201,7 @@ impl Connection {
                 self.stats.packets_acked += 1;
                 frames.heard_at = Some(now);
                 frames.arq.on_ack(frame);
-                for range in frames.take_acked(frame) {
+                while let Some(range) = frames.take_acked(frame) {
                     self.space_out.on_acked(&range);
                 }
             }

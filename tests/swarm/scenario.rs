@@ -3,7 +3,7 @@
 //! The draw keeps to what theory lets a transfer survive; the assertions then need no excuses:
 //!
 //! - A HELLO and its answer both arrive with (1-p)(1-q). An attempt has 19 of them, so the handshake
-//!   runs over at most 20 % loss each way, damage included: one in five million fails.
+//!   runs over at most 20 % loss each way, damage included: one in two hundred million fails.
 //! - All faults together last [`FAULTS_MAX`]. A connection that hears nothing in all that time still
 //!   has 10 s of its idle timeout, in which probes go at least every 3 s over the healed link.
 //! - A classic strategy has no congestion control: in the end the queue holds all its frames, or

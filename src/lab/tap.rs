@@ -132,6 +132,12 @@ impl Content {
 }
 
 impl Segment {
+    /// It opens a connection.
+    #[must_use]
+    pub fn is_syn(&self) -> bool {
+        self.flags & 0b10 != 0
+    }
+
     fn read(bytes: &[u8]) -> Self {
         let long = |at| u32::from(short(bytes, at)) << 16 | u32::from(short(bytes, at + 2));
         let header = usize::from(bytes[12] >> 4) * 4;

@@ -7,6 +7,9 @@ use crate::base::units::Rate;
 /// Bytes of payload in a full TCP segment at an MTU of 1500 over IPv4, with the timestamp option.
 pub const TCP_SEGMENT: u64 = 1448;
 
+/// Bytes of file in a full packet of volley's, at the same MTU, in open mode.
+pub const VOLLEY_PAYLOAD: u64 = 1452;
+
 /// A path as the formulas see it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossyPath {

@@ -11,6 +11,7 @@ mod samples;
 pub use packets::{Kind, Mark, Packets, Thinned};
 pub use samples::{Path, Sample, Samples};
 
+use super::response::VOLLEY_PAYLOAD;
 use super::summary::LinkSummary;
 use crate::base::time::Duration;
 use crate::base::units::Rate;
@@ -57,6 +58,9 @@ pub struct Run {
     /// What else a reader has to know of it, in sentences.
     pub notes: Vec<String>,
 }
+
+/// Bytes of the IP packet around them.
+const FULL_PACKET: f64 = 1500.0;
 
 /// How a run went, all in all.
 #[derive(Clone, Debug, Default)]
@@ -106,18 +110,17 @@ impl Run {
     }
 }
 
-/// The rate of IP packets that a link lets through and does not lose, all headers included.
+/// The goodput of a sender that always fills the link with full packets and repeats only what chance
+/// takes: C (1-p), less the headers. Nothing on a link without a rate.
 #[must_use]
 pub fn capacity(link: &LinkConfig) -> Option<Rate> {
-    let rate = link.bottleneck?.rate;
-    let bursts = link.burst_loss.map_or(0.0, |bursts| bursts.share().get());
-    let kept = (1.0 - link.loss.get()) * (1.0 - bursts) * (1.0 - link.corruption.get());
+    let kept = (1.0 - link.random_loss().get()) * VOLLEY_PAYLOAD as f64 / FULL_PACKET;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a float cast saturates"
+        reason = "a share of a number of bits"
     )]
-    Some(Rate::from_bits_per_second((rate.bits_per_second() as f64 * kept) as u64))
+    Some(Rate::from_bits_per_second((link.bottleneck?.rate.bits_per_second() as f64 * kept) as u64))
 }
 
 #[cfg(test)]
@@ -132,9 +135,9 @@ mod tests {
         let mut link = LinkConfig { loss: Share::new(0.1), ..LinkConfig::default() };
         assert_eq!(capacity(&link), None);
         link.bottleneck = Some(Bottleneck { rate, queue: 1 });
-        assert_eq!(capacity(&link), Some(Rate::from_bits_per_second(9_000_000)));
+        assert_eq!(capacity(&link), Some(Rate::from_bits_per_second(8_712_000)));
         link.corruption = Share::new(0.5);
-        assert_eq!(capacity(&link), Some(Rate::from_bits_per_second(4_500_000)));
+        assert_eq!(capacity(&link), Some(Rate::from_bits_per_second(4_356_000)));
     }
 
     #[test]

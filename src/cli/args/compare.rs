@@ -1,6 +1,6 @@
 //! What can be typed after `volley compare`.
 
-use super::parse_congestion;
+use super::{ReportOptions, parse_congestion};
 use crate::base::time::Duration;
 use crate::base::units::{parse_duration, parse_size};
 use crate::cli::link_options::LinkOptions;
@@ -47,6 +47,9 @@ pub struct Compare {
     /// The link: 1% loss, 25ms delay and 100Mbit each way unless said otherwise.
     #[command(flatten)]
     pub link: LinkOptions,
+    /// Where a report goes
+    #[command(flatten)]
+    pub report: ReportOptions,
     /// One JSON object on standard output
     #[arg(long, help_heading = "Output")]
     pub json: bool,

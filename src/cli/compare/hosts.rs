@@ -3,18 +3,22 @@
 //! The receiver listens in host B, the sender sends from host A, both in this process, with files in
 //! memory that nobody else sees.
 
-use super::shot::{Shot, bar, cannot};
+use super::eye::{Eye, Seen};
+use super::shot::{Shot, cannot};
 use super::ways::Way;
-use super::{Load, made_up};
+use super::{Load, View, made_up, picture};
 use crate::base::time::Duration;
 use crate::cli::Stop;
-use crate::cli::console::Console;
 use crate::lab::memory::MemoryDirectory;
-use crate::lab::{Host, Lab, LabLink};
+use crate::lab::{Host, Lab, LabCounts, LabLink};
+use crate::link::LinkConfig;
 use crate::net::listen::{Listener, Reception};
 use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Notice, Observer, SIGTERM, tcp};
 use crate::os::clock;
+use crate::report;
 use crate::report::comparison::{Ended, Trial};
+use crate::report::run::Run;
+use crate::report::summary::LinkSummary;
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::Failure;
 use std::net::{IpAddr, SocketAddr};
@@ -60,7 +64,7 @@ impl Arena {
         Ok(self.lab.within(Host::A, tcp::congestion_controls)?)
     }
 
-    /// One run, over a fresh link.
+    /// One run over a fresh link, and what a report shows of it.
     ///
     /// # Errors
     /// The user asked to end, or a host does not work.
@@ -68,18 +72,18 @@ impl Arena {
         &mut self,
         way: &Way,
         round: u32,
-        label: &str,
-        console: &Console,
+        view: &View<'_>,
         interrupt: &Interrupt,
-    ) -> Result<Trial, Stop> {
-        self.lab.reset(&lab_link(&self.link, self.link.seed.wrapping_add(round.into())))?;
+    ) -> Result<(Trial, Option<Run>), Stop> {
+        let seed = self.link.seed.wrapping_add(round.into());
+        self.lab.reset(&lab_link(&self.link, seed))?;
         let inbox = self.memory.path().join("received");
         std::fs::create_dir(&inbox).map_err(|error| cannot("make a directory", &error))?;
         let before = Costs::so_far(&self.lab)?;
-        let trial = self.exchange(way, &inbox, &bar(console, label), interrupt);
+        let held = self.exchange(way, &inbox, view, interrupt);
         let costs = Costs::so_far(&self.lab)?;
         std::fs::remove_dir_all(&inbox).map_err(|error| cannot("empty a directory", &error))?;
-        let mut trial = trial?;
+        let (mut trial, seen) = held?;
         let counts = self.lab.counts();
         trial.link = Some([counts.out.link, counts.back.link]);
         trial.packets_sent = Some(counts.out.link.offered);
@@ -87,7 +91,9 @@ impl Arena {
         if way.is_tcp() {
             trial.retransmissions = Some(costs.segments_again - before.segments_again);
         }
-        Ok(trial)
+        let link = self.summary(seed, &counts);
+        let run = seen.map(|seen| picture(&way.name(), &trial, seen, Some(link)));
+        Ok((trial, run))
     }
 
     /// Sends from A while B receives into `inbox`. What counts of a run that is cut off is what the
@@ -96,27 +102,42 @@ impl Arena {
         &self,
         way: &Way,
         inbox: &Path,
-        watch: &Observer,
+        view: &View<'_>,
         interrupt: &Interrupt,
-    ) -> Result<Trial, Stop> {
+    ) -> Result<(Trial, Option<Seen>), Stop> {
         let address: IpAddr = self.lab.addresses(Host::B).v4.into();
         let listener =
             self.lab.within(Host::B, || Listener::bind(Some(address), DEFAULT_PORT))??;
         let reception = reception(inbox)?;
         let (received, over) = (Arc::new(AtomicU64::new(0)), Interrupt::default());
         let observer = count_bytes(&received);
+        let eye = view.bounds.map(|bounds| Eye::open(&self.lab, way, bounds));
+        let recorder = eye.as_ref().map(Eye::recorder);
         let sent = std::thread::scope(|scope| {
             let receiver = scope.spawn(|| listener.run(&reception, &observer, &over));
-            let sent = self.lab.within(Host::A, || self.shot.fire(way, watch, interrupt));
+            let send = || self.shot.fire(way, view, recorder.as_ref(), interrupt);
+            let sent = self.lab.within(Host::A, send);
             over.set(SIGTERM);
             let _ = receiver.join();
             sent
         });
+        let seen = eye.map(Eye::close);
         let mut trial = sent??;
         if trial.ended != Ended::Complete {
             trial.bytes = received.load(Ordering::Relaxed);
         }
-        Ok(trial)
+        Ok((trial, seen))
+    }
+
+    fn summary(&self, seed: u64, counts: &LabCounts) -> LinkSummary {
+        let way =
+            |config: &LinkConfig, counts| report::summary::Way { config: config.clone(), counts };
+        LinkSummary {
+            out: way(&self.link.out, counts.out.link),
+            back: way(&self.link.back, counts.back.link),
+            seed,
+            found_damaged: 0,
+        }
     }
 }
 

@@ -8,9 +8,13 @@
 //! the user they are one.
 
 #[cfg(target_os = "linux")]
+mod eye;
+#[cfg(target_os = "linux")]
 mod hosts;
 mod made_up;
 mod path;
+#[cfg(target_os = "linux")]
+mod segments;
 mod shot;
 mod virtual_time;
 mod ways;
@@ -18,14 +22,17 @@ mod ways;
 use super::args::Compare;
 use super::console::Console;
 use super::destination::Destination;
+use super::report::{self, Target};
 use super::{Place, Stop, lab};
 use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
-use crate::base::units::{Rate, Share};
+use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::config::QueueSize;
 use crate::link::{Bottleneck, LinkConfig};
 use crate::net::{Impairment, Interrupt, tcp};
-use crate::report::comparison::{Comparison, LinkUsed, Trial, Venue, json, table, verdict};
+use crate::report::comparison::{Comparison, Ended, LinkUsed, Trial, Venue, json, table, verdict};
+use crate::report::run::{Bounds, Packets, Report, Run, Samples, Totals};
+use crate::report::summary::LinkSummary;
 use crate::transfer::outcome::{Failure, Reason};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -38,6 +45,15 @@ enum Load {
     File(PathBuf),
     /// Bytes made up, that many.
     MadeUp(u64),
+}
+
+/// How one run is watched.
+struct View<'a> {
+    /// Which run it is.
+    label: &'a str,
+    console: &'a Console,
+    /// The detail that a report wants, if one is written and shows this run.
+    bounds: Option<Bounds>,
 }
 
 /// Where the runs take place.
@@ -86,6 +102,7 @@ fn compare(
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<(), Stop> {
+    let target = order.report.file.as_deref().map(Target::new).transpose()?;
     let ways = arena.ways(order)?;
     let mut comparison = Comparison {
         venue: arena.venue(),
@@ -94,19 +111,67 @@ fn compare(
         link: arena.link(),
         contenders: ways.iter().map(Way::contender).collect(),
     };
+    let bounds = target.as_ref().map(|_| Report::bounds(ways.len()));
+    let mut watched = Vec::new();
     let runs = ways.len() * order.repeat as usize;
     // Every way once, then every way again: what changes on the machine meanwhile meets all alike.
     for round in 0..order.repeat {
         for (place, way) in ways.iter().enumerate() {
             let number = round as usize * ways.len() + place + 1;
             let label = format!("run {number} of {runs}: {}", way.name());
-            let trial = arena.hold(way, round, &label, console, interrupt)?;
+            let bounds = bounds.filter(|_| round == 0);
+            let view = View { label: &label, console, bounds };
+            let (trial, run) = arena.hold(way, round, &view, interrupt)?;
             comparison.contenders[place].trials.push(trial);
+            watched.extend(run);
         }
     }
     show(&comparison, order);
+    if let Some(target) = target {
+        target.write(&report(&comparison, watched))?;
+        console.tell(&format!("report: {}", target.name()));
+    }
     let is_empty = comparison.contenders.iter().all(|contender| contender.goodput().is_none());
     if is_empty { Err(Stop::Told(Reason::Other)) } else { Ok(()) }
+}
+
+/// The runs of the first round, and what all rounds show.
+fn report(comparison: &Comparison, mut runs: Vec<Run>) -> Report {
+    let seed = comparison.link.as_ref().map(|link| link.seed);
+    if let more @ 2.. = comparison.repeats() {
+        for run in &mut runs {
+            run.notes.push(format!("The first of {more} runs; the verdict is about all of them."));
+        }
+    }
+    Report {
+        title: format!("{} over UDP and TCP", show_size(comparison.size)),
+        command: report::again(seed),
+        repeats: comparison.venue.repeats().to_owned(),
+        verdict: verdict::sentences(comparison),
+        runs,
+    }
+}
+
+/// What a report shows of one run over sockets.
+fn picture(
+    label: &str,
+    trial: &Trial,
+    (samples, packets): (Samples, Packets),
+    link: Option<LinkSummary>,
+) -> Run {
+    let broken_off = match &trial.ended {
+        Ended::Complete => None,
+        Ended::CutOff => Some(format!("cut off after {}", show_duration(trial.elapsed))),
+        Ended::Failed(text) => Some(text.clone()),
+    };
+    let totals = Totals {
+        delivered: trial.bytes,
+        elapsed: trial.elapsed,
+        broken_off,
+        wire_bytes: trial.link.map(|[out, _]| out.offered_bytes),
+        retransmissions: trial.retransmissions,
+    };
+    Run { label: label.to_owned(), link, totals, samples, packets, notes: Vec::new() }
 }
 
 fn show(comparison: &Comparison, order: &Compare) {
@@ -211,20 +276,19 @@ impl Arena {
         Ok(ways::all(order, tcp))
     }
 
-    /// One run.
+    /// One run, and what a report shows of it.
     fn hold(
         &mut self,
         way: &Way,
         round: u32,
-        label: &str,
-        console: &Console,
+        view: &View<'_>,
         interrupt: &Interrupt,
-    ) -> Result<Trial, Stop> {
+    ) -> Result<(Trial, Option<Run>), Stop> {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Hosts(arena) => arena.hold(way, round, label, console, interrupt),
-            Self::Path(arena) => arena.hold(way, label, console, interrupt),
-            Self::VirtualTime(arena) => Ok(arena.hold(way, round)),
+            Self::Hosts(arena) => arena.hold(way, round, view, interrupt),
+            Self::Path(arena) => arena.hold(way, view, interrupt),
+            Self::VirtualTime(arena) => Ok(arena.hold(way, round, view)),
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Runs over the real path to a `volley recv`.
 
-use super::shot::{Shot, bar, cannot};
+use super::shot::{Shot, cannot};
 use super::ways::Way;
-use super::{Load, made_up};
+use super::{Load, View, made_up, picture};
 use crate::cli::Stop;
 use crate::cli::args::Compare;
-use crate::cli::console::Console;
 use crate::cli::destination::Destination;
+use crate::cli::report::Recorder;
 use crate::cli::scratch::Scratch;
 use crate::net::Interrupt;
 use crate::report::comparison::Trial;
+use crate::report::run::Run;
 
 /// A listener somewhere, and what to send there.
 #[derive(Debug)]
@@ -52,17 +53,19 @@ impl Arena {
         self.host.clone()
     }
 
-    /// One run.
+    /// One run, and what a report shows of it.
     ///
     /// # Errors
     /// The user asked to end.
     pub(super) fn hold(
         &self,
         way: &Way,
-        label: &str,
-        console: &Console,
+        view: &View<'_>,
         interrupt: &Interrupt,
-    ) -> Result<Trial, Stop> {
-        Ok(self.shot.fire(way, &bar(console, label), interrupt)?)
+    ) -> Result<(Trial, Option<Run>), Stop> {
+        let recorder = view.bounds.map(|bounds| Recorder::start(way.strategy(), bounds));
+        let trial = self.shot.fire(way, view, recorder.as_ref(), interrupt)?;
+        let run = recorder.map(|recorder| picture(&way.name(), &trial, recorder.seen(), None));
+        Ok((trial, run))
     }
 }

@@ -1,9 +1,10 @@
 //! One run over sockets: the file is sent once, within the limit.
 
+use super::View;
 use super::ways::Way;
 use crate::base::time::Duration;
-use crate::cli::console::Console;
 use crate::cli::progress::Meter;
+use crate::cli::report::Recorder;
 use crate::cli::signals::Deadline;
 use crate::net::{DEADLINE, Finished, Interrupt, Notice, Observer, dial, tcp};
 use crate::report::comparison::{Ended, Trial};
@@ -23,20 +24,24 @@ pub(super) struct Shot {
 }
 
 impl Shot {
-    /// Sends the file `way`, and tells `watch` what happens besides.
+    /// Sends the file `way`, in view of a bar and of `recorder`.
     ///
     /// # Errors
     /// The user asked to end.
     pub(super) fn fire(
         &self,
         way: &Way,
-        watch: &Observer,
+        view: &View<'_>,
+        recorder: Option<&Recorder>,
         interrupt: &Interrupt,
     ) -> Result<Trial, Failure> {
         let handed_over = Arc::new(AtomicU64::new(0));
-        let observer = count_bytes(watch, &handed_over);
+        let mut observer = count_bytes(&bar(view), &handed_over);
+        if let Some(recorder) = recorder {
+            observer = recorder.beside(observer);
+        }
         let deadline = Deadline::after(Some(self.limit), interrupt);
-        let sent = self.send(way, &observer, interrupt);
+        let sent = self.send(way, &observer, recorder.is_some(), interrupt);
         drop(deadline);
         let is_up = interrupt.get() == Some(DEADLINE);
         interrupt.withdraw(DEADLINE);
@@ -50,6 +55,7 @@ impl Shot {
         &self,
         way: &Way,
         observer: &Observer,
+        traces: bool,
         interrupt: &Interrupt,
     ) -> Result<Finished, Failure> {
         let selection = Selection { paths: vec![self.path.clone()], ..Selection::default() };
@@ -67,7 +73,7 @@ impl Shot {
                     congestion: *congestion,
                     arq: *arq,
                     impairment: None,
-                    traces: false,
+                    traces,
                 };
                 dial::send(&order, observer, interrupt)
             }
@@ -107,8 +113,8 @@ impl Shot {
 }
 
 /// A bar for one run.
-pub(super) fn bar(console: &Console, label: &str) -> Observer {
-    let meter = Mutex::new(Meter::new(console, label.to_owned()));
+fn bar(view: &View<'_>) -> Observer {
+    let meter = Mutex::new(Meter::new(view.console, view.label.to_owned()));
     Arc::new(move |notice| {
         let mut meter = meter.lock().expect("nobody panics while holding it");
         if let Notice::Progress { progress, .. } = notice {

@@ -1,9 +1,12 @@
 //! Runs in virtual time, where there is no lab: volley's own CUBIC stands in for TCP's.
 
+use super::View;
 use super::ways::Way;
 use crate::base::time::Duration;
+use crate::cli::report::simulated;
 use crate::net::Impairment;
 use crate::report::comparison::{Ended, Trial};
+use crate::report::run::Run;
 use crate::sim::{self, Order};
 use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
@@ -25,13 +28,13 @@ impl Arena {
         &self.link
     }
 
-    /// One run.
-    pub(super) fn hold(&self, way: &Way, round: u32) -> Trial {
+    /// One run, and what a report shows of it.
+    pub(super) fn hold(&self, way: &Way, round: u32, view: &View<'_>) -> (Trial, Option<Run>) {
         let (congestion, arq) = match way {
             Way::Udp { congestion, arq } => (*congestion, *arq),
             Way::Tcp { .. } => (CongestionChoice::Cubic, ArqConfig::default()),
         };
-        let outcome = sim::run(&Order {
+        let order = Order {
             congestion,
             arq,
             size: self.size,
@@ -41,14 +44,21 @@ impl Arena {
             seed: self.link.seed.wrapping_add(round.into()),
             records: 0,
             limit: self.limit,
-        });
+        };
+        let (outcome, run) = match view.bounds {
+            None => (sim::run(&order), None),
+            Some(bounds) => {
+                let (outcome, mut runs) = simulated::run(&order, &way.name(), bounds);
+                (outcome, runs.pop())
+            }
+        };
         let flow = &outcome.flows[0];
         let (elapsed, ended) = match (flow.elapsed, &flow.end) {
             (Some(elapsed), _) => (elapsed, Ended::Complete),
             (None, None) => (self.limit, Ended::CutOff),
             (None, Some(end)) => (self.limit, Ended::Failed(end.to_string())),
         };
-        Trial {
+        let trial = Trial {
             elapsed,
             bytes: flow.taken,
             ended,
@@ -57,6 +67,7 @@ impl Arena {
             retransmissions: Some(flow.stats.retransmissions),
             min_rtt: Some(flow.stats.min_rtt),
             cpu: None,
-        }
+        };
+        (trial, run)
     }
 }

@@ -58,6 +58,14 @@ impl Way {
         matches!(self, Self::Tcp { .. })
     }
 
+    /// Who decides what is sent again, as far as it is one of ours.
+    pub(super) fn strategy(&self) -> Strategy {
+        match self {
+            Self::Tcp { .. } => Strategy::Volley,
+            Self::Udp { arq, .. } => arq.strategy,
+        }
+    }
+
     fn control(&self) -> Control {
         match self {
             Self::Tcp { congestion } => match congestion.as_str() {

@@ -158,6 +158,18 @@ impl Recorder {
         })
     }
 
+    /// The link lost or damaged the DATA packet whose number ends in those 32 bits.
+    pub fn lost_on_link(&self, at: Instant, low: u32) {
+        self.lock().packets.lost_on_link(at, low);
+    }
+
+    /// What was seen so far.
+    #[must_use]
+    pub fn seen(&self) -> (Samples, Packets) {
+        let gathered = self.lock();
+        (gathered.samples.clone(), gathered.packets.clone())
+    }
+
     /// The report of a transfer that is over.
     #[must_use]
     pub fn report(

@@ -7,13 +7,11 @@ pub mod json;
 pub mod table;
 pub mod verdict;
 
-use super::response::{LossyPath, Response, TCP_SEGMENT};
+use super::response::{LossyPath, Response, TCP_SEGMENT, VOLLEY_PAYLOAD};
+use super::run::capacity;
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share};
 use crate::link::{LinkConfig, LinkCounts};
-
-/// Bytes of file in a full packet of volley's, in open mode over IPv4, and of IP packet around them.
-const FULL_PACKET: (u64, u64) = (1452, 1500);
 
 /// Several ways to carry the same bytes, and how each did.
 #[derive(Clone, Debug)]
@@ -42,6 +40,21 @@ pub enum Venue {
     },
     /// Virtual time; no kernel took part.
     Simulation,
+}
+
+impl Venue {
+    /// What a seed repeats there, and what it cannot.
+    #[must_use]
+    pub fn repeats(&self) -> &'static str {
+        match self {
+            Self::Lab => {
+                "The seed repeats which packets the link loses, by their number; time is real, so which \
+                 bytes they carry differs from run to run."
+            }
+            Self::Path { .. } => "The path is as it is: no two runs are the same.",
+            Self::Simulation => "Time is virtual: the seed repeats these runs to the last event.",
+        }
+    }
 }
 
 /// A link of ours.
@@ -206,21 +219,10 @@ impl Contender {
 }
 
 impl Comparison {
-    /// The goodput of a sender that always fills the link with full packets and repeats only what is
-    /// lost: C (1-p), less the headers. Nothing on a link without a rate.
+    /// The goodput that the link can carry; nothing where it has no rate.
     #[must_use]
     pub fn possible(&self) -> Option<Rate> {
-        let link = self.link.as_ref()?;
-        let (payload, packet) = FULL_PACKET;
-        let bits = u128::from(link.out.bottleneck?.rate.bits_per_second());
-        let whole = u64::try_from(bits * u128::from(payload) / u128::from(packet)).ok()?;
-        let kept = 1.0 - link.out.random_loss().get();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a share of a number of bits"
-        )]
-        Some(Rate::from_bits_per_second((whole as f64 * kept) as u64))
+        capacity(&self.link.as_ref()?.out)
     }
 
     /// What the formula of a congestion control allows it on this link, and no more than the link does.
@@ -229,7 +231,7 @@ impl Comparison {
         let link = self.link.as_ref()?;
         let loss = Some(link.loss_events().get()).filter(|loss| *loss > 0.0)?;
         let round_trip = Some(link.round_trip()).filter(|span| !span.is_zero())?;
-        let payload = if contender.is_tcp { TCP_SEGMENT } else { FULL_PACKET.0 };
+        let payload = if contender.is_tcp { TCP_SEGMENT } else { VOLLEY_PAYLOAD };
         let path = LossyPath { payload, round_trip, loss };
         let response = match contender.control {
             Control::Cubic => path.cubic(),

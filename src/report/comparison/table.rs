@@ -139,6 +139,8 @@ fn legend(comparison: &Comparison) -> String {
     for (formula, names) in formulas {
         text += &format!("formula of {}: {formula}\n", names.join(", "));
     }
+    text += comparison.venue.repeats();
+    text.push('\n');
     text
 }
 

@@ -25,7 +25,7 @@ pub(super) fn runs(report: &Report) -> String {
     });
     format!(
         "{table}{}<p class=\"fine\">Goodput: file bytes over time. What the link could carry: its rate, \
-         less what it loses, headers included. On the wire: IP packets of the sender. Queue delay: what \
+         less what it loses and less headers. On the wire: IP packets of the sender. Queue delay: what \
          a packet of the sender waited in front of the link's rate, on average.</p>\n",
         broken_off.collect::<String>()
     )

@@ -93,6 +93,11 @@ impl Packets {
         None
     }
 
+    /// Somebody else's packet did something: one that this program has no trace of.
+    pub fn seen(&mut self, kind: Kind, mark: Mark) {
+        self.add(kind, mark);
+    }
+
     /// The link lost or damaged a packet whose number ends in those 32 bits.
     pub fn lost_on_link(&mut self, at: Instant, low: u32) {
         let Some((latest, _)) = self.known.last_key_value() else { return };

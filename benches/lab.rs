@@ -94,7 +94,7 @@ fn most(seconds: u32) {
 /// A server in B and a client in A.
 fn iperf(options: &str) -> String {
     format!(
-        "$B iperf3 -s -1 > /dev/null & \
+        "$B iperf3 -s -1 -J > /dev/null & \
          until $B grep -q :1451 /proc/net/tcp /proc/net/tcp6; do sleep 0.05; done; \
          $A iperf3 -c $IPB -J --get-server-output {options}"
     )

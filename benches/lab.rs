@@ -33,10 +33,11 @@ fn main() {
     most(seconds);
 }
 
-/// A third more is offered than the link lets through: what comes out is the rate. The queue fills in
-/// the first second and drains after the last one.
+/// A third more is offered than the link lets through: what comes out is the rate. The queue, a tenth
+/// of a second of it, fills in the first second and drains after the last one.
 fn rate(seconds: u32, asked: f64) {
-    let options = format!("--rate {asked}Mbit --queue 30KB --back clean");
+    let queue = asked * 12.5;
+    let options = format!("--rate {asked}Mbit --queue {queue}KB --back clean");
     let line = iperf(&format!("-u -l {PAYLOAD} -b {}M -t {}", asked * 1.33, seconds + 2));
     let report = json(&lab(&options, &line));
     let intervals = report["server_output_json"]["intervals"].as_array().expect("a list");

@@ -135,6 +135,9 @@ struct Relaying {
     clients: Clients,
     out: Line<Path>,
     back: Line<Answer>,
+    /// When the last datagram arrived, each way. Two clocks read one after the other do not agree to
+    /// the nanosecond, and that must not change the order of datagrams.
+    arrived: [Instant; 2],
     /// Datagrams and bytes that have come out, each way.
     delivered: [(u64, u64); 2],
     unsent: u64,
@@ -157,6 +160,7 @@ impl Relaying {
             clients: Clients::new(server),
             out: Line::new(Link::new(out, seed, Direction::Out)),
             back: Line::new(Link::new(back, seed, Direction::Back)),
+            arrived: [Instant::ZERO; 2],
             delivered: Default::default(),
             unsent: 0,
             last_error: None,
@@ -190,9 +194,10 @@ impl Relaying {
     }
 
     fn receive_from_clients(&mut self) -> io::Result<()> {
-        let Self { listen, out, buffers, clock, .. } = self;
+        let Self { listen, out, buffers, clock, arrived: [arrived, _], .. } = self;
         buffers.receive(listen, |path, stamp, datagram| {
-            out.put(clock.moment(stamp), path.ip_size(datagram.len()), path, datagram);
+            *arrived = clock.moment(stamp).max(*arrived);
+            out.put(*arrived, path.ip_size(datagram.len()), path, datagram);
         })?;
         Ok(())
     }
@@ -201,16 +206,12 @@ impl Relaying {
     fn receive_from_server(&mut self, place: usize) {
         self.clients.take_refusals(place);
         let (client, socket) = self.clients.at(place);
-        let Self { server, back, buffers, clock, .. } = self;
+        let Self { server, back, buffers, clock, arrived: [_, arrived], .. } = self;
         let received = buffers.receive(socket, |path, stamp, datagram| {
             let from = path.peer;
             if from.ip().to_canonical() == server.ip().to_canonical() {
-                back.put(
-                    clock.moment(stamp),
-                    path.ip_size(datagram.len()),
-                    Answer { client, from },
-                    datagram,
-                );
+                *arrived = clock.moment(stamp).max(*arrived);
+                back.put(*arrived, path.ip_size(datagram.len()), Answer { client, from }, datagram);
             }
         });
         if received.is_err() {

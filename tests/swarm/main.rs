@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Seeds that `cargo test` runs.
-const SHARE: u64 = 300;
+const SHARE: u64 = 600;
 
 /// Seeds of the campaign.
 const CAMPAIGN: u64 = 10_000;

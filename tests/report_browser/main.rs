@@ -73,7 +73,10 @@ fn pictures(browser: &Browser) -> Vec<String> {
 }
 
 fn is_quiet(browser: &Browser) {
-    assert_eq!(browser.log("browser"), Vec::<Value>::new(), "said on the console");
+    let mut said = browser.log("browser");
+    // Chromium's advice to whoever reads pixels often: that is this test, not the page.
+    said.retain(|entry| entry["source"] != "rendering");
+    assert_eq!(said, Vec::<Value>::new(), "said on the console");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct TreeOptions {
     pub include: Vec<String>,
     /// Send symbolic links as links, where they lead to what lies below the receiver's directory; without
     /// this and --copy-links they are left out, and counted
-    #[arg(long, conflicts_with = "copy_links")]
+    #[arg(long)]
     pub links: bool,
     /// Send what symbolic links lead to, wherever that is
     #[arg(long)]
@@ -31,10 +31,15 @@ impl TreeOptions {
     /// What to send of `paths`.
     ///
     /// # Errors
-    /// A glob cannot be read; a sentence that says which.
+    /// A glob cannot be read, or the options exclude one another; a sentence that says which.
     pub fn select(&self, paths: Vec<PathBuf>) -> Result<Selection, String> {
         let links = match (self.links, self.copy_links) {
-            (_, true) => Links::Follow,
+            (true, true) => {
+                return Err("--links and --copy-links exclude one another; choose one of them \
+                            (VOLLEY_LINKS and VOLLEY_COPY_LINKS count as well)"
+                    .into());
+            }
+            (false, true) => Links::Follow,
             (true, false) => Links::Keep,
             (false, false) => Links::Skip,
         };

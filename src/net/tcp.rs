@@ -3,6 +3,7 @@
 //! A stream keeps no message boundaries, so everything travels in [`record`]s: a type, a length, a
 //! body. The messages and the files' handling are those of the floor below; the kernel does the rest.
 
+mod connect;
 mod outlet;
 mod receive;
 pub mod record;

@@ -3,12 +3,12 @@
 //! One thread writes; another reads what the receiver says, so that neither side ever waits for the
 //! other to read while the other waits for it.
 
+use super::connect::connect;
 use super::outlet::{Outlet, Pulse};
 use super::record::{Record, RecordReader};
-use super::{CHUNK, CONNECT_TIMEOUT, PATIENCE, lost, prepare, until_silent};
+use super::{CHUNK, CONNECT_TIMEOUT, lost, until_silent};
 use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
-use crate::net::probe::udp_answers;
 use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, internal_error};
 use crate::os::clock::Clock;
 use crate::transfer::ending::failure_of_close;
@@ -96,56 +96,6 @@ pub fn send(
     let report = upload.sending.report(failure, None);
     let elapsed = clock.now().since(Instant::ZERO);
     Ok(Finished { report, carrier: Carrier::Tcp, peer, elapsed, impaired: None })
-}
-
-fn connect(
-    addresses: &[SocketAddr],
-    interrupt: &Interrupt,
-) -> Result<(TcpStream, SocketAddr), Failure> {
-    let mut last = Failure::new(Reason::Unreachable, "there is no address to send to");
-    for address in addresses {
-        let Some(connected) = connect_to(*address, interrupt) else {
-            return Err(interrupt.failure().unwrap_or(last));
-        };
-        match connected.and_then(|stream| prepare(&stream).map(|()| stream)) {
-            Ok(stream) => return Ok((stream, *address)),
-            Err(error) => last = unreachable(*address, &error, interrupt),
-        }
-    }
-    Err(last)
-}
-
-/// Says why nobody could be reached, and whether UDP would have done.
-fn unreachable(address: SocketAddr, error: &io::Error, interrupt: &Interrupt) -> Failure {
-    let (host, port, error) = (address.ip(), address.port(), show_error(error));
-    let text = if udp_answers(address, interrupt) {
-        format!(
-            "{host} answers on UDP port {port} but not on TCP port {port} ({error}): TCP is \
-             blocked on the way; open TCP port {port} in the firewalls, or leave out --tcp"
-        )
-    } else {
-        format!(
-            "cannot connect to {host} on TCP port {port}: {error}; check that `volley recv` runs \
-             there, the address and port, and the firewalls"
-        )
-    };
-    Failure::new(Reason::Unreachable, text)
-}
-
-/// Connects on a thread of its own, for connecting cannot be interrupted; nothing if waiting for it was.
-fn connect_to(address: SocketAddr, interrupt: &Interrupt) -> Option<io::Result<TcpStream>> {
-    let (tell, connected) = channel();
-    std::thread::spawn(move || tell.send(TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)));
-    loop {
-        match connected.recv_timeout(PATIENCE) {
-            Ok(connected) => return Some(connected),
-            Err(_) if interrupt.get().is_some() => return None,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                return Some(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
-        }
-    }
 }
 
 /// What the reading thread heard.

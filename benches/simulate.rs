@@ -44,7 +44,6 @@ fn order(strategy: Strategy, size: u64, mbit: u64, ms: u64, loss: f64) -> Order 
         out: way.clone(),
         back: way,
         seed: 1,
-        records: 0,
         limit: Duration::from_secs(10_000_000),
     };
     if strategy == Strategy::StopAndWait {

@@ -3,10 +3,11 @@
 use crate::base::time::Instant;
 use crate::link::{Cause, Fate};
 use crate::report::ladder::{Arrival, Flight, Kind, Ladder, Mark, Side};
-use crate::sim::record::{self, Element, Packet, Record, What};
+use crate::sim::record::{self, Record, What};
 use crate::transport::loss::LossRule;
 use crate::transport::timers::Timer;
-use crate::transport::trace::TraceEvent;
+use crate::transport::trace::{Discard, TraceEvent};
+use crate::wire::describe::{self, Element, Packet};
 use crate::wire::header::low_bits;
 use std::collections::HashSet;
 
@@ -22,7 +23,7 @@ pub fn of(title: &str, records: &[Record], packets: usize) -> Ladder {
         };
         match &record.what {
             What::Sent { packet, fate } => {
-                let is_data = matches!(packet.kind, record::Kind::Data(_));
+                let is_data = matches!(packet.kind, describe::Kind::Data(_));
                 let is_again = is_data && again.contains(&packet.number);
                 ladder.flights.extend(flight(record.at, side, packet, *fate, is_again));
             }
@@ -30,7 +31,7 @@ pub fn of(title: &str, records: &[Record], packets: usize) -> Ladder {
                 let text = notice(event);
                 ladder.marks.extend(text.map(|text| Mark { side, at: record.at, text }));
             }
-            What::Received { .. } | What::Sampled { .. } => {}
+            What::Completed | What::Received { .. } | What::Sampled { .. } => {}
         }
     }
     ladder.first(packets)
@@ -53,12 +54,12 @@ fn flight(
     is_again: bool,
 ) -> Option<Flight> {
     let (kind, label) = match &packet.kind {
-        record::Kind::Data(range) => {
+        describe::Kind::Data(range) => {
             (Kind::Data, format!("{}  bytes {}-{}", packet.number, range.start, range.end - 1))
         }
-        record::Kind::Control(elements) => control(elements)?,
-        record::Kind::Handshake(name) => (Kind::Control, (*name).to_owned()),
-        record::Kind::Unreadable => return None,
+        describe::Kind::Control(elements) => control(elements)?,
+        describe::Kind::Handshake(name) => (Kind::Control, (*name).to_owned()),
+        describe::Kind::Unreadable => return None,
     };
     let arrival = match fate {
         Fate::Arrives(arrival) if arrival.flip.is_some() => Arrival::Damaged(arrival.at),
@@ -111,6 +112,11 @@ fn notice(event: &TraceEvent) -> Option<String> {
             LossRule::Timer => format!("the timer of {number} fires"),
         }),
         TraceEvent::TimerFired { timer: Timer::Pto } => Some("probe timeout".into()),
+        TraceEvent::Discarded { number, reason, .. } => Some(match reason {
+            Discard::Duplicate => format!("{number} was there already"),
+            Discard::NoRoom => format!("no room for {number}"),
+            Discard::OutOfOrder { .. } => format!("{number} is out of order"),
+        }),
         _ => None,
     }
 }

@@ -85,7 +85,6 @@ pub fn order(asked: &Simulate, impairment: &Impairment, contender: &Contender) -
         out: impairment.out.clone(),
         back: impairment.back.clone(),
         seed: impairment.seed,
-        records: 0,
         limit: LIMIT,
     };
     order.follow_textbook();

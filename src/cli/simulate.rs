@@ -16,6 +16,7 @@ use crate::sim;
 use crate::sim::theory::Prediction;
 use crate::transfer::outcome::{Failure, Reason};
 use serde_json::{Value, json};
+use std::ops::ControlFlow;
 
 /// Events recorded for each packet that a ladder shows: enough for its fate and its acknowledgement.
 const RECORDS_PER_PACKET: usize = 40;
@@ -116,12 +117,16 @@ fn draw(asked: &Simulate, impairment: &Impairment) -> Result<(), Stop> {
         let text = "a ladder shows one strategy; add --arq with one name, such as --arq go-back-n";
         return Err(Stop::Usage(text.into()));
     };
-    let mut order = rows::order(asked, impairment, contender);
-    order.records = RECORDS_PER_PACKET * usize::from(asked.packets);
-    let outcome = sim::run(&order);
+    let order = rows::order(asked, impairment, contender);
+    let most = RECORDS_PER_PACKET * usize::from(asked.packets);
+    let mut records = Vec::new();
+    let _ = sim::watch(&order, &mut |record| {
+        records.push(record);
+        if records.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
     let Impairment { out, back, seed } = impairment;
     let title = format!("{}; link: {}", contender.name, show_ways(out, back, *seed));
-    let ladder = ladder::of(&title, &outcome.records, asked.packets.into());
+    let ladder = ladder::of(&title, &records, asked.packets.into());
     if let Some(path) = &asked.ladder_svg {
         std::fs::write(path, ladder.svg()).map_err(|error| {
             let path = escape(&path.to_string_lossy());

@@ -46,6 +46,17 @@ pub enum Fate {
     Lost(Cause),
 }
 
+impl Fate {
+    /// When it comes out, if it does.
+    #[must_use]
+    pub fn arrival(self) -> Option<Instant> {
+        match self {
+            Self::Arrives(arrival) => Some(arrival.at),
+            Self::Lost(_) => None,
+        }
+    }
+}
+
 /// How a datagram comes out of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {

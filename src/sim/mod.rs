@@ -2,8 +2,8 @@
 //!
 //! A [`World`] holds pairs of the product's own connections, one imperfect link each way between
 //! them, and a clock that jumps to when something happens next. Nothing in it asks the operating
-//! system for anything, so a seed repeats a run to the last event. What happens can be recorded
-//! ([`record`]), and for the classic strategies the textbook's prediction stands beside it
+//! system for anything, so a seed repeats a run to the last event. What happens can be watched
+//! ([`watch`], [`record`]), and for the classic strategies the textbook's prediction stands beside it
 //! ([`theory`]).
 
 pub mod record;
@@ -12,13 +12,15 @@ mod world;
 
 pub use world::{Sight, World};
 
-use crate::base::time::Duration;
+use crate::base::time::{Duration, Instant};
 use crate::base::units::Share;
 use crate::link::{LinkConfig, LinkCounts};
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
 use crate::transport::error::End;
 use crate::transport::stats::Stats;
+use record::Record;
+use std::ops::ControlFlow;
 
 /// Bytes of the IPv4 and UDP headers that a link carries with each datagram.
 pub const IP_AND_UDP: usize = 28;
@@ -43,8 +45,6 @@ pub struct Order {
     pub back: LinkConfig,
     /// What all luck is drawn from.
     pub seed: u64,
-    /// Events to record, at most.
-    pub records: usize,
     /// Virtual time after which a run that is not over is given up.
     pub limit: Duration,
 }
@@ -89,8 +89,6 @@ pub struct Outcome {
     pub out: LinkCounts,
     /// What it did on the way back.
     pub back: LinkCounts,
-    /// What happened, as far as it was recorded.
-    pub records: Vec<record::Record>,
 }
 
 impl Outcome {
@@ -120,6 +118,19 @@ impl Outcome {
 pub fn run(order: &Order) -> Outcome {
     let mut world = World::new(order);
     world.run_until_complete(order.limit);
+    world.outcome()
+}
+
+/// Runs a simulation and tells `sink` what happens as it happens, so that no run is too long to be
+/// watched; until its end, or until `sink` has seen enough.
+pub fn watch(order: &Order, sink: &mut dyn FnMut(Record) -> ControlFlow<()>) -> Outcome {
+    let mut world = World::recording(order);
+    let until = Instant::ZERO + order.limit;
+    while !world.is_complete() && world.step(until) {
+        if world.take_records().into_iter().try_for_each(&mut *sink).is_break() {
+            break;
+        }
+    }
     world.outcome()
 }
 

@@ -2,12 +2,10 @@
 
 use crate::base::time::{Duration, Instant};
 use crate::link::Fate;
+use crate::transport::Connection;
 use crate::transport::trace::TraceEvent;
-use crate::wire::cursor::Reader;
-use crate::wire::frame::{Frame, read_frame};
-use crate::wire::header::{Header, PacketType};
-use crate::wire::protection::{self, CRC_LEN};
-use std::ops::Range;
+use crate::wire::describe::Packet;
+use crate::wire::protection;
 
 /// Which side of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +46,10 @@ pub enum What {
         /// It was dropped, for its checksum was wrong.
         is_damaged: bool,
     },
-    /// The sender's connection drew a conclusion.
+    /// The connection on this side drew a conclusion.
     Noticed(TraceEvent),
+    /// The receiver has everything.
+    Completed,
     /// What the sender thinks of the path.
     Sampled {
         /// Bytes that may be in flight.
@@ -61,78 +61,78 @@ pub enum What {
     },
 }
 
-/// A packet as a person would name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
-    /// The low 32 bits of its number.
-    pub number: u32,
-    /// What it is.
-    pub kind: Kind,
-    /// Bytes of UDP payload.
-    pub size: usize,
+/// Keeps what happens until it is taken; nothing unless it is on.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    is_on: bool,
+    records: Vec<Record>,
 }
 
-/// What a packet is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It carries those bytes of the transfer space.
-    Data(Range<u64>),
-    /// It carries frames.
-    Control(Vec<Element>),
-    /// It opens a connection: HELLO, WELCOME and the like.
-    Handshake(&'static str),
-    /// It cannot be read.
-    Unreadable,
-}
-
-/// A frame as a person would name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Element {
-    /// Which packet numbers arrived, lowest first.
-    Ack(Vec<Range<u64>>),
-    /// Another frame.
-    Other(&'static str),
-}
-
-impl Packet {
-    /// Reads a datagram, damaged or not.
-    #[must_use]
-    pub fn read(datagram: &[u8]) -> Self {
-        let size = datagram.len();
-        let Ok(header) = Header::read(datagram) else {
-            return Self { number: 0, kind: Kind::Unreadable, size };
-        };
-        let kind = match header.kind {
-            PacketType::Data => {
-                let len = size.saturating_sub(crate::wire::header::HEADER_LEN + CRC_LEN) as u64;
-                Kind::Data(header.offset..header.offset + len)
-            }
-            PacketType::Control => protection::open(datagram)
-                .map_or(Kind::Unreadable, |contents| Kind::Control(elements(contents))),
-            PacketType::Hello => Kind::Handshake("HELLO"),
-            PacketType::Welcome => Kind::Handshake("WELCOME"),
-            PacketType::Refuse => Kind::Handshake("REFUSE"),
-            PacketType::Retry => Kind::Handshake("RETRY"),
-            PacketType::Versions => Kind::Handshake("VERSIONS"),
-        };
-        Self { number: header.packet_number, kind, size }
+impl Recorder {
+    /// One that is on.
+    pub(super) fn on() -> Self {
+        Self { is_on: true, records: Vec::new() }
     }
-}
 
-fn elements(contents: &[u8]) -> Vec<Element> {
-    let mut reader = Reader::new(contents, "frame");
-    let mut elements = Vec::new();
-    while let Ok(Some(frame)) = read_frame(&mut reader) {
-        elements.push(match frame {
-            Frame::Ack(ack) => Element::Ack(ack.ranges.into_iter().rev().collect()),
-            Frame::Close { .. } => Element::Other("CLOSE"),
-            Frame::Credit { .. } => Element::Other("CREDIT"),
-            Frame::Have(_) => Element::Other("HAVE"),
-            Frame::PathChallenge(_) => Element::Other("PATH_CHALLENGE"),
-            Frame::PathResponse(_) => Element::Other("PATH_RESPONSE"),
-            Frame::Ping => Element::Other("PING"),
-            Frame::Stream { .. } => Element::Other("STREAM"),
-        });
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on
     }
-    elements
+
+    /// What happened since the last call, in order.
+    pub(super) fn take(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
+    pub(super) fn sent(
+        &mut self,
+        at: Instant,
+        flow: usize,
+        side: Side,
+        datagram: &[u8],
+        fate: Fate,
+    ) {
+        if self.is_on {
+            let what = What::Sent { packet: Packet::read(datagram), fate };
+            self.records.push(Record { at, flow, side, what });
+        }
+    }
+
+    pub(super) fn received(&mut self, at: Instant, flow: usize, side: Side, datagram: &[u8]) {
+        if self.is_on {
+            let is_damaged = protection::open(datagram).is_none();
+            let what = What::Received { packet: Packet::read(datagram), is_damaged };
+            self.records.push(Record { at, flow, side, what });
+        }
+    }
+
+    /// Takes what a connection has traced.
+    pub(super) fn noticed(&mut self, flow: usize, side: Side, connection: &mut Connection) {
+        if self.is_on {
+            let events = connection.take_trace().into_iter();
+            self.records.extend(events.map(|(at, event)| Record {
+                at,
+                flow,
+                side,
+                what: What::Noticed(event),
+            }));
+        }
+    }
+
+    pub(super) fn sampled(&mut self, at: Instant, flow: usize, sender: &Connection) {
+        if self.is_on {
+            let stats = sender.stats();
+            let what = What::Sampled {
+                congestion_window: stats.congestion_window,
+                bytes_in_flight: stats.bytes_in_flight,
+                smoothed_rtt: stats.smoothed_rtt,
+            };
+            self.records.push(Record { at, flow, side: Side::Sender, what });
+        }
+    }
+
+    pub(super) fn completed(&mut self, at: Instant, flow: usize) {
+        if self.is_on {
+            self.records.push(Record { at, flow, side: Side::Receiver, what: What::Completed });
+        }
+    }
 }

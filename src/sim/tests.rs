@@ -23,7 +23,6 @@ fn order(strategy: Strategy, window: u32, mbit: u64, ms: u64, loss: f64) -> Orde
         out,
         back,
         seed: 1,
-        records: 0,
         limit: Duration::from_secs(1_000_000),
     };
     order.follow_textbook();
@@ -95,8 +94,14 @@ fn a_seed_repeats_a_run_to_the_last_event() {
     for strategy in [Strategy::Volley, Strategy::GoBackN] {
         let recorded = |seed| {
             let mut order = order(strategy, 16, 10, 5, 0.1);
-            (order.seed, order.size, order.records) = (seed, 600_000, 100_000);
-            run(&order).records
+            (order.seed, order.size) = (seed, 600_000);
+            let mut records = Vec::new();
+            let outcome = watch(&order, &mut |record| {
+                records.push(record);
+                ControlFlow::Continue(())
+            });
+            assert_eq!(outcome.elapsed(), run(&order).elapsed(), "watching changes nothing");
+            records
         };
         let (one, same, other) = (recorded(1), recorded(1), recorded(2));
         assert!(one.len() > 1000 && one == same && one != other, "{strategy:?}");

@@ -1,10 +1,11 @@
 //! The clock, the connections and the links: what happens next, and then.
 
+mod pattern;
 mod watch;
 
 pub use watch::Sight;
 
-use super::record::{Packet, Record, Side, What};
+use super::record::{Record, Recorder, Side};
 use super::{FlowOutcome, IP_AND_UDP, Order};
 use crate::base::time::{Duration, Instant, earlier};
 use crate::link::line::Line;
@@ -60,8 +61,7 @@ pub struct World {
     batch: Batch,
     /// What has just come out of a link.
     datagram: Vec<u8>,
-    records: Vec<Record>,
-    records_max: usize,
+    recorder: Recorder,
     /// Whether the receivers have room for file bytes.
     reads: bool,
     initiator: Side,
@@ -78,12 +78,21 @@ impl World {
     /// A world in which nothing has happened yet, and the senders will open the connections.
     #[must_use]
     pub fn new(order: &Order) -> Self {
-        Self::opened_by(order, Role::Sender)
+        Self::with(order, Role::Sender, Recorder::default())
     }
 
     /// The same, where this side of the files will open the connections.
     #[must_use]
     pub fn opened_by(order: &Order, initiator: Role) -> Self {
+        Self::with(order, initiator, Recorder::default())
+    }
+
+    /// One that records what happens.
+    pub(super) fn recording(order: &Order) -> Self {
+        Self::with(order, Role::Sender, Recorder::on())
+    }
+
+    fn with(order: &Order, initiator: Role, recorder: Recorder) -> Self {
         let mtu = order.out.mtu.unwrap_or(crate::link::config::DEFAULT_MTU);
         let overhead = u16::try_from(IP_AND_UDP).expect("small");
         let config = Config {
@@ -92,7 +101,7 @@ impl World {
             max_datagram: mtu.saturating_sub(overhead).max(BASE_DATAGRAM),
             socket_buffer: SOCKET_BUFFER,
             max_train: TRAIN,
-            trace: order.records > 0,
+            trace: recorder.is_on(),
             path: PathId::default(),
             secret: *blake3::hash(&order.seed.to_le_bytes()).as_bytes(),
         };
@@ -109,8 +118,7 @@ impl World {
             touched: vec![true; order.flows],
             batch: Batch::default(),
             datagram: Vec::new(),
-            records: Vec::new(),
-            records_max: order.records,
+            recorder,
             reads: true,
             initiator: match initiator {
                 Role::Sender => Side::Sender,
@@ -186,10 +194,13 @@ impl World {
         if !self.touched[index] && flow.deadline.is_none_or(|at| at > now) {
             return;
         }
-        for connection in [&mut flow.sender, &mut flow.receiver].into_iter().flatten() {
+        let sides = [(Side::Sender, &mut flow.sender), (Side::Receiver, &mut flow.receiver)];
+        for (side, connection) in sides {
+            let Some(connection) = connection else { continue };
             if connection.poll_timeout().is_some_and(|at| at <= now) {
                 connection.handle_timeout(now);
                 self.touched[index] = true;
+                self.recorder.noticed(index, side, connection);
             }
         }
     }
@@ -215,21 +226,23 @@ impl World {
         let Some(connection) = connection else { return };
         while connection.poll_transmit(now, &mut self.batch) {
             let filled = self.batch.fill(|offset, payload| {
-                write_pattern(offset, payload);
+                pattern::write(offset, payload);
                 Ok::<(), std::convert::Infallible>(())
             });
             filled.expect("writing a pattern does not fail");
             self.batch.seal();
+            self.recorder.noticed(index, from, connection);
             let path = if from == self.initiator { self.port } else { self.batch.path() };
             for datagram in self.batch.datagrams() {
                 let fate = line.put(now, datagram.len() + IP_AND_UDP, (index, path), datagram);
-                if self.records.len() < self.records_max {
-                    let packet = Packet::read(datagram);
-                    let what = What::Sent { packet, fate };
-                    self.records.push(Record { at: now, flow: index, side: from, what });
-                }
+                self.recorder.sent(now, index, from, datagram, fate);
+            }
+            if from == Side::Sender {
+                self.recorder.sampled(now, index, connection);
             }
         }
+        // That nothing may go can be an event too.
+        self.recorder.noticed(index, from, connection);
     }
 
     fn arrive(&mut self, (index, path): Tag, at: Side, datagram: &[u8]) {
@@ -246,6 +259,7 @@ impl World {
         };
         self.strays[way] += u64::from(connection.as_ref().is_some_and(|one| one.path() != path));
         self.touched[index] = true;
+        self.recorder.received(self.now, index, at, datagram);
         let now = self.now;
         let (size, reads) = (self.size, self.reads);
         let flow = &mut self.flows[index];
@@ -253,6 +267,8 @@ impl World {
         match (at, &mut flow.sender, &mut flow.receiver) {
             (Side::Sender, Some(sender), _) => {
                 sender.handle_datagram(now, path, datagram, &mut |_, _| false);
+                self.recorder.noticed(index, at, sender);
+                self.recorder.sampled(now, index, sender);
             }
             (Side::Sender, None, _) | (Side::Receiver, _, None) => {
                 let config = Config { path, ..self.config };
@@ -268,7 +284,7 @@ impl World {
                     if !reads {
                         return false;
                     }
-                    is_intact &= is_pattern(offset, payload);
+                    is_intact &= pattern::is_in(offset, payload);
                     *taken += payload.len() as u64;
                     *fresh += 1;
                     first_at.get_or_insert(now);
@@ -276,31 +292,14 @@ impl World {
                     true
                 });
                 receiver.on_written(now, *taken);
+                self.recorder.noticed(index, at, receiver);
                 if flow.completed_at.is_none() && receiver.has_everything() {
                     flow.completed_at = Some(now);
+                    self.recorder.completed(now, index);
                 }
             }
         }
         self.is_intact &= is_intact;
-        if self.records.len() < self.records_max {
-            self.record_arrival(index, at, datagram);
-        }
-    }
-
-    fn record_arrival(&mut self, index: usize, at: Side, datagram: &[u8]) {
-        let is_damaged = protection::open(datagram).is_none();
-        let packet = Packet::read(datagram);
-        let what = What::Received { packet, is_damaged };
-        self.records.push(Record { at: self.now, flow: index, side: at, what });
-        if at == Side::Sender {
-            let stats = self.flows[index].sender_stats();
-            let what = What::Sampled {
-                congestion_window: stats.congestion_window,
-                bytes_in_flight: stats.bytes_in_flight,
-                smoothed_rtt: stats.smoothed_rtt,
-            };
-            self.records.push(Record { at: self.now, flow: index, side: at, what });
-        }
     }
 
     fn drain_events(&mut self, index: usize) {
@@ -312,20 +311,11 @@ impl World {
                 }
             }
         }
-        let events = sender.as_mut().map(Connection::take_trace).unwrap_or_default();
-        if self.records.len() < self.records_max {
-            self.records.extend(events.into_iter().map(|(at, event)| Record {
-                at,
-                flow: index,
-                side: Side::Sender,
-                what: What::Noticed(event),
-            }));
-        }
     }
 
-    /// Takes what was recorded since the last time.
-    pub fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
+    /// What happened since the last call, in order; nothing unless it is recorded.
+    pub(super) fn take_records(&mut self) -> Vec<Record> {
+        self.recorder.take()
     }
 }
 
@@ -401,27 +391,4 @@ fn respond(
 
 fn id(index: usize) -> ConnectionId {
     ConnectionId(u32::try_from(index).expect("few flows") + 1)
-}
-
-/// Each byte depends on its offset, so that a byte in the wrong place is noticed: eight of them are the
-/// offset of the first. Words of eight make loops that the compiler turns into vectors.
-fn write_pattern(offset: u64, payload: &mut [u8]) {
-    let (words, rest) = payload.as_chunks_mut();
-    let mut at = offset;
-    for word in words {
-        *word = at.to_le_bytes();
-        at = at.wrapping_add(8);
-    }
-    let len = rest.len();
-    rest.copy_from_slice(&at.to_le_bytes()[..len]);
-}
-
-fn is_pattern(offset: u64, payload: &[u8]) -> bool {
-    let (words, rest) = payload.as_chunks();
-    let (mut at, mut difference) = (offset, 0);
-    for word in words {
-        difference |= u64::from_le_bytes(*word) ^ at;
-        at = at.wrapping_add(8);
-    }
-    difference == 0 && *rest == at.to_le_bytes()[..rest.len()]
 }

@@ -8,6 +8,7 @@
 //! names is trusted before it is compared with the bytes that are there.
 
 pub mod cursor;
+pub mod describe;
 pub mod frame;
 pub mod handshake;
 pub mod header;

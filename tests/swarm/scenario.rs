@@ -63,7 +63,7 @@ impl Scenario {
         let initiator = if draws.is_in(0.5) { Role::Sender } else { Role::Receiver };
         let speech = [draws.speech(), draws.speech()];
         let limit = Duration::ZERO;
-        let order = Order { congestion, arq, size, flows, out, back, seed, records: 0, limit };
+        let order = Order { congestion, arq, size, flows, out, back, seed, limit };
         let turns = Draft::new(&order).finish(&mut draws, &order);
         let rebindings = rebindings(seed, turns.last().map_or(Duration::ZERO, |turn| turn.at));
         Self { seed, order, initiator, speech, turns, rebindings }

@@ -42,7 +42,6 @@ impl Arena {
             out: self.link.out.clone(),
             back: self.link.back.clone(),
             seed: self.link.seed.wrapping_add(round.into()),
-            records: 0,
             limit: self.limit,
         };
         let (outcome, run) = match view.bounds {

@@ -1,7 +1,7 @@
 //! `--report FILE`: gathers what a report shows while a command runs, and writes the file at its end.
 //!
 //! [`Target`] checks before the run that the file can be written, so that nobody waits for nothing;
-//! [`Recorder`] listens to a transfer over sockets, [`simulated`] reads the records of a simulation;
+//! [`Recorder`] listens to a transfer over sockets, [`simulated`] watches a simulation;
 //! both fill a `report::run::Run`.
 
 mod command;

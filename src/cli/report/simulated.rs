@@ -1,36 +1,26 @@
-//! What a simulation recorded, as runs of a report.
+//! What happens in a simulation, as runs of a report.
 
 use crate::base::range_set::RangeSet;
-use crate::base::time::{Duration, Instant};
+use crate::base::time::Instant;
 use crate::link::Fate;
 use crate::report::run::{Bounds, Packets, Path, Run, Sample, Samples, Totals};
 use crate::report::summary::{LinkSummary, Way};
-use crate::sim::record::{Kind, Packet, Record, Side, What};
-use crate::sim::{FlowOutcome, IP_AND_UDP, Order, Outcome, World};
+use crate::sim::record::{Record, Side, What};
+use crate::sim::{self, FlowOutcome, IP_AND_UDP, Order, Outcome};
 use crate::transport::arq::Strategy;
-use crate::transport::trace::TraceEvent;
-use crate::wire::header::low_bits;
-
-/// Virtual time after which records are taken: few enough that they need little room.
-const SLICE: Duration = Duration::from_millis(100);
+use crate::wire::describe::{Kind, Packet};
+use std::ops::ControlFlow;
 
 /// Runs a simulation to its end, as `sim::run` does, and watches each of its flows.
 #[must_use]
 pub fn run(order: &Order, label: &str, bounds: Bounds) -> (Outcome, Vec<Run>) {
-    let recorded = Order { records: usize::MAX, ..order.clone() };
-    let mut world = World::new(&recorded);
     let strategy = order.arq.strategy;
     let mut flows: Vec<Watched> =
         (0..order.flows).map(|_| Watched::new(strategy, bounds)).collect();
-    let mut until = Duration::ZERO;
-    while !world.is_complete() && until < order.limit {
-        until = (until + SLICE).min(order.limit);
-        world.run_until_complete(until);
-        for record in world.take_records() {
-            flows[record.flow].see(&record);
-        }
-    }
-    let outcome = world.outcome();
+    let outcome = sim::watch(order, &mut |record| {
+        flows[record.flow].see(&record);
+        ControlFlow::Continue(())
+    });
     let runs = flows.into_iter().enumerate();
     let runs = runs.map(|(flow, watched)| watched.run(flow, order, &outcome, label)).collect();
     (outcome, runs)
@@ -44,8 +34,6 @@ struct Watched {
     packets: Packets,
     received: RangeSet,
     path: Option<Path>,
-    /// Packets that the link did not bring, and that the sender has not told of yet.
-    lost: Vec<(Instant, u32)>,
     latest: Instant,
 }
 
@@ -57,7 +45,6 @@ impl Watched {
             packets: Packets::new(bounds),
             received: RangeSet::new(),
             path: None,
-            lost: Vec::new(),
             latest: Instant::ZERO,
         }
     }
@@ -68,15 +55,10 @@ impl Watched {
         match &record.what {
             What::Sent { packet: Packet { kind: Kind::Data(_), number, .. }, fate } => {
                 if is_lost(*fate) {
-                    self.lost.push((at, *number));
+                    self.packets.lost_on_link(at, *number);
                 }
             }
-            What::Noticed(event) => {
-                self.packets.traced(at, event);
-                if let TraceEvent::DataSent { number, .. } = event {
-                    self.tell_lost(low_bits(*number));
-                }
-            }
+            What::Noticed(event) if record.side == Side::Sender => self.packets.traced(at, event),
             What::Received {
                 packet: Packet { kind: Kind::Data(range), .. },
                 is_damaged: false,
@@ -92,19 +74,8 @@ impl Watched {
                 });
                 self.sample(at);
             }
-            What::Received { .. } | What::Sent { .. } => {}
+            What::Completed | What::Noticed(_) | What::Received { .. } | What::Sent { .. } => {}
         }
-    }
-
-    /// The packet of that number was lost on the link, if it was.
-    fn tell_lost(&mut self, low: u32) {
-        self.lost.retain(|(at, number)| {
-            let is_it = *number == low;
-            if is_it {
-                self.packets.lost_on_link(*at, low);
-            }
-            !is_it
-        });
     }
 
     fn sample(&mut self, at: Instant) {
@@ -149,10 +120,10 @@ fn is_lost(fate: Fate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::time::Duration;
     use crate::base::units::{Rate, Share};
     use crate::link::{Bottleneck, LinkConfig};
     use crate::report::run::{Kind as Mark, Report};
-    use crate::sim;
     use crate::transport::arq::ArqConfig;
     use crate::transport::config::CongestionChoice;
 
@@ -173,7 +144,6 @@ mod tests {
             out: link.clone(),
             back: link,
             seed: 11,
-            records: 0,
             limit: Duration::from_secs(1000),
         };
         order.follow_textbook();

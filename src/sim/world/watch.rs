@@ -77,7 +77,6 @@ impl World {
             flows: self.flows.into_iter().map(Flow::outcome).collect(),
             out: self.out.link().counts(),
             back: self.back.link().counts(),
-            records: self.records,
         }
     }
 

@@ -3,8 +3,10 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
+use common::schema::{Schema, sample};
 use common::{Bench, words};
 use serde_json::Value;
+use std::collections::HashMap;
 
 fn simulate(line: &str) -> common::Outcome {
     Bench::new().volley(&words(&format!("simulate {line}")))
@@ -43,8 +45,15 @@ fn programs_get_one_object() {
 fn a_ladder_shows_what_is_lost_and_sent_again() {
     let line = "--ladder --arq go-back-n --window 6 --drop 6 --loss 0% --rate 1Mbit --seed 1";
     let shown = simulate(line).expect_code(0).stdout;
-    for word in ["sender", "receiver", "X as listed", "the timer of 4 fires", ", again", "ACK 0-1"]
-    {
+    for word in [
+        "sender",
+        "receiver",
+        "X as listed",
+        "5 is out of order",
+        "the timer of 4 fires",
+        ", again",
+        "ACK 0-1",
+    ] {
         assert!(shown.contains(word), "no {word} in:\n{shown}");
     }
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
@@ -131,4 +140,164 @@ fn what_never_ends_is_said_and_fails() {
     let line = "--sweep loss=99%,100% --arq volley --seed 1 --size 10kB --plot out.svg";
     let run = simulate(line).expect_code(1);
     assert!(run.stdout.contains("no end"), "{}", run.stdout);
+}
+
+/// The lines of a trace, each valid by its schema, in the order of time.
+#[track_caller]
+fn traced(text: &str) -> Vec<Value> {
+    let schema = Schema::load("trace.schema.json");
+    let mut latest = 0.0;
+    let lines = text.lines().map(|line| {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(schema.fault(&event), None);
+        let time = event["time"].as_f64().expect("a number");
+        assert!(time >= latest, "{event} after {latest}");
+        latest = time;
+        event
+    });
+    lines.collect()
+}
+
+fn count(events: &[Value], of: &[(&str, &str)]) -> usize {
+    let is_of = |event: &&Value| of.iter().all(|(key, value)| event[*key] == *value);
+    events.iter().filter(is_of).count()
+}
+
+#[test]
+fn a_trace_tells_every_packet_from_its_sending_to_its_end() {
+    let bench = Bench::new();
+    let line = "simulate --size 3MB --seed 4 --loss 3% --burst-loss 1%:3 --corrupt 1% --duplicate 1% \
+                --queue 20KiB --drop 40 --cc fixed:12Mbit --arq volley --trace run.jsonl";
+    let table = bench.volley(&words(line)).expect_code(0).stdout;
+    assert!(table.contains("volley  "), "{table}");
+    let text = std::fs::read_to_string(bench.from().join("run.jsonl")).expect("written");
+    let events = traced(&text);
+    let head = &events[0];
+    assert_eq!((&head["format"], &head["version"]), (&"volley-trace".into(), &1.into()));
+    assert_eq!((&head["seed"], &head["settings"]["bytes"]), (&4.into(), &3_000_000.into()));
+    let sent = |side| count(&events, &[("event", "sent"), ("side", side)]);
+    let received = |side| count(&events, &[("event", "received"), ("side", side)]);
+    let causes = ["chance", "burst", "queue", "listed", "damage"];
+    for cause in causes {
+        assert!(count(&events, &[("event", "drop"), ("cause", cause)]) > 0, "{cause}");
+    }
+    let taken = |side, damages| {
+        let all = count(&events, &[("event", "drop"), ("side", side)]);
+        let damaged = count(&events, &[("event", "drop"), ("side", side), ("cause", "damage")]);
+        if damages { damaged } else { all - damaged }
+    };
+    // What is sent is lost, arrives (some twice), is thrown away damaged, or is under way at the end.
+    let ended = taken("sender", false) + received("receiver") + taken("receiver", true);
+    let (sent_out, most) = (sent("sender"), sent("sender") * 103 / 100);
+    assert!((sent_out - 20..most).contains(&ended), "{ended} of {sent_out}");
+    assert!(sent("receiver") > 100 && received("sender") > 100);
+
+    let lost: HashMap<u64, &Value> = events
+        .iter()
+        .filter(|event| event["event"] == "loss" && event["side"] == "sender")
+        .filter_map(|event| Some((event["packet"].as_u64()?, event)))
+        .collect();
+    let again: Vec<&Value> =
+        events.iter().filter(|event| event["event"] == "retransmission").collect();
+    assert!(again.len() > 50 && lost.len() > 50, "{} of {}", again.len(), lost.len());
+    for event in again.iter().filter(|event| !event["of"].is_null()) {
+        assert_eq!(lost[&event["of"].as_u64().expect("a number")]["offset"], event["offset"]);
+    }
+    for event in ["acked", "timer", "path", "congestion", "credit", "connected"] {
+        assert!(count(&events, &[("event", event)]) > 0, "{event}");
+    }
+    assert_eq!(count(&events, &[("event", "complete"), ("side", "receiver")]), 1);
+}
+
+#[test]
+fn a_trace_of_each_strategy_goes_to_standard_output_and_repeats() {
+    for strategy in ["stop-and-wait", "go-back-n", "selective-repeat", "volley"] {
+        let line = format!("--size 60kB --seed 3 --loss 10% --arq {strategy} --trace -");
+        let run = simulate(&line).expect_code(0);
+        let events = traced(&run.stdout);
+        assert_eq!(events[0]["settings"]["strategy"], strategy);
+        assert_eq!(count(&events, &[("event", "complete")]), 1);
+        assert_eq!(count(&events, &[("reason", "out-of-order")]) > 0, strategy == "go-back-n");
+        assert!(run.stderr.contains(strategy), "the table is for people: {}", run.stderr);
+        assert_eq!(run.stdout, simulate(&line).stdout);
+    }
+    let flows = simulate("--size 60kB --flows 3 --arq volley --trace - --json").expect_code(0);
+    let events = traced(&flows.stdout);
+    assert_eq!(count(&events, &[("event", "complete")]), 3);
+    assert!(events.iter().any(|event| event["transfer"] == 3));
+}
+
+#[test]
+fn a_trace_says_how_a_run_ends_that_does_not() {
+    let run = simulate("--loss 100% --arq volley --seed 1 --trace -").expect_code(1);
+    let events = traced(&run.stdout);
+    let last = events.last().expect("events");
+    assert_eq!((&last["event"], &last["exit_code"]), (&"error".into(), &1.into()));
+    assert!(count(&events, &[("event", "drop"), ("cause", "chance")]) > 5);
+    simulate("--arq volley --trace missing/file").expect_code(1).expect_words(&["missing/file"]);
+    simulate("--trace file").expect_code(2).expect_words(&["--trace", "--arq"]);
+    simulate("--arq volley --repeat 2 --trace file").expect_code(2).expect_words(&["--repeat"]);
+}
+
+#[test]
+fn the_page_of_the_trace_shows_valid_lines() {
+    let page = sample("trace.md");
+    let lines: Vec<&str> = page.lines().filter(|line| line.starts_with("{\"")).collect();
+    assert!(lines.len() > 7);
+    traced(&lines.join("\n"));
+    let schema: Value = serde_json::from_str(&sample("trace.schema.json")).expect("JSON");
+    for choice in schema["oneOf"].as_array().expect("a list") {
+        let name = choice["$ref"].as_str().expect("a reference").trim_start_matches("#/$defs/");
+        assert!(page.contains(&format!("`{name}`")), "the page does not say what {name} is");
+    }
+}
+
+#[test]
+fn a_run_is_told_with_its_reasons() {
+    let told = |line: &str| {
+        let text = simulate(line).expect_code(0).stdout;
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        // Sentences go over several lines.
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let volley = told("--explain --arq volley --drop 9 --loss 0% --packets 24 --seed 1");
+    for sentence in [
+        "the sender says HELLO",
+        "slow start: 12000 bytes may be in flight",
+        "packets 2 to 10 go out with bytes 0 to 10619",
+        "packet 7 is lost on the link, as listed",
+        "the receiver acknowledges packets 0 to 6 and 8: 7 is missing",
+        "packets 8 to 10 were acknowledged and 7 was not, and its time is up: 7 is presumed lost (RFC 9002 6.1.2)",
+        "the congestion window shrinks from 21621 to 15134 bytes (RFC 9438 4.6)",
+        "the bytes of packet 7 go out again as packet 20",
+    ] {
+        assert!(volley.contains(sentence), "no \"{sentence}\" in {volley}");
+    }
+    let line = "--explain --drop 6 --loss 0% --rate 1Mbit --seed 1 --window 6 --packets 14";
+    for (strategy, sentences) in [
+        (
+            "go-back-n",
+            &[
+                "frame 3 is lost on the link, as listed",
+                "frame 4 (packet 5) arrives and is thrown away: frame 3 is missing",
+                "the timer of frame 3 fires: the window goes back to 3",
+                "frame 3 goes out again in packet 11",
+            ][..],
+        ),
+        (
+            "selective-repeat",
+            &[
+                "frame 4 (packet 5) arrives, and the receiver acknowledges it",
+                "the timer of frame 3 fires: it goes out again, and no other",
+            ],
+        ),
+        ("stop-and-wait", &["frame 1 goes out in packet", "it goes out again"]),
+    ] {
+        let text = told(&format!("{line} --arq {strategy}"));
+        for sentence in sentences {
+            assert!(text.contains(sentence), "no \"{sentence}\" in {text}");
+        }
+    }
+    simulate("--explain --arq volley --json").expect_code(2).expect_words(&["--explain", "--json"]);
+    simulate("--explain --arq volley --flows 2").expect_code(2).expect_words(&["--flows"]);
 }

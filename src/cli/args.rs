@@ -12,7 +12,7 @@ use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
 use clap::{Args, Parser, Subcommand};
 pub use compare::Compare;
-pub use simulate::Simulate;
+pub use simulate::{Simulate, View};
 use std::ffi::OsString;
 use std::path::PathBuf;
 pub use tree::TreeOptions;

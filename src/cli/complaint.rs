@@ -61,7 +61,8 @@ pub fn sentence(error: &clap::Error, typed: &[String]) -> String {
 }
 
 /// Two options that exclude each other, or one that excludes itself.
-fn conflict(option: &str, prior: &str) -> String {
+#[must_use]
+pub fn conflict(option: &str, prior: &str) -> String {
     let other = prior.split(' ').next().unwrap_or_default();
     if other == option || other.is_empty() {
         return format!("{option} is given more than once; give it once");

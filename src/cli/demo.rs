@@ -7,13 +7,14 @@ use super::report::{Recorder, Target};
 use super::scratch::{self, Scratch};
 use super::send::{TRANSFER, announce, observe};
 use super::story::{Story, of_lost_packets};
-use super::{Stop, summary};
+use super::{Stop, happening, summary, terminal};
 use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
 use crate::net::listen::{Listener, Reception};
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, Seen, dial};
+use crate::report::explain::{Narrator, Sentence};
 use crate::report::run::Report;
 use crate::report::summary::{Direction, show_counts};
 use crate::transfer::directory::Directory;
@@ -74,8 +75,8 @@ pub fn run(order: &Demo, output: &Output, interrupt: &Interrupt) -> Result<(), S
         console.say(&summary.text());
         return Err(Stop::Told(reason));
     }
-    let stories = of_lost_packets(&trace.lock().expect("nobody panics while holding it"));
-    tell(&console, stories, &finished, &impairment);
+    tell_stories(&console, &trace.lock().expect("nobody panics while holding it"));
+    tell(&console, &finished, &impairment);
     scene.compare(&console)?;
     if let Some(target) = target {
         console.tell(&format!("report: {}", target.name()));
@@ -183,13 +184,18 @@ fn keep_trace(observer: Observer, trace: &Arc<Mutex<Trace>>) -> Observer {
     })
 }
 
-fn tell(console: &Console, stories: Vec<Story>, finished: &Finished, impairment: &Impairment) {
+/// What became of some packets that the link lost.
+fn tell_stories(console: &Console, trace: &Trace) {
+    let stories = pick(of_lost_packets(trace));
     if !stories.is_empty() {
         console.tell("\nWhat happened to some of the lost packets (times since the start):");
     }
-    for story in pick(stories) {
-        console.tell(&show(&story));
+    for story in stories {
+        console.tell(&show(trace, &story));
     }
+}
+
+fn tell(console: &Console, finished: &Finished, impairment: &Impairment) {
     let report = &finished.report;
     let stats = report.stats.expect("a transfer over UDP counts");
     let counts = finished.impaired.expect("the demo's link is imperfect");
@@ -219,11 +225,14 @@ fn pick(mut stories: Vec<Story>) -> Vec<Story> {
     stories
 }
 
-fn show(story: &Story) -> String {
-    let mut text = format!("  bytes {} to {}", story.range.start, story.range.end - 1);
-    for (at, step) in &story.steps {
-        let ms = at.since(Instant::ZERO).as_secs_f64() * 1e3;
-        text += &format!("\n  {ms:>9.1} ms  {step}");
-    }
-    text
+fn show(trace: &Trace, story: &Story) -> String {
+    let mut narrator = Narrator::about(Strategy::Volley, story.range.clone());
+    let events = trace[story.places.clone()].iter();
+    let mut told: Vec<Sentence> =
+        events.flat_map(|(at, seen)| narrator.hear(&happening::of_seen(*at, seen))).collect();
+    told.extend(narrator.finish());
+    let columns = terminal::columns(io::stderr());
+    let mut lines = vec![format!("  bytes {} to {}", story.range.start, story.range.end - 1)];
+    lines.extend(told.iter().flat_map(|sentence| sentence.lines(columns)));
+    lines.join("\n")
 }

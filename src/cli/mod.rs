@@ -12,6 +12,7 @@ pub mod console;
 pub mod demo;
 pub mod destination;
 pub mod environment;
+pub mod happening;
 #[cfg_attr(not(target_os = "linux"), path = "no_lab.rs")]
 pub mod lab;
 pub mod ladder;
@@ -31,6 +32,8 @@ pub mod simulate;
 pub mod story;
 pub mod sweep;
 pub mod terminal;
+pub mod trace;
+pub mod view;
 pub mod words;
 
 use crate::net::{Carrier, Finished, Impairment, Interrupt};

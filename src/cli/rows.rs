@@ -35,7 +35,8 @@ pub struct Row {
     pub contender: Contender,
     /// What, with the first seed.
     pub order: Order,
-    outcomes: Vec<Outcome>,
+    /// How each run went.
+    pub outcomes: Vec<Outcome>,
 }
 
 /// What several runs say of one quantity.
@@ -172,8 +173,14 @@ pub fn check_ends<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Result<(), Fai
     if rows.into_iter().flat_map(|row| &row.outcomes).all(|outcome| outcome.elapsed().is_some()) {
         return Ok(());
     }
+    Err(no_end())
+}
+
+/// What is said of a run that comes to no end.
+#[must_use]
+pub fn no_end() -> Failure {
     let text = "a transfer did not come to an end; the link takes too much";
-    Err(Failure::new(Reason::Other, text))
+    Failure::new(Reason::Other, text)
 }
 
 impl Row {

@@ -1,62 +1,103 @@
 //! `volley simulate`: the product's own connections over two links, in virtual time.
 
-use super::args::Simulate;
+use super::args::{Simulate, strategy_name};
+use super::complaint::conflict;
 use super::console::Console;
 use super::report::{self, Target, simulated};
-use super::rows::{self, Row, contenders};
-use super::{Stop, ladder, sweep};
-use crate::base::text::{escape, show_error};
+use super::rows::{self, Contender, Row, contenders};
+use super::{Stop, sweep, trace, view};
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::LinkConfig;
 use crate::net::{Impairment, Interrupt};
 use crate::report::run::{Report, Run};
 use crate::report::summary::show_ways;
-use crate::sim;
+use crate::report::trace::Settings;
+use crate::sim::Order;
 use crate::sim::theory::Prediction;
-use crate::transfer::outcome::{Failure, Reason};
+use crate::transport::arq::Strategy;
 use serde_json::{Value, json};
-use std::ops::ControlFlow;
-
-/// Events recorded for each packet that a ladder shows: enough for its fate and its acknowledgement.
-const RECORDS_PER_PACKET: usize = 40;
+use std::path::Path;
 
 /// Runs the command.
 ///
 /// # Errors
 /// The options make no sense together, or a transfer does not come to an end.
 pub fn run(order: &Simulate, interrupt: &Interrupt) -> Result<(), Stop> {
+    check(order)?;
     if let Some(asked) = &order.sweep {
         return sweep::run(order, asked, interrupt);
     }
-    if order.plot.is_some() || order.csv {
-        let option = if order.csv { "--csv" } else { "--plot" };
+    let impairment = link(order)?;
+    let is_looked_at = order.view.option().is_some();
+    let target = order.report.file.as_deref().map(Target::new).transpose()?;
+    if is_looked_at {
+        look(order, &impairment)?;
+    }
+    let rows = match &order.trace {
+        Some(path) => trace_run(order, &impairment, path, interrupt)?.into_iter().collect(),
+        None if is_looked_at => return Ok(()),
+        None => {
+            let contenders = contenders(order).into_iter();
+            let orders = contenders.map(|contender| {
+                let order = rows::order(order, &impairment, &contender);
+                (contender, order)
+            });
+            rows::run(orders.collect(), order.repeat, interrupt)?
+        }
+    };
+    if let Some(target) = target.filter(|_| !rows.is_empty()) {
+        target.write(&report(order, &impairment, &rows))?;
+        Console::plain().say(&format!("report: {}", target.name()));
+    }
+    if !is_looked_at && !rows.is_empty() {
+        print(order, &impairment, &rows);
+    }
+    Ok(rows::check_ends(&rows)?)
+}
+
+/// Looks for options that make no sense together.
+fn check(asked: &Simulate) -> Result<(), Stop> {
+    let view = asked.view.option();
+    let shows_one = view.or(asked.trace.is_some().then_some("--trace"));
+    let many = [("--sweep", asked.sweep.is_some()), ("--repeat", asked.repeat > 1)];
+    let others = [
+        ("--json", asked.json),
+        ("--flows", asked.flows > 1),
+        ("--report", asked.report.file.is_some()),
+    ];
+    let given = |options: &[(&'static str, bool)]| {
+        options.iter().find(|(_, is_given)| *is_given).map(|(name, _)| *name)
+    };
+    if let Some((option, other)) = shows_one.zip(given(&many)) {
+        let text = format!("{option} shows one run and {other} makes many; leave one of them away");
+        return Err(Stop::Usage(text));
+    }
+    if let Some((option, other)) = view.zip(given(&others)) {
+        return Err(Stop::Usage(conflict(option, other)));
+    }
+    let swept = given(&[("--csv", asked.csv), ("--plot", asked.plot.is_some())]);
+    if let Some(option) = swept.filter(|_| asked.sweep.is_none()) {
         let text = format!("{option} shows a sweep; add one, such as --sweep loss=0%..30%:5%");
         return Err(Stop::Usage(text));
     }
-    let impairment = link(order)?;
-    if order.ladder || order.ladder_svg.is_some() {
-        return draw(order, &impairment);
-    }
-    let target = order.report.file.as_deref().map(Target::new).transpose()?;
-    let orders = contenders(order).into_iter().map(|contender| {
-        let order = rows::order(order, &impairment, &contender);
-        (contender, order)
-    });
-    let rows = rows::run(orders.collect(), order.repeat, interrupt)?;
+    Ok(())
+}
+
+fn print(order: &Simulate, impairment: &Impairment, rows: &[Row]) {
     let console = Console::plain();
-    if let Some(target) = target {
-        target.write(&report(order, &impairment, &rows))?;
-        console.say(&format!("report: {}", target.name()));
-    }
-    if order.json {
+    let text = if order.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
         let seed = impairment.seed;
-        console.print(&json!({ "seed": seed, "size": order.size, "runs": rows }).to_string());
+        json!({ "seed": seed, "size": order.size, "runs": rows }).to_string()
     } else {
-        console.print(&table(order, &impairment, &rows));
+        table(order, impairment, rows)
+    };
+    if order.trace.as_deref().is_some_and(trace::is_stdout) {
+        console.say(&text);
+    } else {
+        console.print(&text);
     }
-    Ok(rows::check_ends(&rows)?)
 }
 
 /// The first run of each row again, watched: the same seed makes the same run.
@@ -111,38 +152,57 @@ pub fn link(asked: &Simulate) -> Result<Impairment, Stop> {
     link.impairment_from(&usual)
 }
 
-/// Draws the beginning of one run.
-fn draw(asked: &Simulate, impairment: &Impairment) -> Result<(), Stop> {
-    let [contender] = &contenders(asked)[..] else {
-        let text = "a ladder shows one strategy; add --arq with one name, such as --arq go-back-n";
-        return Err(Stop::Usage(text.into()));
+/// The one run that is looked at or traced.
+fn one_run(
+    asked: &Simulate,
+    impairment: &Impairment,
+    option: &str,
+) -> Result<(Contender, Order), Stop> {
+    let mut contenders = contenders(asked);
+    let text = match &asked.arq[..] {
+        [_] if contenders.len() == 1 => {
+            let contender = contenders.remove(0);
+            let order = rows::order(asked, impairment, &contender);
+            return Ok((contender, order));
+        }
+        [_] => format!("{option} shows one run; give --cc one value"),
+        _ => {
+            format!("{option} shows one strategy; add --arq with one name, such as --arq go-back-n")
+        }
     };
-    let order = rows::order(asked, impairment, contender);
-    let most = RECORDS_PER_PACKET * usize::from(asked.packets);
-    let mut records = Vec::new();
-    let _ = sim::watch(&order, &mut |record| {
-        records.push(record);
-        if records.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    let Impairment { out, back, seed } = impairment;
-    let title = format!("{}; link: {}", contender.name, show_ways(out, back, *seed));
-    let ladder = ladder::of(&title, &records, asked.packets.into());
-    if let Some(path) = &asked.ladder_svg {
-        std::fs::write(path, ladder.svg()).map_err(|error| {
-            let path = escape(&path.to_string_lossy());
-            Failure::new(Reason::Other, format!("cannot write {path}: {}", show_error(&error)))
-        })?;
-    }
-    if asked.ladder {
-        Console::plain().print(&ladder.text(terminal_width()).to_string());
-    }
-    Ok(())
+    Err(Stop::Usage(text))
 }
 
-/// Columns for what is drawn with letters: those of the terminal, within reason, so that a file is the same everywhere.
-pub(super) fn terminal_width() -> usize {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout());
-    size.map_or(80, |size| usize::from(size.ws_col).clamp(60, 120))
+/// Draws or tells the beginning of a run.
+fn look(asked: &Simulate, impairment: &Impairment) -> Result<(), Stop> {
+    let option = asked.view.option().unwrap_or_default();
+    let (contender, order) = one_run(asked, impairment, option)?;
+    let Impairment { out, back, seed } = impairment;
+    let title = format!("{}; link: {}", contender.name, show_ways(out, back, *seed));
+    view::show(asked, &order, &title)
+}
+
+/// Writes every event of a run.
+fn trace_run(
+    asked: &Simulate,
+    impairment: &Impairment,
+    path: &Path,
+    interrupt: &Interrupt,
+) -> Result<Option<Row>, Stop> {
+    let (contender, order) = one_run(asked, impairment, "--trace")?;
+    let is_classic = contender.strategy != Strategy::Volley;
+    let settings = Settings {
+        strategy: strategy_name(contender.strategy),
+        window: is_classic.then_some(order.arq.window),
+        timeout: order.arq.timeout.filter(|_| is_classic),
+        congestion: order.congestion,
+        size: order.size,
+        flows: order.flows,
+        seed: order.seed,
+        ways: [&order.out, &order.back],
+    };
+    let outcome = trace::write(path, &order, &settings, interrupt)?;
+    Ok(outcome.map(|outcome| Row { contender, order, outcomes: vec![outcome] }))
 }
 
 fn line(row: &Row, width: usize) -> String {

@@ -6,6 +6,7 @@
 
 use indicatif::TermLike;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::Mutex;
 
 /// Columns left free: `^C` twice.
@@ -103,6 +104,14 @@ impl TermLike for Terminal {
         let _ = io::stderr().write_all(bytes.as_bytes());
         Ok(())
     }
+}
+
+/// Columns for text that is laid out for a stream: those of its terminal, within reason; and as many
+/// everywhere for a file.
+#[must_use]
+pub fn columns(stream: impl AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(stream);
+    size.map_or(80, |size| usize::from(size.ws_col).clamp(60, 120))
 }
 
 /// Columns and rows.

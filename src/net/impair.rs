@@ -5,7 +5,7 @@ use super::udp::{Path, Udp};
 use super::{Impairment, ImpairmentCounts, Seen};
 use crate::base::time::{Instant, earlier};
 use crate::link::line::Line;
-use crate::link::{Direction, Fate, Link};
+use crate::link::{Cause, Direction, Fate, Link};
 use crate::wire::header::{Header, PacketType};
 
 /// Both directions of an imperfect link.
@@ -33,16 +33,18 @@ impl ImpairedLink {
 
     /// Puts a datagram into the way out.
     pub fn send(&mut self, now: Instant, path: Path, datagram: &[u8]) {
-        if let Fate::Lost(_) = self.out.put(now, path.ip_size(datagram.len()), path, datagram) {
-            self.record_lost(now, datagram);
+        let size = path.ip_size(datagram.len());
+        if let Fate::Lost(cause) = self.out.put(now, size, path, datagram) {
+            self.record_lost(now, datagram, cause);
         }
     }
 
-    fn record_lost(&mut self, now: Instant, datagram: &[u8]) {
+    fn record_lost(&mut self, now: Instant, datagram: &[u8], cause: Cause) {
         if let (Some(trace), Ok(header)) = (&mut self.trace, Header::read(datagram))
             && header.kind == PacketType::Data
         {
-            trace.push((now, Seen::LostOnLink(header.packet_number)));
+            let number = header.packet_number;
+            trace.push((now, Seen::LostOnLink { number, cause }));
         }
     }
 

@@ -17,7 +17,7 @@ pub mod udp;
 pub mod worker;
 
 use crate::base::time::Instant;
-use crate::link::{LinkConfig, LinkCounts};
+use crate::link::{Cause, LinkConfig, LinkCounts};
 use crate::transfer::outcome::{Failure, TransferReport};
 use crate::transfer::session::Progress;
 use crate::transport::trace::TraceEvent;
@@ -64,8 +64,13 @@ pub struct ImpairmentCounts {
 pub enum Seen {
     /// In the connection.
     Connection(TraceEvent),
-    /// The link lost the DATA packet of that number (its low 32 bits).
-    LostOnLink(u32),
+    /// The link lost a DATA packet.
+    LostOnLink {
+        /// The low 32 bits of its number.
+        number: u32,
+        /// What took it.
+        cause: Cause,
+    },
 }
 
 /// How a transfer ended, and what the impaired link did meanwhile.

@@ -2,6 +2,8 @@
 
 pub mod comparison;
 pub mod events;
+pub mod explain;
+pub mod happening;
 pub mod html;
 pub mod json;
 pub mod lab;
@@ -13,3 +15,4 @@ pub mod relay;
 pub mod response;
 pub mod run;
 pub mod summary;
+pub mod trace;

@@ -5,6 +5,7 @@
 
 pub(crate) mod process;
 pub(crate) mod relay;
+pub(crate) mod schema;
 pub(crate) mod terminal;
 pub(crate) mod tree;
 

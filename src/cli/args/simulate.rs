@@ -46,20 +46,11 @@ pub struct Simulate {
     pub repeat: u64,
     /// Simulate at each of several values of loss, delay, rate, window or timeout: FROM..TO:STEP,
     /// FROM..TO:xFACTOR or a list, such as loss=0%..30%:5%, window=1..64:x2, delay=5ms,20ms,80ms
-    #[arg(long, value_name = "NAME=VALUES", conflicts_with_all = ["ladder", "ladder_svg", "report"])]
+    #[arg(long, value_name = "NAME=VALUES", conflicts_with = "report")]
     pub sweep: Option<Sweep>,
     /// Draw the sweep into this file: measured points, and the textbook's curves dashed beside them
     #[arg(long, value_name = "FILE.svg", value_parser = parse_svg_path)]
     pub plot: Option<PathBuf>,
-    /// Draw the first packets between sender and receiver, for one strategy
-    #[arg(long, conflicts_with_all = ["json", "repeat", "flows", "report"])]
-    pub ladder: bool,
-    /// The same as a picture, into this file
-    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["json", "repeat", "flows", "report"])]
-    pub ladder_svg: Option<PathBuf>,
-    /// How many packets with data the ladder has
-    #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub packets: u16,
     /// Transfers side by side over the same link
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_flows)]
     pub flows: usize,
@@ -69,6 +60,12 @@ pub struct Simulate {
     /// Where a report goes
     #[command(flatten)]
     pub report: ReportOptions,
+    /// One run, to be looked at.
+    #[command(flatten)]
+    pub view: View,
+    /// Every event of the run, one JSON object a line, into this file; - is standard output
+    #[arg(long, value_name = "FILE.jsonl", help_heading = "Output")]
+    pub trace: Option<PathBuf>,
     /// One JSON object on standard output
     #[arg(long, help_heading = "Output")]
     pub json: bool,
@@ -83,6 +80,24 @@ fn parse_svg_path(text: &str) -> Result<PathBuf, String> {
     is_svg
         .then_some(path)
         .ok_or_else(|| "a plot is an SVG file; write a name such as plot.svg".into())
+}
+
+/// One run of one strategy, to be looked at.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "To look at one run (add --arq with one name)")]
+pub struct View {
+    /// Draw the first packets between sender and receiver
+    #[arg(long)]
+    pub ladder: bool,
+    /// The same as a picture, into this file
+    #[arg(long, value_name = "FILE.svg")]
+    pub ladder_svg: Option<PathBuf>,
+    /// Tell in sentences what happens to the first packets, and why
+    #[arg(long)]
+    pub explain: bool,
+    /// How many packets with data are shown
+    #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub packets: u16,
 }
 
 fn parse_flows(text: &str) -> Result<usize, String> {

@@ -122,7 +122,7 @@ impl Gathered {
                     self.sample(at, self.acked.total());
                 }
             }
-            Seen::LostOnLink(low) => self.packets.lost_on_link(at, *low),
+            Seen::LostOnLink { number, .. } => self.packets.lost_on_link(at, *number),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Swept, decimals};
 use crate::cli::rows::{self, Row};
-use crate::cli::simulate::terminal_width;
+use crate::cli::terminal;
 
 /// Columns for the value.
 const FIRST_COLUMN: usize = 8;
@@ -17,7 +17,7 @@ impl Swept<'_> {
     /// A line for each value, and beside each other as many contenders as are seen well.
     pub(super) fn table(&self) -> String {
         let mut text = format!("{}\nlink: {}\n", rows::show_load(&self.asked), self.show_link());
-        let width = terminal_width().max(80);
+        let width = terminal::columns(std::io::stdout()).max(80);
         let mut bands: Vec<Vec<usize>> = vec![Vec::new()];
         let mut used = FIRST_COLUMN;
         for index in 0..self.points[0].rows.len() {

@@ -222,7 +222,8 @@ impl Flight {
 }
 
 impl Side {
-    const fn other(self) -> Self {
+    /// The side that it talks to.
+    pub(super) const fn other(self) -> Self {
         match self {
             Self::Sender => Self::Receiver,
             Self::Receiver => Self::Sender,

@@ -4,6 +4,7 @@
 mod common;
 
 use common::schema::{Schema, sample};
+use common::terminal::Terminal;
 use common::{Bench, words};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -300,4 +301,55 @@ fn a_run_is_told_with_its_reasons() {
     }
     simulate("--explain --arq volley --json").expect_code(2).expect_words(&["--explain", "--json"]);
     simulate("--explain --arq volley --flows 2").expect_code(2).expect_words(&["--flows"]);
+}
+
+const STEPS: [&str; 10] =
+    ["simulate", "--ladder", "--arq", "volley", "--seed", "1", "--loss", "0%", "--packets", "3"];
+
+#[test]
+fn keys_show_one_event_after_another() {
+    let bench = Bench::new();
+    let mut terminal = Terminal::start(&bench.from(), &[&STEPS[..], &["--step"]].concat(), &[]);
+    terminal.wait_for("q: quit");
+    assert!(!terminal.raw().contains("HELLO"), "{}", terminal.raw());
+    terminal.press(" ");
+    terminal.wait_for("HELLO |");
+    assert!(!terminal.raw().contains("WELCOME"), "{}", terminal.raw());
+    terminal.press("x\r ");
+    terminal.wait_for("WELCOME");
+    terminal.press("c");
+    let (code, lines) = terminal.finish();
+    assert_eq!(code, Some(0));
+    assert!(lines.iter().any(|line| line.contains("bytes 2360-3539")), "{lines:?}");
+    assert!(terminal.shows_what_is_typed(), "the terminal is as it was");
+}
+
+#[test]
+fn whoever_has_seen_enough_leaves_and_the_terminal_is_as_it_was() {
+    let bench = Bench::new();
+    for (how, code) in [("q", 0), ("\u{3}", 130)] {
+        let arguments = ["simulate", "--explain", "--arq", "volley", "--seed", "1", "--step"];
+        let mut terminal = Terminal::start(&bench.from(), &arguments, &[]);
+        terminal.wait_for("q: quit");
+        terminal.press(" ");
+        terminal.wait_for("says HELLO");
+        assert!(!terminal.shows_what_is_typed());
+        terminal.press(how);
+        let (left, lines) = terminal.finish();
+        assert_eq!(left, Some(code), "{lines:?}");
+        assert!(terminal.shows_what_is_typed());
+        assert!(!terminal.raw().contains("WELCOME"), "{lines:?}");
+    }
+}
+
+#[test]
+fn slow_motion_needs_no_terminal_and_shows_the_same() {
+    let line = STEPS[1..].join(" ");
+    let slow = simulate(&format!("{line} --slow 2x")).expect_code(0).stdout;
+    assert_eq!(slow, simulate(&line).stdout);
+    for (option, words) in [("--step", ["--step", "terminal"]), ("--slow 0x", ["0x", "100x"])] {
+        simulate(&format!("{line} {option}")).expect_code(2).expect_words(&words);
+    }
+    simulate("--slow 10x").expect_code(2).expect_words(&["--slow", "--ladder"]);
+    simulate("--step --arq volley").expect_code(2).expect_words(&["--step", "--explain"]);
 }

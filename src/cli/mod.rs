@@ -13,6 +13,7 @@ pub mod demo;
 pub mod destination;
 pub mod environment;
 pub mod happening;
+pub mod keyboard;
 #[cfg_attr(not(target_os = "linux"), path = "no_lab.rs")]
 pub mod lab;
 pub mod ladder;
@@ -20,6 +21,7 @@ pub mod lines;
 pub mod link_options;
 pub mod man;
 pub mod output;
+pub mod player;
 pub mod progress;
 pub mod recv;
 pub mod relay;

@@ -4,6 +4,7 @@
 //! second signal ends the program at once.
 
 use super::console::Console;
+use super::keyboard;
 use crate::base::time::Duration;
 use crate::net::{DEADLINE, Interrupt};
 use crate::transfer::outcome::Reason;
@@ -68,6 +69,7 @@ pub fn obituary(order: Reason, files: &str) -> String {
 
 /// The second signal: nothing is waited for. A progress bar may stand in the current line.
 pub fn leave(signal: i32, left: &str) -> ! {
+    keyboard::restore();
     let line_end = if io::stderr().is_terminal() { "\n" } else { "" };
     Console::plain().say(&format!("{line_end}interrupted twice: ended at once; {left}"));
     std::process::exit(128 + signal);

@@ -32,7 +32,7 @@ pub fn run(order: &Simulate, interrupt: &Interrupt) -> Result<(), Stop> {
     let is_looked_at = order.view.option().is_some();
     let target = order.report.file.as_deref().map(Target::new).transpose()?;
     if is_looked_at {
-        look(order, &impairment)?;
+        look(order, &impairment, interrupt)?;
     }
     let rows = match &order.trace {
         Some(path) => trace_run(order, &impairment, path, interrupt)?.into_iter().collect(),
@@ -76,6 +76,7 @@ fn check(asked: &Simulate) -> Result<(), Stop> {
     if let Some((option, other)) = view.zip(given(&others)) {
         return Err(Stop::Usage(conflict(option, other)));
     }
+    asked.view.check()?;
     let swept = given(&[("--csv", asked.csv), ("--plot", asked.plot.is_some())]);
     if let Some(option) = swept.filter(|_| asked.sweep.is_none()) {
         let text = format!("{option} shows a sweep; add one, such as --sweep loss=0%..30%:5%");
@@ -174,12 +175,12 @@ fn one_run(
 }
 
 /// Draws or tells the beginning of a run.
-fn look(asked: &Simulate, impairment: &Impairment) -> Result<(), Stop> {
+fn look(asked: &Simulate, impairment: &Impairment, interrupt: &Interrupt) -> Result<(), Stop> {
     let option = asked.view.option().unwrap_or_default();
     let (contender, order) = one_run(asked, impairment, option)?;
     let Impairment { out, back, seed } = impairment;
     let title = format!("{}; link: {}", contender.name, show_ways(out, back, *seed));
-    view::show(asked, &order, &title)
+    view::show(asked, &order, &title, interrupt)
 }
 
 /// Writes every event of a run.

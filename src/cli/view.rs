@@ -1,10 +1,11 @@
 //! `volley simulate --ladder`, `--ladder-svg` and `--explain`: the beginning of one run, to be looked at.
 
 use super::args::{Simulate, View};
-use super::console::Console;
+use super::player::{Pace, Player, Step};
 use super::{Stop, happening, ladder, terminal};
 use crate::base::text::{escape, show_error};
 use crate::base::time::Instant;
+use crate::net::Interrupt;
 use crate::report::explain::{self, Narrator, Sentence};
 use crate::report::ladder::Ladder;
 use crate::sim::record::{Record, What};
@@ -22,30 +23,58 @@ const RECORDS_PER_PACKET: usize = 200;
 /// Shows what was asked for.
 ///
 /// # Errors
-/// A file cannot be written.
-pub fn show(asked: &Simulate, order: &Order, title: &str) -> Result<(), Stop> {
+/// The options make no sense together, a file cannot be written, or it was interrupted.
+pub fn show(
+    asked: &Simulate,
+    order: &Order,
+    title: &str,
+    interrupt: &Interrupt,
+) -> Result<(), Stop> {
     let view = &asked.view;
     let excerpt = Excerpt::of(order, view.packets.into());
     let ladder = ladder::of(title, &excerpt.records, view.packets.into());
     if let Some(path) = &view.ladder_svg {
         write(path, &ladder)?;
     }
-    let console = Console::plain();
+    if !(view.ladder || view.explain) {
+        return Ok(());
+    }
+    let pace = Pace { by_key: view.step, slowdown: view.slow };
+    let mut player = Player::new(pace, interrupt)?;
     let columns = terminal::columns(io::stdout());
     if view.ladder {
-        console.print(&ladder.text(columns).to_string());
+        let drawing = ladder.text(columns);
+        let steps = drawing.steps.into_iter().map(|step| (step.at, step.lines));
+        let has_enough = player.play(&drawing.head, &steps.collect::<Vec<Step>>())?;
+        if has_enough || !view.explain {
+            return Ok(());
+        }
     }
-    if view.explain {
-        let told = excerpt.explain(order);
-        let head = explain::head(&ladder.title, columns);
-        let lines = told.iter().flat_map(|sentence| sentence.lines(columns));
-        let lines: Vec<String> = head.into_iter().chain(lines).collect();
-        console.print(&lines.join("\n"));
-    }
+    let head = match view.ladder {
+        true => vec![String::new()],
+        false => explain::head(&ladder.title, columns),
+    };
+    let told = excerpt.explain(order);
+    let steps = told.iter().map(|sentence| (sentence.at, sentence.lines(columns)));
+    player.play(&head, &steps.collect::<Vec<Step>>())?;
     Ok(())
 }
 
 impl View {
+    /// Looks for options that make no sense together.
+    ///
+    /// # Errors
+    /// There are some.
+    pub fn check(&self) -> Result<(), Stop> {
+        let is_paced = self.step || self.slow.is_some();
+        if !is_paced || self.ladder || self.explain {
+            return Ok(());
+        }
+        let option = if self.step { "--step" } else { "--slow" };
+        let text = format!("{option} goes with --ladder or --explain; add one of them");
+        Err(Stop::Usage(text))
+    }
+
     /// The option that asks for a run to be looked at, if one does.
     #[must_use]
     pub fn option(&self) -> Option<&'static str> {

@@ -4,7 +4,7 @@ use super::process::PROGRAM;
 use super::{PATIENCE, wait_at_most, wait_until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -80,8 +80,20 @@ impl Terminal {
 
     /// Presses Ctrl-C.
     pub(crate) fn interrupt(&mut self) {
+        self.press("\u{3}");
+    }
+
+    /// Presses keys.
+    pub(crate) fn press(&mut self, keys: &str) {
         let keyboard = self.keyboard.as_mut().expect("not closed");
-        keyboard.write_all(b"\x03").expect("somebody listens");
+        keyboard.write_all(keys.as_bytes()).expect("somebody listens");
+    }
+
+    /// Whether the terminal takes whole lines and echoes what is typed, as usual.
+    pub(crate) fn shows_what_is_typed(&self) -> bool {
+        let keyboard = self.keyboard.as_ref().expect("not closed");
+        let modes = tcgetattr(keyboard).expect("ours").local_modes;
+        modes.contains(LocalModes::ECHO | LocalModes::ICANON)
     }
 
     /// Waits until all of `text` has been written, in one piece.

@@ -98,6 +98,18 @@ pub struct View {
     /// How many packets with data are shown
     #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub packets: u16,
+    /// Wait for a key at each event: space or enter shows the next, c plays on, q quits
+    #[arg(long)]
+    pub step: bool,
+    /// Stretch virtual time: with 100x a millisecond takes 100 ms
+    #[arg(long, value_name = "N", value_parser = parse_slowdown)]
+    pub slow: Option<f64>,
+}
+
+fn parse_slowdown(text: &str) -> Result<f64, String> {
+    let factor = text.strip_suffix('x').unwrap_or(text).parse().ok();
+    let factor = factor.filter(|factor: &f64| (0.001..=1e6).contains(factor));
+    factor.ok_or_else(|| "write how many times as long, such as 100x".into())
 }
 
 fn parse_flows(text: &str) -> Result<usize, String> {

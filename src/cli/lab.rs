@@ -64,6 +64,14 @@ pub fn begin(words: &mut Vec<OsString>) -> Result<Place, ExitCode> {
     Err(code.into())
 }
 
+/// The command line of this process as the user typed it, whatever the process is for.
+#[must_use]
+pub fn typed_words() -> Vec<OsString> {
+    let mut words = std::env::args_os().collect();
+    Role::take(&mut words);
+    words
+}
+
 fn complain(error: &LabError) -> u8 {
     Console::plain().say(&format!("error: {error}\n{NEXT_BEST}"));
     Reason::Other.code()

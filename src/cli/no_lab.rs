@@ -29,6 +29,12 @@ pub fn run(
     probe().map_err(Stop::from)
 }
 
+/// The command line as the user typed it.
+#[must_use]
+pub fn typed_words() -> Vec<OsString> {
+    std::env::args_os().collect()
+}
+
 /// There cannot be a lab.
 ///
 /// # Errors

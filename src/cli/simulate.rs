@@ -15,6 +15,7 @@ use crate::report::summary::show_ways;
 use crate::report::trace::Settings;
 use crate::sim::Order;
 use crate::sim::theory::Prediction;
+use crate::transfer::outcome::Failure;
 use crate::transport::arq::Strategy;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -47,7 +48,7 @@ pub fn run(order: &Simulate, interrupt: &Interrupt) -> Result<(), Stop> {
         }
     };
     if let Some(target) = target.filter(|_| !rows.is_empty()) {
-        target.write(&report(order, &impairment, &rows))?;
+        target.write(&report(order, &impairment, &rows, interrupt)?)?;
         Console::plain().say(&format!("report: {}", target.name()));
     }
     if !is_looked_at && !rows.is_empty() {
@@ -102,22 +103,29 @@ fn print(order: &Simulate, impairment: &Impairment, rows: &[Row]) {
 }
 
 /// The first run of each row again, watched: the same seed makes the same run.
-fn report(order: &Simulate, impairment: &Impairment, rows: &[Row]) -> Report {
+fn report(
+    order: &Simulate,
+    impairment: &Impairment,
+    rows: &[Row],
+    interrupt: &Interrupt,
+) -> Result<Report, Failure> {
     let bounds = Report::bounds(rows.len() * order.flows);
-    let watched = rows.iter().flat_map(|row| {
-        let (_, mut runs) = simulated::run(&row.order, &row.contender.name, bounds);
+    let mut watched = Vec::new();
+    for row in rows {
+        let name = &row.contender.name;
+        let (_, mut runs) = simulated::run(&row.order, name, bounds, interrupt)?;
         annotate(row, &mut runs);
-        runs
-    });
+        watched.extend(runs);
+    }
     let Impairment { out, back, seed } = impairment;
     let (size, ways) = (show_size(order.size), show_ways(out, back, *seed));
-    Report {
+    Ok(Report {
         title: format!("{size} simulated over {ways}"),
         command: report::again(Some(*seed)),
         repeats: format!("Time is virtual: seed {seed} repeats these runs to the last event."),
         verdict: Vec::new(),
-        runs: watched.collect(),
-    }
+        runs: watched,
+    })
 }
 
 /// Says beside watched runs what the textbook says, and whether there were others.

@@ -288,7 +288,7 @@ impl Arena {
             #[cfg(target_os = "linux")]
             Self::Hosts(arena) => arena.hold(way, round, view, interrupt),
             Self::Path(arena) => arena.hold(way, view, interrupt),
-            Self::VirtualTime(arena) => Ok(arena.hold(way, round, view)),
+            Self::VirtualTime(arena) => arena.hold(way, round, view, interrupt),
         }
     }
 }

@@ -3,8 +3,9 @@
 use super::View;
 use super::ways::Way;
 use crate::base::time::Duration;
+use crate::cli::Stop;
 use crate::cli::report::simulated;
-use crate::net::Impairment;
+use crate::net::{Impairment, Interrupt};
 use crate::report::comparison::{Ended, Trial};
 use crate::report::run::Run;
 use crate::sim::{self, Order};
@@ -29,7 +30,16 @@ impl Arena {
     }
 
     /// One run, and what a report shows of it.
-    pub(super) fn hold(&self, way: &Way, round: u32, view: &View<'_>) -> (Trial, Option<Run>) {
+    ///
+    /// # Errors
+    /// The user asked to end.
+    pub(super) fn hold(
+        &self,
+        way: &Way,
+        round: u32,
+        view: &View<'_>,
+        interrupt: &Interrupt,
+    ) -> Result<(Trial, Option<Run>), Stop> {
         let (congestion, arq) = match way {
             Way::Udp { congestion, arq } => (*congestion, *arq),
             Way::Tcp { .. } => (CongestionChoice::Cubic, ArqConfig::default()),
@@ -47,7 +57,7 @@ impl Arena {
         let (outcome, run) = match view.bounds {
             None => (sim::run(&order), None),
             Some(bounds) => {
-                let (outcome, mut runs) = simulated::run(&order, &way.name(), bounds);
+                let (outcome, mut runs) = simulated::run(&order, &way.name(), bounds, interrupt)?;
                 (outcome, runs.pop())
             }
         };
@@ -67,6 +77,6 @@ impl Arena {
             min_rtt: Some(flow.stats.min_rtt),
             cpu: None,
         };
-        (trial, run)
+        Ok((trial, run))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::base::text::escape;
 use crate::cli::environment::variable;
+use crate::cli::lab;
 use std::ffi::{OsStr, OsString};
 
 /// The command line of this program, with the variables that count as flags in front of it, and with the
@@ -14,7 +15,7 @@ pub fn again(seed: Option<u64>) -> String {
         let value = std::env::var_os(&name).filter(|value| !value.is_empty())?;
         Some((name, value))
     });
-    line(&variables.collect::<Vec<_>>(), std::env::args_os().skip(1), seed)
+    line(&variables.collect::<Vec<_>>(), lab::typed_words().into_iter().skip(1), seed)
 }
 
 fn line(

@@ -3,27 +3,39 @@
 use crate::base::range_set::RangeSet;
 use crate::base::time::Instant;
 use crate::link::Fate;
+use crate::net::Interrupt;
 use crate::report::run::{Bounds, Packets, Path, Run, Sample, Samples, Totals};
 use crate::report::summary::{LinkSummary, Way};
 use crate::sim::record::{Record, Side, What};
 use crate::sim::{self, FlowOutcome, IP_AND_UDP, Order, Outcome};
+use crate::transfer::outcome::Failure;
 use crate::transport::arq::Strategy;
 use crate::wire::describe::{Kind, Packet};
 use std::ops::ControlFlow;
 
 /// Runs a simulation to its end, as `sim::run` does, and watches each of its flows.
-#[must_use]
-pub fn run(order: &Order, label: &str, bounds: Bounds) -> (Outcome, Vec<Run>) {
+///
+/// # Errors
+/// The user asked to end.
+pub fn run(
+    order: &Order,
+    label: &str,
+    bounds: Bounds,
+    interrupt: &Interrupt,
+) -> Result<(Outcome, Vec<Run>), Failure> {
     let strategy = order.arq.strategy;
     let mut flows: Vec<Watched> =
         (0..order.flows).map(|_| Watched::new(strategy, bounds)).collect();
     let outcome = sim::watch(order, &mut |record| {
         flows[record.flow].see(&record);
-        ControlFlow::Continue(())
+        if interrupt.get().is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
+    if let Some(failure) = interrupt.failure() {
+        return Err(failure);
+    }
     let runs = flows.into_iter().enumerate();
     let runs = runs.map(|(flow, watched)| watched.run(flow, order, &outcome, label)).collect();
-    (outcome, runs)
+    Ok((outcome, runs))
 }
 
 /// What has been seen of one flow.
@@ -58,7 +70,9 @@ impl Watched {
                     self.packets.lost_on_link(at, *number);
                 }
             }
-            What::Noticed(event) if record.side == Side::Sender => self.packets.traced(at, event),
+            What::Noticed(event) if record.side == Side::Sender => {
+                self.packets.traced(at, event);
+            }
             What::Received {
                 packet: Packet { kind: Kind::Data(range), .. },
                 is_damaged: false,
@@ -155,7 +169,8 @@ mod tests {
         for strategy in [Strategy::Volley, Strategy::StopAndWait, Strategy::GoBackN] {
             let order = order(strategy, 1);
             let unseen = sim::run(&order);
-            let (seen, _) = run(&order, "", Report::bounds(1));
+            let (seen, _) =
+                run(&order, "", Report::bounds(1), &Interrupt::default()).expect("it ends");
             assert_eq!(
                 (seen.elapsed(), seen.out, seen.back),
                 (unseen.elapsed(), unseen.out, unseen.back)
@@ -167,7 +182,9 @@ mod tests {
     #[test]
     fn the_marks_are_what_the_connection_and_the_link_counted() {
         for (strategy, flows) in [(Strategy::Volley, 2), (Strategy::SelectiveRepeat, 1)] {
-            let (outcome, runs) = run(&order(strategy, flows), "x", Report::bounds(1));
+            let (outcome, runs) =
+                run(&order(strategy, flows), "x", Report::bounds(1), &Interrupt::default())
+                    .expect("it ends");
             assert_eq!(runs.len(), flows);
             for (run, flow) in runs.iter().zip(&outcome.flows) {
                 let total = |kind| run.packets.of(kind).total();

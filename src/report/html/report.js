@@ -4,7 +4,9 @@
 (() => {
   const runs = JSON.parse(document.getElementById("data").textContent).runs;
   const root = document.documentElement;
-  const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [14, 4], [4, 4]];
+  // One more than there are colours, so that no two of many runs share both.
+  const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [14, 4], [4, 4], [12, 3, 2, 3, 2, 3]];
+  const dashes = (index) => DASHES[index % DASHES.length];
   const KINDS = [
     { id: "acked", name: "acknowledged" },
     { id: "sent", name: "sent" },
@@ -117,7 +119,7 @@
     const place = byId(curve.id);
     const shown = runs.map((run, index) => ({ run, index })).filter(({ index }) => isShown[index]);
     const lines = shown.map(({ run, index }) => ({
-      data: curve.of(run), label: run.label, stroke: runColor(index), dash: DASHES[index % 6], width: 2,
+      data: curve.of(run), label: run.label, stroke: runColor(index), dash: dashes(index), width: 2,
     }));
     if (curve.with && shown.length === 1) {
       const { run, index } = shown[0];
@@ -236,7 +238,7 @@
   }
 
   const lineSample = (index) => svg(34, 10, "path", {
-    d: "M0 5H34", style: `stroke:var(--run-${index % 6})`, "stroke-width": 2.5, "stroke-dasharray": DASHES[index % 6].join(" "),
+    d: "M0 5H34", style: `stroke:var(--run-${index % 6})`, "stroke-width": 2.5, "stroke-dasharray": dashes(index).join(" "),
   });
 
   // ---- packets ----

@@ -19,16 +19,30 @@ pub(super) fn runs(report: &Report) -> String {
     ];
     let rows: Vec<Vec<String>> = report.runs.iter().map(row).collect();
     let table = table("Results", &heads, &rows);
-    let broken_off = report.runs.iter().filter_map(|run| {
-        let why = run.totals.broken_off.as_ref()?;
-        Some(format!("<p>{} did not come to its end: {}</p>\n", markup(&run.label), markup(why)))
-    });
     format!(
         "{table}{}<p class=\"fine\">Goodput: file bytes over time. What the link could carry: its rate, \
          less what it loses and less headers. On the wire: IP packets of the sender. Queue delay: what \
          a packet of the sender waited in front of the link's rate, on average.</p>\n",
-        broken_off.collect::<String>()
+        broken_off(report)
     )
+}
+
+/// Who did not come to its end, each reason once.
+fn broken_off(report: &Report) -> String {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for run in &report.runs {
+        let Some(why) = run.totals.broken_off.as_deref() else { continue };
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, labels)) => labels.push(&run.label),
+            None => reasons.push((why, vec![&run.label])),
+        }
+    }
+    let sentence = |(why, labels): &(&str, Vec<&str>)| {
+        let end = if labels.len() == 1 { "its end" } else { "their end" };
+        let labels = labels.join(", ");
+        format!("<p>{} did not come to {end}: {}</p>\n", markup(&labels), markup(why))
+    };
+    reasons.iter().map(sentence).collect()
 }
 
 fn row(run: &Run) -> Vec<String> {

@@ -1,13 +1,15 @@
-//! `volley demo`: a receiver, a lossy link and a sender in one process, over real sockets on loopback.
+//! `volley demo`: a receiver, a lossy link and a sender in one process, over real sockets on loopback; then
+//! UDP and TCP side by side over the same link.
 
 use super::args::Demo;
+use super::compare::race::Race;
 use super::console::Console;
 use super::output::Output;
 use super::report::{Recorder, Target};
 use super::scratch::{self, Scratch};
 use super::send::{TRANSFER, announce, observe};
 use super::story::{Story, of_lost_packets};
-use super::{Stop, happening, summary, terminal};
+use super::{Place, Stop, happening, lab, summary, terminal};
 use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
 use crate::base::units::{Rate, Share, show_duration, show_size};
@@ -22,6 +24,7 @@ use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::walk::Selection;
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
+use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -39,11 +42,21 @@ const RATE: Rate = Rate::from_bits_per_second(4_000_000);
 /// Stories told of lost packets.
 const STORIES: usize = 3;
 
-/// Runs the command.
+/// Bytes that UDP and TCP carry side by side, and for how long.
+const RACE: u64 = 2 << 20;
+const RACE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs the command; `words` is its command line. The first part, the stories of lost packets, runs
+/// outside, the second one, UDP and TCP side by side, inside.
 ///
 /// # Errors
 /// The transfer did not succeed.
-pub fn run(order: &Demo, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
+pub fn run(
+    order: &Demo,
+    (place, words): (Place, &[OsString]),
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<(), Stop> {
     let console = output.console(order.output.quiet);
     let usual = LinkConfig {
         loss: Share::new(0.05),
@@ -51,6 +64,37 @@ pub fn run(order: &Demo, output: &Output, interrupt: &Interrupt) -> Result<(), S
         ..LinkConfig::default()
     };
     let impairment = order.link.impairment_from(&usual)?;
+    let race = Race { link: impairment.clone(), size: RACE, rate: RATE, limit: RACE_LIMIT };
+    #[cfg(target_os = "linux")]
+    if place == Place::Inside {
+        return race.in_labs(&console, interrupt);
+    }
+    tell_of_packets(order, &impairment, output, interrupt)?;
+    if order.output.json || order.output.jsonl || order.output.quiet {
+        return Ok(());
+    }
+    console
+        .tell("\nThe same link again, for volley over UDP and for the kernel's TCP side by side:");
+    if let Err(why) = lab::probe() {
+        console.tell(&format!(
+            "{}\nso it is simulated, with volley's CUBIC in the place of TCP's",
+            why.text
+        ));
+        return race.in_virtual_time(&console, interrupt);
+    }
+    let seed = ["--seed".into(), impairment.seed.to_string().into()];
+    let words = if order.link.seed.is_some() { words.to_vec() } else { [words, &seed].concat() };
+    lab::hand_over(&words, interrupt)
+}
+
+/// A transfer over the lossy link, and what happened to some of its packets.
+fn tell_of_packets(
+    order: &Demo,
+    impairment: &Impairment,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<(), Stop> {
+    let console = output.console(order.output.quiet);
     let target = order.report.file.as_deref().map(Target::new).transpose()?;
     let scene = Scene::set(impairment.seed).map_err(|error| {
         Failure::new(Reason::Other, format!("cannot make the demo's files: {}", show_error(&error)))
@@ -61,22 +105,22 @@ pub fn run(order: &Demo, output: &Output, interrupt: &Interrupt) -> Result<(), S
         show_size(LETTER.len() as u64),
         show_size(GENERATED)
     ));
-    announce(&console, Some(&impairment));
+    announce(&console, Some(impairment));
     let trace: Arc<Mutex<Trace>> = Arc::default();
     let recorder = Recorder::start(Strategy::Volley, Report::bounds(1));
     let observer = recorder.beside(keep_trace(observe(&console, output), &trace));
-    let finished = scene.play(&impairment, &observer, interrupt)?;
-    let summary = summary(&finished, Direction::Sent, Some(&impairment));
+    let finished = scene.play(impairment, &observer, interrupt)?;
+    let summary = summary(&finished, Direction::Sent, Some(impairment));
     output.ended(&console, TRANSFER, &summary);
     if let Some(target) = &target {
-        target.write(&recorder.report(&summary, &finished, Some(&impairment)))?;
+        target.write(&recorder.report(&summary, &finished, Some(impairment)))?;
     }
     if let Some(reason) = finished.report.verdict() {
         console.say(&summary.text());
         return Err(Stop::Told(reason));
     }
     tell_stories(&console, &trace.lock().expect("nobody panics while holding it"));
-    tell(&console, &finished, &impairment);
+    tell(&console, &finished, impairment);
     scene.compare(&console)?;
     if let Some(target) = target {
         console.tell(&format!("report: {}", target.name()));

@@ -147,7 +147,7 @@ fn run(
 ) -> Result<(), Stop> {
     match command {
         Command::Compare(order) => compare::run(order, line, interrupt),
-        Command::Demo(order) => demo::run(order, output, interrupt),
+        Command::Demo(order) => demo::run(order, line, output, interrupt),
         Command::Lab(order) => lab::run(order, line, output, interrupt),
         Command::Recv(order) => recv::run(order, output, interrupt),
         Command::Relay(order) => relay::run(order, output, interrupt),

@@ -4,7 +4,7 @@
 //! loss, delay, rate and queue, packet by packet, and without root:
 //!
 //! ```text
-//!   host A                      the lab's own namespace                      host B
+//!   host A                        the lab in the middle                      host B
 //!   eth0 198.18.0.1  --veth-->  a | packet socket - Line - packet socket | b  <--veth--  eth0 198.18.0.2
 //! ```
 //!
@@ -125,9 +125,14 @@ impl Lab {
     /// # Errors
     /// The system does not allow it; the error says which part, and what to do.
     pub fn open(link: &LabLink) -> Result<Self, LabError> {
-        let here = NetNs::current()?;
+        // The middle is a namespace, too: several labs know nothing of each other.
+        let middle = NetNs::new()?;
+        middle.within(|| Self::between(&middle, link))?
+    }
+
+    fn between(middle: &NetNs, link: &LabLink) -> Result<Self, LabError> {
         let hosts = [NetNs::new()?, NetNs::new()?];
-        let addresses = devices::connect(&here, &hosts, link.mtu())?;
+        let addresses = devices::connect(middle, &hosts, link.mtu())?;
         let clock = Clock::start();
         let [a, b] = [Arc::new(Port::open("a")?), Arc::new(Port::open("b")?)];
         devices::raise(&hosts)?;

@@ -14,14 +14,6 @@ const OWN: &str = "/proc/thread-self/ns/net";
 pub struct NetNs(File);
 
 impl NetNs {
-    /// The one that this thread is in.
-    ///
-    /// # Errors
-    /// There is no /proc.
-    pub fn current() -> Result<Self, LabError> {
-        File::open(OWN).map(Self).map_err(LabError::step("open /proc/thread-self/ns/net"))
-    }
-
     /// A new one, with nothing in it.
     ///
     /// # Errors

@@ -130,23 +130,32 @@ pub type Observer = Arc<dyn Fn(Notice) + Send + Sync>;
 
 /// A request to end, which a signal handler sets and loops look at.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicI32>);
+pub struct Interrupt(Arc<Request>);
+
+#[derive(Debug, Default)]
+struct Request {
+    signal: AtomicI32,
+    /// What ends with this one and with others.
+    whole: Option<Interrupt>,
+}
 
 impl Interrupt {
+    /// One for a part of the work: set with the whole, or by itself.
+    #[must_use]
+    pub fn of_part(&self) -> Self {
+        Self(Arc::new(Request { signal: AtomicI32::new(0), whole: Some(self.clone()) }))
+    }
+
     /// Asks to end because of `signal`.
     pub fn set(&self, signal: i32) {
-        self.0.store(signal, Ordering::Relaxed);
+        self.0.signal.store(signal, Ordering::Relaxed);
     }
 
-    /// Takes `signal` back, unless something else has asked to end meanwhile.
-    pub fn withdraw(&self, signal: i32) {
-        let _ = self.0.compare_exchange(signal, 0, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    /// The signal that asked to end.
+    /// The signal that asked to end; for a part, that for the whole comes first.
     #[must_use]
     pub fn get(&self) -> Option<i32> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+        let whole = self.0.whole.as_ref().and_then(Self::get);
+        whole.or_else(|| Some(self.0.signal.load(Ordering::Relaxed)).filter(|signal| *signal != 0))
     }
 
     /// Why a transfer ends then.

@@ -13,6 +13,7 @@ mod eye;
 mod hosts;
 mod made_up;
 mod path;
+pub mod race;
 #[cfg(target_os = "linux")]
 mod segments;
 mod shot;

@@ -40,14 +40,14 @@ impl Shot {
         if let Some(recorder) = recorder {
             observer = recorder.beside(observer);
         }
-        let deadline = Deadline::after(Some(self.limit), interrupt);
-        let sent = self.send(way, &observer, recorder.is_some(), interrupt);
+        let until = interrupt.of_part();
+        let deadline = Deadline::after(Some(self.limit), &until);
+        let sent = self.send(way, &observer, recorder.is_some(), &until);
         drop(deadline);
-        let is_up = interrupt.get() == Some(DEADLINE);
-        interrupt.withdraw(DEADLINE);
         if let Some(failure) = interrupt.failure() {
             return Err(failure);
         }
+        let is_up = until.get() == Some(DEADLINE);
         Ok(self.judge(sent, is_up, handed_over.load(Ordering::Relaxed)))
     }
 

@@ -21,8 +21,8 @@ const QUEUE_LOSS: f64 = 0.002;
 /// Columns of a terminal, at least.
 const LINE: usize = 80;
 
-/// What holds a contender back, as far as it can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What holds a contender back, as far as it can be told; what teaches most comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
     /// It takes each random loss for congestion.
     LossAsCongestion,
@@ -128,6 +128,7 @@ fn why_slow(comparison: &Comparison) -> Vec<String> {
             None => groups.push((reason, vec![contender])),
         }
     }
+    groups.sort_by_key(|(reason, _)| *reason);
     groups.iter().map(|(reason, members)| explain(comparison, *reason, members)).collect()
 }
 

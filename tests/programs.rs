@@ -133,6 +133,7 @@ fn every_command_has_a_manual_page() {
     let mut together = String::new();
     for (name, words) in [
         ("volley.1", &["volley-send(1)", "volley-recv(1)", "VOLLEY_LOSS", "10 version"][..]),
+        ("volley-compare.1", &["-\\-limit", "VOLLEY_LOSS"]),
         ("volley-completions.1", &["SHELL", "fish"]),
         ("volley-demo.1", &["-\\-delay", "VOLLEY_LOSS"]),
         ("volley-lab.1", &["COMMAND", "IPB", "VOLLEY_LOSS"]),
@@ -154,9 +155,9 @@ fn every_command_has_a_manual_page() {
         together += page.trim_end();
         together.push('\n');
     }
-    assert_eq!(count(&bench.from()), 9, "a page for each command, and nothing else");
+    assert_eq!(count(&bench.from()), 10, "a page for each command, and nothing else");
     let printed = bench.volley(&["man"]).expect_code(0).stdout;
-    assert_eq!(printed.matches(".SH NAME").count(), 9);
+    assert_eq!(printed.matches(".SH NAME").count(), 10);
     assert_eq!(printed.len(), together.len());
     bench.volley(&["man", "missing"]).expect_code(1).expect_words(&["missing", "volley.1"]);
 }

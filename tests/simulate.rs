@@ -170,7 +170,7 @@ fn a_trace_tells_every_packet_from_its_sending_to_its_end() {
     let line = "simulate --size 3MB --seed 4 --loss 3% --burst-loss 1%:3 --corrupt 1% --duplicate 1% \
                 --queue 20KiB --drop 40 --cc fixed:12Mbit --arq volley --trace run.jsonl";
     let table = bench.volley(&words(line)).expect_code(0).stdout;
-    assert!(table.contains("volley  "), "{table}");
+    assert!(table.contains("volley fixed:12Mbit  "), "{table}");
     let text = std::fs::read_to_string(bench.from().join("run.jsonl")).expect("written");
     let events = traced(&text);
     let head = &events[0];

@@ -14,12 +14,12 @@
     reason = "a benchmark measures real time and prints it"
 )]
 
-use std::io::{BufRead, BufReader, Read};
+mod common;
+
+use common::{default_dir, number};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-const VOLLEY: &str = env!("CARGO_BIN_EXE_volley");
 
 /// Files in one directory.
 const TOGETHER: u64 = 100;
@@ -87,15 +87,6 @@ fn compare(source: &Path, inbox: &Path, rounds: u64) {
             memory[1]
         );
     }
-}
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
-
-fn default_dir() -> PathBuf {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 /// Makes files whose sizes are spread evenly from 0 to `max`; says how many bytes they are in all.
@@ -177,69 +168,9 @@ impl Drop for Daemon {
     }
 }
 
+/// One run of volley's.
 fn transfer(source: &Path, inbox: &Path, options: &[&str]) -> Run {
-    let mut receiver = volley()
-        .args(["recv", "--open", "--once", "--bind", "127.0.0.1:0"])
-        .arg(inbox)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("volley was built");
-    let mut words = BufReader::new(receiver.stderr.take().expect("piped"));
-    let address = listening_address(&mut words);
-    let start = Instant::now();
-    let mut sender = volley()
-        .arg("send")
-        .arg(source)
-        .args([&address, "--open", "-q"])
-        .args(options)
-        .spawn()
-        .expect("volley was built");
-    let memory = watch_memory(&mut sender, &receiver);
-    let seconds = start.elapsed().as_secs_f64();
-    let _ = words.read_to_end(&mut Vec::new());
-    assert!(receiver.wait().expect("a child").success(), "the receiver failed");
+    let (elapsed, memory) = common::transfer(source, inbox, options);
     std::fs::remove_dir_all(inbox.join("source")).expect("received");
-    Run { seconds, memory }
-}
-
-/// The program, without the flags that the environment of this benchmark may hold.
-fn volley() -> Command {
-    let mut command = Command::new(VOLLEY);
-    for (name, _) in std::env::vars_os() {
-        if name.as_encoded_bytes().starts_with(b"VOLLEY_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// The address in the line that says what to type.
-fn listening_address(words: &mut impl BufRead) -> String {
-    let lines = words.lines().map_while(Result::ok);
-    let line = lines.into_iter().find(|line| line.contains("volley send ")).expect("a greeting");
-    line.split_whitespace().nth(3).expect("an address").to_owned()
-}
-
-/// Waits for the sender; the largest memory of both meanwhile, in MiB.
-fn watch_memory(sender: &mut Child, receiver: &Child) -> [u64; 2] {
-    let mut most = [0; 2];
-    loop {
-        let ended = sender.try_wait().expect("a child");
-        for (most, process) in most.iter_mut().zip([sender.id(), receiver.id()]) {
-            *most = peak_memory(process).unwrap_or(0).max(*most);
-        }
-        if let Some(status) = ended {
-            assert!(status.success(), "the sender failed");
-            return most;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// What Linux calls the high water mark of a process's resident memory, in MiB.
-fn peak_memory(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kibibytes / 1024)
+    Run { seconds: elapsed.as_secs_f64(), memory }
 }

@@ -32,3 +32,44 @@ fn a_host_where_nobody_listens_is_a_failure_of_every_run() {
     assert!(run.stdout.contains("failed: 127.0.0.1"), "{}", run.stdout);
     assert!(run.stdout.contains("Nothing came through"), "{}", run.stdout);
 }
+
+#[test]
+fn kernel_tcp_meets_the_loss_of_a_lab_and_the_verdict_names_it() {
+    let bench = Bench::new();
+    if !bench.has_lab() {
+        return;
+    }
+    let link = "--rate 50Mbit --delay 10ms --loss 3% --seed 1";
+    let line = format!("compare {link} --size 3MB --limit 3s --cc fixed:48Mbit --report out.html");
+    let shown = bench.volley(&words(&line)).expect_code(0);
+    for word in ["real time", "UDP volley at 48 Mbit/s", "TCP cubic", "cut off"] {
+        assert!(shown.stdout.contains(word), "no {word} in:\n{}", shown.stdout);
+    }
+    let told = shown.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("Loss is the reason why TCP cubic"), "{}", shown.stdout);
+    let page = std::fs::read_to_string(bench.from().join("out.html")).expect("written");
+    // What repeats it is what was typed, not what the processes inside were started with.
+    assert!(page.contains(&format!("volley {line}")) && page.contains("Loss is the reason"));
+}
+
+#[test]
+fn programs_get_what_the_link_did_to_each_run() {
+    let bench = Bench::new();
+    if !bench.has_lab() {
+        return;
+    }
+    let line = "compare --rate 100Mbit --delay 2ms --loss 0% --size 2MB --seed 1 --all --json";
+    let report = bench.volley(&words(line)).expect_code(0).json();
+    assert_eq!(report["venue"], "lab", "{report}");
+    for contender in report["contenders"].as_array().expect("an array") {
+        let run = &contender["runs"][0];
+        let carried = run["link"]["out"]["offered_ip_bytes"].as_u64().expect("a number");
+        let bytes = run["bytes"].as_u64().expect("a number");
+        // All that arrived has been on the link, and not much more where nothing is lost.
+        assert!(carried > bytes, "{contender}");
+        assert_eq!(run["link"]["out"]["lost_by_cause"]["chance"], 0, "{contender}");
+        if run["ended"] == "complete" {
+            assert_eq!(bytes, 2_000_000, "{contender}");
+        }
+    }
+}

@@ -17,18 +17,6 @@ use std::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_volley");
 
-/// Whether there can be a lab here.
-fn is_possible(bench: &Bench) -> bool {
-    let tried = bench.volley(&["lab", "--quiet", "--", "true"]);
-    if tried.code == Some(0) {
-        return true;
-    }
-    let must = std::env::var("VOLLEY_TEST_LAB").is_ok_and(|text| text == "must");
-    assert!(!must && tried.stderr.contains("no lab here"), "{tried:?}");
-    note(&format!("skipped: {}", tried.stderr));
-    false
-}
-
 /// Runs a line for the shell in a lab.
 fn lab(bench: &Bench, options: &str, line: &str) -> Outcome {
     Running::start(&bench.from(), &arguments(options, line)).finish()
@@ -57,7 +45,7 @@ fn transfer(carrier: &str) -> String {
 #[test]
 fn kernel_tcp_carries_a_file_over_a_lossy_link() {
     let bench = Bench::new();
-    if !is_possible(&bench) {
+    if !bench.has_lab() {
         return;
     }
     bench.file("file", 3_000_000);
@@ -73,7 +61,7 @@ fn kernel_tcp_carries_a_file_over_a_lossy_link() {
 #[test]
 fn our_own_transport_carries_a_file_over_a_lossy_link() {
     let bench = Bench::new();
-    if !is_possible(&bench) {
+    if !bench.has_lab() {
         return;
     }
     bench.file("file", 3_000_000);
@@ -88,7 +76,7 @@ fn our_own_transport_carries_a_file_over_a_lossy_link() {
 #[test]
 fn the_first_packet_of_a_program_is_the_first_of_the_link() {
     let bench = Bench::new();
-    if !is_possible(&bench) {
+    if !bench.has_lab() {
         return;
     }
     // The hosts have had time to look for neighbours, routers and groups, if they did.
@@ -107,7 +95,7 @@ fn the_first_packet_of_a_program_is_the_first_of_the_link() {
 #[test]
 fn the_command_says_what_the_program_ends_with() {
     let bench = Bench::new();
-    if !is_possible(&bench) {
+    if !bench.has_lab() {
         return;
     }
     for (line, code) in [
@@ -134,7 +122,7 @@ fn the_command_says_what_the_program_ends_with() {
 #[test]
 fn hosts_see_each_other_and_nothing_else() {
     let bench = Bench::new();
-    if !is_possible(&bench) {
+    if !bench.has_lab() {
         return;
     }
     let line = "for host in \"$A\" \"$B\" ''; do $host cat /proc/net/dev; echo; done; \
@@ -158,7 +146,7 @@ fn hosts_see_each_other_and_nothing_else() {
 #[test]
 fn ordinary_users_have_a_lab_too() {
     let bench = Bench::new();
-    if !is_possible(&bench) {
+    if !bench.has_lab() {
         return;
     }
     if !rustix::process::geteuid().is_root() {
@@ -188,7 +176,7 @@ fn ordinary_users_have_a_lab_too() {
 #[test]
 fn whoever_of_the_lab_is_killed_nothing_is_left() {
     let bench = Bench::new();
-    if !is_possible(&bench) {
+    if !bench.has_lab() {
         return;
     }
     for victim in 0..4 {
@@ -217,7 +205,7 @@ fn whoever_of_the_lab_is_killed_nothing_is_left() {
 #[test]
 fn where_namespaces_are_forbidden_the_setting_is_named() {
     let bench = Bench::new();
-    if !is_possible(&bench) {
+    if !bench.has_lab() {
         return;
     }
     let line =

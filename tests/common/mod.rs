@@ -175,6 +175,19 @@ impl Bench {
         Running::start(&self.from(), arguments).finish()
     }
 
+    /// Whether there can be a lab here. Says why not, and fails where one is asked for.
+    #[track_caller]
+    pub(crate) fn has_lab(&self) -> bool {
+        let tried = self.volley(&["lab", "--quiet", "--", "true"]);
+        if tried.code == Some(0) {
+            return true;
+        }
+        let must = std::env::var("VOLLEY_TEST_LAB").is_ok_and(|text| text == "must");
+        assert!(!must && tried.stderr.contains("no lab here"), "{tried:?}");
+        note(&format!("skipped: {}", tried.stderr));
+        false
+    }
+
     /// Waits until the receiver has bytes of a file that is not committed.
     #[track_caller]
     pub(crate) fn wait_for_first_bytes(&self) {

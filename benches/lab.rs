@@ -68,14 +68,15 @@ fn delay(seconds: u32, asked: u32) {
     );
 }
 
+/// What the link itself counted: a receiver that loses datagrams of its own would count them, too.
 fn loss(seconds: u32, asked: f64) {
-    let line = iperf(&format!("-u -l {PAYLOAD} -b 50M -t {seconds}"));
-    let report = json(&lab(&format!("--loss {asked}% --seed 1"), &line));
-    let count = |what: &str| report["end"]["sum"][what].as_f64().expect("a number");
-    let (lost, sent, share) = (count("lost_packets"), count("packets"), asked / 100.0);
+    let line = iperf(&format!("-u -l {PAYLOAD} -b 50M -t {seconds}")) + " > /dev/null";
+    let report = json(&lab(&format!("--loss {asked}% --seed 1 --json"), &line));
+    let count = |what: &str| report["link"]["out"][what].as_f64().expect("a number");
+    let (lost, sent, share) = (count("lost"), count("offered"), asked / 100.0);
     let sigma = (sent * share * (1.0 - share)).sqrt();
     println!(
-        "loss   asked for {asked} %, {sent} datagrams: {:.3} %, {:+.2} sigma",
+        "loss   asked for {asked} %, {sent} packets: {:.3} %, {:+.2} sigma",
         lost / sent * 100.0,
         (lost - sent * share) / sigma
     );

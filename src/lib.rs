@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 5 | [`cli`] | commands, arguments, progress, exit codes: the only floor that prints |
 //! | 4 | [`net`], [`sim`], `lab`, [`report`] | sockets; virtual time; numbers to text and pictures |
-//! | 3 | [`transfer`], [`os`] | what is moved: manifest, source, sink, verification; clock and waiting |
+//! | 3 | [`transfer`], [`os`] | what is moved: names, messages, source, sink, verification; clock and waiting |
 //! | 2 | [`transport`] | how it is moved: one reliable connection, without I/O |
 //! | 1 | [`wire`], [`link`] | bytes to typed packets; a packet's fate on an imperfect link |
 //! | 0 | [`base`] | time, units, range sets |

@@ -57,8 +57,8 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch a transfer over a lossy link, in one process, without any set-up; 5% loss and 25ms delay
-    /// each way unless said otherwise
+    /// Watch a transfer over a lossy link, in one process, without any set-up, then UDP and TCP side by side;
+    /// 5% loss and 25ms delay each way unless said otherwise
     #[command(after_help = EXIT_CODES)]
     Demo(Demo),
     /// Run a command beside two hosts with a lossy link between them, without root: netem for everybody
@@ -75,7 +75,7 @@ pub enum Command {
     #[command(override_usage = "volley send [OPTIONS] PATH... DEST", after_help = EXIT_CODES)]
     Send(Send),
     /// Carry the same bytes over UDP and over the kernel's TCP, over the same link, and say which was faster
-    /// and why
+    /// and why; over a link of 1% loss, 25ms delay and 100Mbit each way unless said otherwise
     #[command(override_usage = "volley compare [OPTIONS] [FILE] [HOST]", after_help = EXIT_CODES)]
     Compare(Compare),
     /// The same protocol in virtual time, beside the textbook's strategies and formulas; over a link of
@@ -264,7 +264,7 @@ pub struct OutputOptions {
     /// One JSON object for each transfer (relay, lab: one at the end), on standard output
     #[arg(long)]
     pub json: bool,
-    /// Events as they happen, on standard output: one JSON object a line
+    /// Events as they happen, on standard output: one JSON object a line (send, recv, demo)
     #[arg(long)]
     pub jsonl: bool,
     /// Only errors

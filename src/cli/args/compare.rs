@@ -15,8 +15,8 @@ pub struct Compare {
     #[arg(
         num_args = 0..,
         value_name = "FILE HOST",
-        help = "The file to send, if not made-up bytes; and HOST[:PORT] of a `volley recv --open` to \
-                compare over the real path to it, if not over a link made here"
+        help = "The file to send, if not made-up bytes; and HOST[:PORT] of a `volley recv --open \
+                --overwrite` to compare over the real path to it, if not over a link made here"
     )]
     pub words: Vec<PathBuf>,
     /// Bytes to make up and send

@@ -15,7 +15,7 @@ use crate::base::time::{Duration, Instant};
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
 use crate::net::listen::{Listener, Reception};
-use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, Seen, dial};
+use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, SIGTERM, Seen, dial};
 use crate::report::explain::{Narrator, Sentence};
 use crate::report::run::Report;
 use crate::report::summary::{Direction, show_counts};
@@ -187,7 +187,7 @@ impl Scene {
             traces: true,
         };
         let sent = dial::send(&order, observer, interrupt);
-        over.set(signal_hook::consts::SIGTERM);
+        over.set(SIGTERM);
         let _ = receiver.join();
         sent
     }

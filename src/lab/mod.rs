@@ -76,8 +76,7 @@ impl LabLink {
     /// The largest packet that either way carries, which is what both devices are told. Without a
     /// limit it is that of Ethernet.
     fn mtu(&self) -> u16 {
-        let mtu = |way: &LinkConfig| way.mtu.unwrap_or(crate::link::config::DEFAULT_MTU);
-        mtu(&self.out).max(mtu(&self.back))
+        self.out.mtu_or_usual().max(self.back.mtu_or_usual())
     }
 }
 

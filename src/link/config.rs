@@ -34,6 +34,12 @@ pub struct LinkConfig {
 }
 
 impl LinkConfig {
+    /// The largest IP packet that fits through, in bytes; that of Ethernet where nothing limits it.
+    #[must_use]
+    pub fn mtu_or_usual(&self) -> u16 {
+        self.mtu.unwrap_or(DEFAULT_MTU)
+    }
+
     /// The share of datagrams that chance takes or spoils, alone or in bursts: what is lost whatever
     /// the sender does.
     #[must_use]

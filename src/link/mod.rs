@@ -57,6 +57,14 @@ impl Fate {
     }
 }
 
+impl Fate {
+    /// Whether the datagram arrives as it was sent.
+    #[must_use]
+    pub fn is_kept_whole(self) -> bool {
+        matches!(self, Self::Arrives(Arrival { flip: None, .. }))
+    }
+}
+
 /// How a datagram comes out of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {

@@ -18,7 +18,7 @@ pub mod worker;
 
 use crate::base::time::Instant;
 use crate::link::{Cause, LinkConfig, LinkCounts};
-use crate::transfer::outcome::{Failure, TransferReport};
+use crate::transfer::outcome::{Failure, Reason, TransferReport};
 use crate::transfer::session::Progress;
 use crate::transport::trace::TraceEvent;
 use std::net::SocketAddr;
@@ -161,7 +161,6 @@ impl Interrupt {
     /// Why a transfer ends then.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
-        use crate::transfer::outcome::Reason;
         let (reason, text) = match self.get()? {
             DEADLINE => (Reason::Deadline, "the time of --timeout is up"),
             SIGHUP => (Reason::HungUp, "interrupted"),
@@ -174,9 +173,9 @@ impl Interrupt {
 
 /// Why a transfer ends in which something panicked. The others go on.
 fn internal_error() -> Failure {
-    use crate::transfer::outcome::Reason;
     Failure::new(Reason::Other, "an internal error of volley ended this transfer; please report it")
 }
+
 /// In the place of a signal: the time that the user gave the command is up.
 pub const DEADLINE: i32 = -1;
 

@@ -4,11 +4,17 @@
 use crate::base::time::Duration;
 use crate::base::units::Rate;
 
-/// Bytes of payload in a full TCP segment at an MTU of 1500 over IPv4, with the timestamp option.
-pub const TCP_SEGMENT: u64 = 1448;
+/// Bytes of the IPv4 and TCP headers of a segment, with the timestamp option.
+const OVER_TCP: u64 = 52;
 
-/// Bytes of file in a full packet of volley's, at the same MTU, in open mode.
-pub const VOLLEY_PAYLOAD: u64 = 1452;
+/// Bytes around the file in a full packet of volley's, in open mode: IPv4, UDP, our header and trailer.
+const OVER_VOLLEY: u64 = 48;
+
+/// File bytes in a full IPv4 packet of `mtu` bytes.
+#[must_use]
+pub fn payload(mtu: u16, is_tcp: bool) -> u64 {
+    u64::from(mtu).saturating_sub(if is_tcp { OVER_TCP } else { OVER_VOLLEY }).max(1)
+}
 
 /// A path as the formulas see it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,7 +82,7 @@ mod tests {
     /// Mbit/s of Reno and CUBIC.
     fn predict(ms: u64, loss: f64) -> [f64; 2] {
         let round_trip = Duration::from_millis(ms);
-        let path = LossyPath { payload: TCP_SEGMENT, round_trip, loss };
+        let path = LossyPath { payload: payload(1500, true), round_trip, loss };
         [path.reno(), path.cubic()].map(|response| response.rate.bits_per_second() as f64 / 1e6)
     }
 

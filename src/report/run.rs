@@ -11,7 +11,7 @@ mod samples;
 pub use packets::{Kind, Mark, Packets, Thinned};
 pub use samples::{Path, Sample, Samples};
 
-use super::response::VOLLEY_PAYLOAD;
+use super::response::payload;
 use super::summary::LinkSummary;
 use crate::base::time::Duration;
 use crate::base::units::Rate;
@@ -58,9 +58,6 @@ pub struct Run {
     /// What else a reader has to know of it, in sentences.
     pub notes: Vec<String>,
 }
-
-/// Bytes of the IP packet around them.
-const FULL_PACKET: f64 = 1500.0;
 
 /// How a run went, all in all.
 #[derive(Clone, Debug, Default)]
@@ -114,7 +111,8 @@ impl Run {
 /// takes: C (1-p), less the headers. Nothing on a link without a rate.
 #[must_use]
 pub fn capacity(link: &LinkConfig) -> Option<Rate> {
-    let kept = (1.0 - link.random_loss().get()) * VOLLEY_PAYLOAD as f64 / FULL_PACKET;
+    let mtu = link.mtu_or_usual();
+    let kept = (1.0 - link.random_loss().get()) * payload(mtu, false) as f64 / f64::from(mtu);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

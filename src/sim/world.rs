@@ -93,7 +93,7 @@ impl World {
     }
 
     fn with(order: &Order, initiator: Role, recorder: Recorder) -> Self {
-        let mtu = order.out.mtu.unwrap_or(crate::link::config::DEFAULT_MTU);
+        let mtu = order.out.mtu_or_usual();
         let overhead = u16::try_from(IP_AND_UDP).expect("small");
         let config = Config {
             congestion: order.congestion,

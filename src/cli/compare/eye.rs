@@ -3,14 +3,15 @@
 //! Of volley's own transport the sender tells what happens to each packet, and the link adds which ones
 //! it lost. A kernel tells nothing of its TCP, but the link sees every segment.
 
-use super::segments::{Segments, is_lost};
+use super::Seen;
+use super::segments::Segments;
 use super::ways::Way;
 use crate::base::time::Instant;
 use crate::cli::report::Recorder;
 use crate::lab::Lab;
 use crate::lab::tap::{Content, Sighting, Watch};
 use crate::link::Direction;
-use crate::report::run::{Bounds, Packets, Samples};
+use crate::report::run::Bounds;
 use crate::wire::header::{Header, PacketType};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,12 +28,10 @@ const LOSSES_MAX: usize = 1 << 20;
 /// The thread looks at whether the run is over this often.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// What was seen.
-pub(super) type Seen = (Samples, Packets);
-
 /// Looks at a run until it is closed.
 pub(super) struct Eye {
-    recorder: Recorder,
+    /// Listens to volley's sender.
+    recorder: Option<Recorder>,
     is_over: Arc<AtomicBool>,
     thread: JoinHandle<Found>,
 }
@@ -40,40 +39,60 @@ pub(super) struct Eye {
 /// What the lab told.
 struct Found {
     began: Instant,
-    /// Of a kernel's TCP.
-    segments: Option<Segments>,
-    /// DATA packets of volley's that the link did not bring.
-    losses: Vec<(Instant, u32)>,
+    kind: Kind,
+    /// Packets that the lab could not tell of.
+    untold: u64,
+}
+
+/// Of what.
+enum Kind {
+    /// A kernel's TCP.
+    Tcp(Box<Segments>),
+    /// Volley's transport, whose sender tells the recorder the rest: DATA packets that the link did
+    /// not bring.
+    Udp { recorder: Recorder, losses: Vec<(Instant, u32)> },
 }
 
 impl Eye {
     pub(super) fn open(lab: &Lab, way: &Way, bounds: Bounds) -> Self {
         let watch = lab.watch(SIGHTINGS_MAX);
         let began = lab.now();
-        let recorder = Recorder::start(way.strategy(), bounds);
-        let segments = way.is_tcp().then(|| Segments::new(began, bounds));
+        let recorder = (!way.is_tcp()).then(|| Recorder::start(way.strategy(), bounds));
+        let kind = match recorder.clone() {
+            None => Kind::Tcp(Box::new(Segments::new(began, bounds))),
+            Some(recorder) => Kind::Udp { recorder, losses: Vec::new() },
+        };
         let is_over = Arc::new(AtomicBool::new(false));
         let until = is_over.clone();
-        let found = Found { began, segments, losses: Vec::new() };
+        let found = Found { began, kind, untold: 0 };
         let thread = std::thread::spawn(move || found.look(&watch, &until));
         Self { recorder, is_over, thread }
     }
 
-    /// Listens to the sender.
-    pub(super) fn recorder(&self) -> Recorder {
+    /// What is to listen to the sender, where that tells anything.
+    pub(super) fn recorder(&self) -> Option<Recorder> {
         self.recorder.clone()
     }
 
     pub(super) fn close(self) -> Seen {
         self.is_over.store(true, Ordering::Relaxed);
         let found = self.thread.join().expect("looking at packets does not panic");
-        if let Some(segments) = found.segments {
-            return segments.finish();
+        let mut seen = match found.kind {
+            Kind::Tcp(segments) => segments.finish(),
+            Kind::Udp { recorder, losses } => {
+                for (at, low) in losses {
+                    recorder.lost_on_link(at, low);
+                }
+                Seen::by(&recorder)
+            }
+        };
+        if found.untold > 0 {
+            let untold = found.untold;
+            seen.notes.push(format!(
+                "{untold} packets came too fast to be shown: some marks are missing."
+            ));
         }
-        for (at, low) in found.losses {
-            self.recorder.lost_on_link(at, low);
-        }
-        self.recorder.seen()
+        seen
     }
 }
 
@@ -83,24 +102,25 @@ impl Found {
             match watch.sightings().recv_timeout(PATIENCE) {
                 Ok(sighting) => self.see(&sighting),
                 Err(RecvTimeoutError::Timeout) if !is_over.load(Ordering::Relaxed) => {}
-                Err(_) => return self,
+                Err(_) => {
+                    self.untold = watch.untold();
+                    return self;
+                }
             }
         }
     }
 
     fn see(&mut self, sighting: &Sighting) {
-        if let Some(segments) = &mut self.segments {
-            segments.see(sighting);
-            return;
-        }
+        let losses = match &mut self.kind {
+            Kind::Tcp(segments) => return segments.see(sighting),
+            Kind::Udp { losses, .. } => losses,
+        };
         let Content::Udp { head, .. } = &sighting.content else { return };
-        let is_data = |header: &Header| header.kind == PacketType::Data;
-        let lost = sighting.direction == Direction::Out && is_lost(sighting.fate);
-        if let Some(header) = Header::read(head).ok().filter(|header| lost && is_data(header))
-            && self.losses.len() < LOSSES_MAX
-        {
+        let is_lost = sighting.direction == Direction::Out && !sighting.fate.is_kept_whole();
+        let header = Header::read(head).ok().filter(|header| header.kind == PacketType::Data);
+        if let Some(header) = header.filter(|_| is_lost && losses.len() < LOSSES_MAX) {
             let at = Instant::ZERO + sighting.at.since(self.began);
-            self.losses.push((at, header.packet_number));
+            losses.push((at, header.packet_number));
         }
     }
 }

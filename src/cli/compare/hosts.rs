@@ -3,17 +3,17 @@
 //! The receiver listens in host B, the sender sends from host A, both in this process, with files in
 //! memory that nobody else sees.
 
-use super::eye::{Eye, Seen};
-use super::shot::{Shot, cannot};
+use super::eye::Eye;
+use super::shot::{Shot, cannot, count_bytes};
 use super::ways::Way;
-use super::{Load, View, made_up, picture};
+use super::{Load, Seen, View, made_up};
 use crate::base::time::Duration;
 use crate::cli::Stop;
 use crate::lab::memory::MemoryDirectory;
 use crate::lab::{Host, Lab, LabCounts, LabLink};
 use crate::link::LinkConfig;
 use crate::net::listen::{Listener, Reception};
-use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Notice, Observer, SIGTERM, tcp};
+use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Observer, SIGTERM, tcp};
 use crate::os::clock;
 use crate::report;
 use crate::report::comparison::{Ended, Trial};
@@ -87,12 +87,14 @@ impl Arena {
         let counts = self.lab.counts();
         trial.link = Some([counts.out.link, counts.back.link]);
         trial.packets_sent = Some(counts.out.link.offered);
-        trial.cpu = Some(costs.cpu.saturating_sub(before.cpu));
+        // Whoever watches a run uses the processor, too.
+        trial.cpu = seen.is_none().then(|| costs.cpu.saturating_sub(before.cpu));
         if way.is_tcp() {
-            trial.retransmissions = Some(costs.segments_again - before.segments_again);
+            let again = costs.segments_again.zip(before.segments_again);
+            trial.retransmissions = again.and_then(|(now, before)| now.checked_sub(before));
         }
         let link = self.summary(seed, &counts);
-        let run = seen.map(|seen| picture(&way.name(), &trial, seen, Some(link)));
+        let run = seen.map(|seen| seen.picture(way.name(), &trial, Some(link)));
         Ok((trial, run))
     }
 
@@ -110,9 +112,10 @@ impl Arena {
             self.lab.within(Host::B, || Listener::bind(Some(address), DEFAULT_PORT))??;
         let reception = reception(inbox)?;
         let (received, over) = (Arc::new(AtomicU64::new(0)), Interrupt::default());
-        let observer = count_bytes(&received);
+        let nobody: Observer = Arc::new(|_| {});
+        let observer = count_bytes(&nobody, &received);
         let eye = view.bounds.map(|bounds| Eye::open(&self.lab, way, bounds));
-        let recorder = eye.as_ref().map(Eye::recorder);
+        let recorder = eye.as_ref().and_then(Eye::recorder);
         let sent = std::thread::scope(|scope| {
             let receiver = scope.spawn(|| listener.run(&reception, &observer, &over));
             let send = || self.shot.fire(way, view, recorder.as_ref(), interrupt);
@@ -156,28 +159,18 @@ fn reception(inbox: &Path) -> Result<Reception, Failure> {
     })
 }
 
-/// Keeps how many file bytes the receiver has.
-fn count_bytes(received: &Arc<AtomicU64>) -> Observer {
-    let received = received.clone();
-    Arc::new(move |notice| {
-        if let Notice::Progress { progress, .. } = notice {
-            received.store(progress.done, Ordering::Relaxed);
-        }
-    })
-}
-
 /// What everything has cost since the process began, the lab itself left out.
 struct Costs {
     cpu: Duration,
     /// Segments that TCP in host A has sent again.
-    segments_again: u64,
+    segments_again: Option<u64>,
 }
 
 impl Costs {
     fn so_far(lab: &Lab) -> Result<Self, Stop> {
         let counters = lab.within(Host::A, || std::fs::read_to_string(SNMP))?;
         let counters = counters.unwrap_or_default();
-        let segments_again = counter(&counters, "Tcp:", "RetransSegs").unwrap_or(0);
+        let segments_again = counter(&counters, "Tcp:", "RetransSegs");
         let cpu = clock::process_time().saturating_sub(lab.processor_time());
         Ok(Self { cpu, segments_again })
     }

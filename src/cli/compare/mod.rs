@@ -23,11 +23,11 @@ mod ways;
 use super::args::Compare;
 use super::console::Console;
 use super::destination::Destination;
-use super::report::{self, Target};
+use super::report::{self, Recorder, Target};
 use super::{Place, Stop, lab};
 use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
-use crate::base::units::{Rate, Share, show_duration, show_size};
+use crate::base::units::{Rate, Share, show_size};
 use crate::link::config::QueueSize;
 use crate::link::{Bottleneck, LinkConfig};
 use crate::net::{Impairment, Interrupt, tcp};
@@ -153,26 +153,39 @@ fn report(comparison: &Comparison, mut runs: Vec<Run>) -> Report {
     }
 }
 
-/// What a report shows of one run over sockets.
-fn picture(
-    label: &str,
-    trial: &Trial,
-    (samples, packets): (Samples, Packets),
-    link: Option<LinkSummary>,
-) -> Run {
+/// What was seen of one run over sockets.
+struct Seen {
+    samples: Samples,
+    packets: Packets,
+    notes: Vec<String>,
+}
+
+impl Seen {
+    fn by(recorder: &Recorder) -> Self {
+        let (samples, packets) = recorder.seen();
+        Self { samples, packets, notes: Vec::new() }
+    }
+
+    /// What a report shows of it.
+    fn picture(self, label: String, trial: &Trial, link: Option<LinkSummary>) -> Run {
+        let Self { samples, packets, notes } = self;
+        Run { label, link, totals: totals(trial), samples, packets, notes }
+    }
+}
+
+fn totals(trial: &Trial) -> Totals {
     let broken_off = match &trial.ended {
         Ended::Complete => None,
-        Ended::CutOff => Some(format!("cut off after {}", show_duration(trial.elapsed))),
+        Ended::CutOff => Some("its time was up".to_owned()),
         Ended::Failed(text) => Some(text.clone()),
     };
-    let totals = Totals {
+    Totals {
         delivered: trial.bytes,
         elapsed: trial.elapsed,
         broken_off,
         wire_bytes: trial.link.map(|[out, _]| out.offered_bytes),
         retransmissions: trial.retransmissions,
-    };
-    Run { label: label.to_owned(), link, totals, samples, packets, notes: Vec::new() }
+    }
 }
 
 fn show(comparison: &Comparison, order: &Compare) {

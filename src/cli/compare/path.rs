@@ -2,7 +2,7 @@
 
 use super::shot::{Shot, cannot};
 use super::ways::Way;
-use super::{Load, View, made_up, picture};
+use super::{Load, Seen, View, made_up};
 use crate::cli::Stop;
 use crate::cli::args::Compare;
 use crate::cli::destination::Destination;
@@ -65,7 +65,8 @@ impl Arena {
     ) -> Result<(Trial, Option<Run>), Stop> {
         let recorder = view.bounds.map(|bounds| Recorder::start(way.strategy(), bounds));
         let trial = self.shot.fire(way, view, recorder.as_ref(), interrupt)?;
-        let run = recorder.map(|recorder| picture(&way.name(), &trial, recorder.seen(), None));
+        let seen = recorder.as_ref().map(Seen::by);
+        let run = seen.map(|seen| seen.picture(way.name(), &trial, None));
         Ok((trial, run))
     }
 }

@@ -64,7 +64,7 @@ impl Race {
     fn ways(&self, tcp: &str) -> [Way; 2] {
         let congestion = CongestionChoice::Fixed(self.rate);
         let udp = Way::Udp { congestion, arq: ArqConfig::default() };
-        [udp, Way::Tcp { congestion: tcp.to_owned() }]
+        [udp, Way::Tcp { congestion: Some(tcp.to_owned()) }]
     }
 
     fn tell(&self, console: &Console, venue: Venue, ways: &[Way; 2], trials: [Trial; 2]) {

@@ -1,6 +1,7 @@
 //! What the lab sees of a kernel's TCP, as a run of a report: sequence numbers are offsets, and what was
 //! sent before is sent again (RFC 9293 3.4).
 
+use super::Seen;
 use crate::base::time::{Duration, Instant};
 use crate::lab::tap::{Content, Segment, Sighting};
 use crate::link::{Direction, Fate};
@@ -57,8 +58,8 @@ impl Segments {
     }
 
     /// What was seen.
-    pub(super) fn finish(self) -> (Samples, Packets) {
-        (self.samples, self.packets)
+    pub(super) fn finish(self) -> Seen {
+        Seen { samples: self.samples, packets: self.packets, notes: Vec::new() }
     }
 
     fn on_data(&mut self, sighting: &Sighting, segment: &Segment) {
@@ -77,7 +78,7 @@ impl Segments {
             self.timed.retain(|(end, _)| !(range.start < *end && *end <= range.end));
             self.packets.seen(Kind::SentAgain, mark.clone());
         }
-        if is_lost(sighting.fate) {
+        if !sighting.fate.is_kept_whole() {
             self.packets.seen(Kind::LostOnLink, mark);
         }
     }
@@ -131,14 +132,6 @@ impl Segments {
     }
 }
 
-/// Whether a packet does not arrive as it was sent.
-pub(super) fn is_lost(fate: Fate) -> bool {
-    match fate {
-        Fate::Arrives(arrival) => arrival.flip.is_some(),
-        Fate::Lost(_) => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,7 +166,7 @@ mod tests {
         segments.see(&sighting(75, Direction::Back, ack(1000), arrives(100)));
         segments.see(&sighting(300, Direction::Out, data(1000), arrives(325)));
         segments.see(&sighting(325, Direction::Back, ack(2000), arrives(350)));
-        let (samples, packets) = segments.finish();
+        let Seen { samples, packets, .. } = segments.finish();
         let totals = Kind::ALL.map(|kind| packets.of(kind).total());
         // Sent, sent again, lost on the link, declared lost (which only its sender knows), acknowledged.
         assert_eq!(totals, [2, 1, 1, 0, 2]);

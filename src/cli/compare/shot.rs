@@ -2,11 +2,12 @@
 
 use super::View;
 use super::ways::Way;
-use crate::base::time::Duration;
+use crate::base::time::{Duration, Instant};
 use crate::cli::progress::Meter;
 use crate::cli::report::Recorder;
 use crate::cli::signals::Deadline;
 use crate::net::{DEADLINE, Finished, Interrupt, Notice, Observer, dial, tcp};
+use crate::os::clock::Clock;
 use crate::report::comparison::{Ended, Trial};
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::walk::Selection;
@@ -40,7 +41,7 @@ impl Shot {
         if let Some(recorder) = recorder {
             observer = recorder.beside(observer);
         }
-        let until = interrupt.of_part();
+        let (clock, until) = (Clock::start(), interrupt.of_part());
         let deadline = Deadline::after(Some(self.limit), &until);
         let sent = self.send(way, &observer, recorder.is_some(), &until);
         drop(deadline);
@@ -48,7 +49,9 @@ impl Shot {
             return Err(failure);
         }
         let is_up = until.get() == Some(DEADLINE);
-        Ok(self.judge(sent, is_up, handed_over.load(Ordering::Relaxed)))
+        let lasted = clock.now().since(Instant::ZERO);
+        let trial = judge(sent, is_up, lasted, handed_over.load(Ordering::Relaxed));
+        Ok(trial)
     }
 
     fn send(
@@ -62,7 +65,7 @@ impl Shot {
         let addresses = self.addresses.clone();
         match way {
             Way::Tcp { congestion } => {
-                let congestion = Some(congestion.clone());
+                let congestion = congestion.clone();
                 tcp::send(&tcp::Order { selection, addresses, congestion }, observer, interrupt)
             }
             Way::Udp { congestion, arq } => {
@@ -79,36 +82,36 @@ impl Shot {
             }
         }
     }
+}
 
-    /// `handed_over` bytes had gone when the run ended, as far as is known.
-    fn judge(&self, sent: Result<Finished, Failure>, is_up: bool, handed_over: u64) -> Trial {
-        let report = sent.as_ref().map(|finished| &finished.report);
-        let stats = report.ok().and_then(|report| report.stats);
-        let (ended, bytes) = match report {
-            Ok(report) if report.verdict().is_none() => (Ended::Complete, report.committed_bytes()),
-            _ if is_up => (Ended::CutOff, handed_over),
-            Ok(report) => {
-                let failures = report.files.iter().filter_map(|file| file.outcome.as_ref().err());
-                let first = failures.chain(&report.failure).next();
-                let text = first.map_or("it did not arrive", |failure| &failure.text);
-                (Ended::Failed(text.to_owned()), handed_over)
-            }
-            Err(failure) => (Ended::Failed(failure.text.clone()), handed_over),
-        };
-        let elapsed = match (&ended, &sent) {
-            (Ended::Complete, Ok(finished)) => finished.elapsed,
-            _ => self.limit,
-        };
-        Trial {
-            elapsed,
-            bytes,
-            ended,
-            link: None,
-            packets_sent: stats.map(|stats| stats.datagrams_sent),
-            retransmissions: stats.map(|stats| stats.retransmissions),
-            min_rtt: stats.map(|stats| stats.min_rtt).filter(|rtt| !rtt.is_zero()),
-            cpu: None,
+/// `handed_over` bytes had gone when the run ended after `lasted`, as far as is known.
+fn judge(
+    sent: Result<Finished, Failure>,
+    is_up: bool,
+    lasted: Duration,
+    handed_over: u64,
+) -> Trial {
+    let finished = match sent {
+        Ok(finished) => finished,
+        Err(failure) => return Trial::failed(lasted, failure.text),
+    };
+    let report = &finished.report;
+    let (ended, elapsed, bytes) = match report.verdict() {
+        None => (Ended::Complete, finished.elapsed, report.committed_bytes()),
+        Some(_) if is_up => (Ended::CutOff, lasted, handed_over),
+        Some(_) => {
+            let failures = report.files.iter().filter_map(|file| file.outcome.as_ref().err());
+            let first = failures.chain(&report.failure).next();
+            let text = first.map_or("it did not arrive", |failure| &failure.text);
+            (Ended::Failed(text.to_owned()), lasted, handed_over)
         }
+    };
+    let stats = report.stats;
+    Trial {
+        packets_sent: stats.map(|stats| stats.datagrams_sent),
+        retransmissions: stats.map(|stats| stats.retransmissions),
+        min_rtt: stats.map(|stats| stats.min_rtt).filter(|rtt| !rtt.is_zero()),
+        ..Trial::of(ended, elapsed, bytes)
     }
 }
 
@@ -124,7 +127,7 @@ fn bar(view: &View<'_>) -> Observer {
 }
 
 /// Keeps how many file bytes are on their way or there, and passes everything on.
-fn count_bytes(observer: &Observer, bytes: &Arc<AtomicU64>) -> Observer {
+pub(super) fn count_bytes(observer: &Observer, bytes: &Arc<AtomicU64>) -> Observer {
     let (observer, bytes) = (observer.clone(), bytes.clone());
     Arc::new(move |notice| {
         if let Notice::Progress { progress, .. } = &notice {

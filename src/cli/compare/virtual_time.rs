@@ -1,16 +1,17 @@
 //! Runs in virtual time, where there is no lab: volley's own CUBIC stands in for TCP's.
 
-use super::View;
 use super::ways::Way;
+use super::{View, totals};
 use crate::base::time::Duration;
 use crate::cli::Stop;
 use crate::cli::report::simulated;
 use crate::net::{Impairment, Interrupt};
 use crate::report::comparison::{Ended, Trial};
 use crate::report::run::Run;
-use crate::sim::{self, Order};
+use crate::sim::{self, Order, Outcome};
 use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
+use std::ops::ControlFlow;
 
 /// Simulated links, and what goes over them.
 #[derive(Debug)]
@@ -55,28 +56,37 @@ impl Arena {
             limit: self.limit,
         };
         let (outcome, run) = match view.bounds {
-            None => (sim::run(&order), None),
+            None => (watch(&order, interrupt), None),
             Some(bounds) => {
                 let (outcome, mut runs) = simulated::run(&order, &way.name(), bounds, interrupt)?;
                 (outcome, runs.pop())
             }
         };
+        if let Some(failure) = interrupt.failure() {
+            return Err(failure.into());
+        }
         let flow = &outcome.flows[0];
-        let (elapsed, ended) = match (flow.elapsed, &flow.end) {
-            (Some(elapsed), _) => (elapsed, Ended::Complete),
-            (None, None) => (self.limit, Ended::CutOff),
-            (None, Some(end)) => (self.limit, Ended::Failed(end.to_string())),
+        let (ended, elapsed) = match (flow.elapsed, &flow.end) {
+            (Some(elapsed), _) => (Ended::Complete, elapsed),
+            (None, None) => (Ended::CutOff, self.limit),
+            (None, Some(end)) => (Ended::Failed(end.to_string()), self.limit),
         };
         let trial = Trial {
-            elapsed,
-            bytes: flow.taken,
-            ended,
             link: Some([outcome.out, outcome.back]),
             packets_sent: Some(outcome.out.offered),
             retransmissions: Some(flow.stats.retransmissions),
             min_rtt: Some(flow.stats.min_rtt),
-            cpu: None,
+            ..Trial::of(ended, elapsed, flow.taken)
         };
+        let run = run.map(|run| Run { totals: totals(&trial), ..run });
         Ok((trial, run))
     }
+}
+
+/// Runs to the end, or until the user asks to end.
+fn watch(order: &Order, interrupt: &Interrupt) -> Outcome {
+    sim::watch(order, &mut |_| match interrupt.get() {
+        None => ControlFlow::Continue(()),
+        Some(_) => ControlFlow::Break(()),
+    })
 }

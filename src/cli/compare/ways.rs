@@ -20,8 +20,8 @@ pub(super) enum Way {
     },
     /// In a stream of the kernel's.
     Tcp {
-        /// Its congestion control.
-        congestion: String,
+        /// Its congestion control; the kernel's own choice where it does not say what it has.
+        congestion: Option<String>,
     },
 }
 
@@ -36,6 +36,7 @@ pub(super) fn all(order: &Compare, tcp: Vec<String>) -> Vec<Way> {
         congestion: CongestionChoice::Cubic,
         arq: ArqConfig { strategy, ..ArqConfig::default() },
     });
+    let tcp = if tcp.is_empty() { vec![None] } else { tcp.into_iter().map(Some).collect() };
     let tcp = tcp.into_iter().map(|congestion| Way::Tcp { congestion });
     volley.chain(classic).chain(tcp).collect()
 }
@@ -43,7 +44,8 @@ pub(super) fn all(order: &Compare, tcp: Vec<String>) -> Vec<Way> {
 impl Way {
     pub(super) fn name(&self) -> String {
         match self {
-            Self::Tcp { congestion } => format!("TCP {congestion}"),
+            Self::Tcp { congestion: None } => "TCP".into(),
+            Self::Tcp { congestion: Some(congestion) } => format!("TCP {congestion}"),
             Self::Udp { arq, congestion } if arq.strategy == Strategy::Volley => match congestion {
                 CongestionChoice::Cubic => "UDP volley".into(),
                 CongestionChoice::Fixed(rate) => format!("UDP volley at {rate}"),
@@ -68,7 +70,7 @@ impl Way {
 
     fn control(&self) -> Control {
         match self {
-            Self::Tcp { congestion } => match congestion.as_str() {
+            Self::Tcp { congestion } => match congestion.as_deref().unwrap_or_default() {
                 "cubic" | STAND_IN => Control::Cubic,
                 "reno" => Control::Reno,
                 name if name.starts_with("bbr") => Control::Bbr,

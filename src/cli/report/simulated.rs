@@ -2,7 +2,6 @@
 
 use crate::base::range_set::RangeSet;
 use crate::base::time::Instant;
-use crate::link::Fate;
 use crate::net::Interrupt;
 use crate::report::run::{Bounds, Packets, Path, Run, Sample, Samples, Totals};
 use crate::report::summary::{LinkSummary, Way};
@@ -66,7 +65,7 @@ impl Watched {
         self.latest = at;
         match &record.what {
             What::Sent { packet: Packet { kind: Kind::Data(_), number, .. }, fate } => {
-                if is_lost(*fate) {
+                if !fate.is_kept_whole() {
                     self.packets.lost_on_link(at, *number);
                 }
             }
@@ -121,13 +120,6 @@ impl Watched {
             packets: self.packets,
             notes: Vec::new(),
         }
-    }
-}
-
-fn is_lost(fate: Fate) -> bool {
-    match fate {
-        Fate::Arrives(arrival) => arrival.flip.is_some(),
-        Fate::Lost(_) => true,
     }
 }
 

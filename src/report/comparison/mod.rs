@@ -7,7 +7,7 @@ pub mod json;
 pub mod table;
 pub mod verdict;
 
-use super::response::{LossyPath, Response, TCP_SEGMENT, VOLLEY_PAYLOAD};
+use super::response::{LossyPath, Response, payload};
 use super::run::capacity;
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share};
@@ -51,7 +51,10 @@ impl Venue {
                 "The seed repeats which packets the link loses, by their number; time is real, so which \
                  bytes they carry differs from run to run."
             }
-            Self::Path { .. } => "The path is as it is: no two runs are the same.",
+            Self::Path { .. } => {
+                "The path is as it is: no two runs are the same. Of a TCP run that was cut off, what \
+                 counts is what the kernel took, which runs ahead of the receiver by its buffers."
+            }
             Self::Simulation => "Time is virtual: the seed repeats these runs to the last event.",
         }
     }
@@ -141,6 +144,27 @@ pub enum Ended {
 }
 
 impl Trial {
+    /// A run that ended so, with nothing else known of it.
+    #[must_use]
+    pub fn of(ended: Ended, elapsed: Duration, bytes: u64) -> Self {
+        Self {
+            elapsed,
+            bytes,
+            ended,
+            link: None,
+            packets_sent: None,
+            retransmissions: None,
+            min_rtt: None,
+            cpu: None,
+        }
+    }
+
+    /// A run that failed.
+    #[must_use]
+    pub fn failed(elapsed: Duration, why: String) -> Self {
+        Self::of(Ended::Failed(why), elapsed, 0)
+    }
+
     /// File bytes at the receiver over time.
     #[must_use]
     pub fn goodput(&self) -> Rate {
@@ -160,12 +184,13 @@ impl Contender {
         self.trials.iter().filter(|trial| !matches!(trial.ended, Ended::Failed(_)))
     }
 
-    /// The middle one of what its runs say; nothing unless one of them says something.
+    /// The middle of what its runs say, between the two middle ones of an even number; nothing unless one of them says something.
     #[must_use]
     pub fn median(&self, of: impl Fn(&Trial) -> Option<f64>) -> Option<f64> {
         let mut values: Vec<f64> = self.measured().filter_map(of).collect();
         values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied()
+        let (low, high) = (values.len().checked_sub(1)? / 2, values.len() / 2);
+        Some(f64::midpoint(values[low], values[high]))
     }
 
     /// The median goodput.
@@ -202,14 +227,6 @@ impl Contender {
         })
     }
 
-    /// The share of packets that chance took on the way out, over all runs.
-    #[must_use]
-    pub fn random_loss(&self) -> Share {
-        let counts = || self.trials.iter().filter_map(|trial| trial.link.map(|[out, _]| out));
-        let lost = counts().map(|out| out.lost.chance + out.lost.burst + out.corrupted).sum();
-        Share::of(lost, counts().map(|out| out.offered).sum())
-    }
-
     /// The share of packets for which the queue had no room, over all runs.
     #[must_use]
     pub fn queue_loss(&self) -> Share {
@@ -231,7 +248,7 @@ impl Comparison {
         let link = self.link.as_ref()?;
         let loss = Some(link.loss_events().get()).filter(|loss| *loss > 0.0)?;
         let round_trip = Some(link.round_trip()).filter(|span| !span.is_zero())?;
-        let payload = if contender.is_tcp { TCP_SEGMENT } else { VOLLEY_PAYLOAD };
+        let payload = payload(link.out.mtu_or_usual(), contender.is_tcp);
         let path = LossyPath { payload, round_trip, loss };
         let response = match contender.control {
             Control::Cubic => path.cubic(),

@@ -53,15 +53,12 @@ fn heading(comparison: &Comparison) -> String {
         Venue::Path { host } => format!("to {host}"),
         Venue::Simulation => "in virtual time: a simulation, no kernel took part".to_owned(),
     };
-    let mut text = format!("{size} {place}{runs}; a run is cut off after {}", limit(comparison));
+    let limit = show_duration(comparison.limit);
+    let mut text = format!("{size} {place}{runs}; a run is cut off after {limit}");
     if let Some(link) = &comparison.link {
         text += &format!("\nlink: {}", show_ways(&link.out, &link.back, link.seed));
     }
     text
-}
-
-fn limit(comparison: &Comparison) -> String {
-    show_duration(comparison.limit)
 }
 
 fn row(width: usize, name: &str, cells: [String; 8]) -> String {

@@ -84,6 +84,21 @@ fn tcp_may_win_and_a_draw_is_a_draw() {
 }
 
 #[test]
+fn loss_is_not_blamed_where_its_formula_allows_the_whole_link() {
+    let slow = contender("TCP cubic", Control::Cubic, &[60_000]);
+    let fast = contender("UDP volley", Control::Bbr, &[95_000]);
+    let said = verdict::sentences(&comparison(0.000_001, vec![slow, fast])).join("\n");
+    assert!(!said.contains("Loss is the reason"), "{said}");
+    assert!(said.contains("What held back TCP cubic does not show"), "{said}");
+}
+
+#[test]
+fn an_even_number_of_runs_has_its_middle_between_two() {
+    let pair = contender("TCP bbr", Control::Bbr, &[90_000, 80_000]);
+    assert_eq!(pair.goodput(), Some(Rate::from_bits_per_second(85 * MBIT)));
+}
+
+#[test]
 fn the_textbooks_strategies_are_held_back_by_what_they_are() {
     let all = vec![
         contender("stop-and-wait", Control::StopAndWait, &[180]),

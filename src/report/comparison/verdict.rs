@@ -99,8 +99,8 @@ fn is_even(first: &Contender, second: &Contender) -> bool {
 /// Who had all that the link gives.
 fn who_filled(comparison: &Comparison) -> Option<String> {
     let possible = comparison.possible()?;
-    let full: Vec<&Contender> =
-        comparison.contenders.iter().filter(|each| share_of(each, possible) >= FILLED).collect();
+    let is_full = |each: &Contender| each.goodput().is_some_and(|g| share(g, possible) >= FILLED);
+    let full: Vec<&Contender> = comparison.contenders.iter().filter(|each| is_full(each)).collect();
     if full.is_empty() {
         return None;
     }
@@ -136,18 +136,20 @@ fn why_slow(comparison: &Comparison) -> Vec<String> {
 fn reason(comparison: &Comparison, contender: &Contender) -> Option<Reason> {
     let goodput = contender.goodput()?;
     let link = comparison.link.as_ref()?;
-    if comparison.possible().is_some_and(|possible| share_of(contender, possible) >= FILLED) {
+    let possible = comparison.possible();
+    if possible.is_some_and(|possible| share(goodput, possible) >= FILLED) {
         return None;
     }
     let cycles = contender.median(|trial| Some(trial.elapsed.as_secs_f64()))?
         / link.round_trip().as_secs_f64().max(1e-6);
-    let predicted = comparison.predict(contender).map(|response| response.rate);
+    let limits = |rate: Rate| possible.is_none_or(|all| share(rate, all) < FILLED);
+    let predicted = comparison.predict(contender).map(|r| r.rate).filter(|rate| limits(*rate));
     Some(match contender.control {
         Control::StopAndWait => Reason::Window,
         Control::GoBackN { .. } if link.out.random_loss() > Share::ZERO => Reason::SendsWindowAgain,
         Control::GoBackN { .. } | Control::SelectiveRepeat { .. } => Reason::Window,
-        _ if predicted.is_some_and(|rate| explains(rate, goodput)) => Reason::LossAsCongestion,
         _ if cycles < SHORT => Reason::Short,
+        _ if predicted.is_some_and(|rate| explains(rate, goodput)) => Reason::LossAsCongestion,
         Control::Fixed(_) => Reason::OwnRate,
         _ if contender.queue_loss().get() > QUEUE_LOSS => Reason::Queue,
         _ => Reason::Unknown,
@@ -204,9 +206,8 @@ fn explain(comparison: &Comparison, reason: Reason, members: &[&Contender]) -> S
     }
 }
 
-fn share_of(contender: &Contender, possible: Rate) -> f64 {
-    let goodput = contender.goodput().map_or(0.0, |rate| rate.bits_per_second() as f64);
-    goodput / possible.bits_per_second().max(1) as f64
+fn share(part: Rate, all: Rate) -> f64 {
+    part.bits_per_second() as f64 / all.bits_per_second().max(1) as f64
 }
 
 /// "A", "A and B", "A, B and C".

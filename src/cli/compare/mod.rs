@@ -31,7 +31,9 @@ use crate::base::units::{Rate, Share, show_size};
 use crate::link::config::QueueSize;
 use crate::link::{Bottleneck, LinkConfig};
 use crate::net::{Impairment, Interrupt, tcp};
-use crate::report::comparison::{Comparison, Ended, LinkUsed, Trial, Venue, json, table, verdict};
+use crate::report::comparison::{
+    Comparison, Contender, Ended, LinkUsed, Trial, Venue, json, table, verdict,
+};
 use crate::report::run::{Bounds, Packets, Report, Run, Samples, Totals};
 use crate::report::summary::LinkSummary;
 use crate::transfer::outcome::{Failure, Reason};
@@ -132,8 +134,8 @@ fn compare(
         target.write(&report(&comparison, watched))?;
         console.tell(&format!("report: {}", target.name()));
     }
-    let is_empty = comparison.contenders.iter().all(|contender| contender.goodput().is_none());
-    if is_empty { Err(Stop::Told(Reason::Other)) } else { Ok(()) }
+    let has_carried = comparison.contenders.iter().any(Contender::has_carried);
+    if has_carried { Ok(()) } else { Err(Stop::Told(Reason::Other)) }
 }
 
 /// The runs of the first round, and what all rounds show.

@@ -205,6 +205,12 @@ impl Contender {
         Some(Rate::from_bits_per_second(bits as u64))
     }
 
+    /// Whether any byte came through in the run in the middle.
+    #[must_use]
+    pub fn has_carried(&self) -> bool {
+        self.goodput().is_some_and(|rate| rate.bits_per_second() > 0)
+    }
+
     /// The least and the greatest goodput.
     #[must_use]
     pub fn spread(&self) -> Option<(Rate, Rate)> {
@@ -236,10 +242,10 @@ impl Contender {
 }
 
 impl Comparison {
-    /// The goodput that the link can carry; nothing where it has no rate.
+    /// The goodput that the link can carry; nothing where it has no rate, or lets nothing through.
     #[must_use]
     pub fn possible(&self) -> Option<Rate> {
-        capacity(&self.link.as_ref()?.out)
+        capacity(&self.link.as_ref()?.out).filter(|rate| rate.bits_per_second() > 0)
     }
 
     /// What the formula of a congestion control allows it on this link, and no more than the link does.

@@ -93,6 +93,17 @@ fn loss_is_not_blamed_where_its_formula_allows_the_whole_link() {
 }
 
 #[test]
+fn what_carries_nothing_wins_nothing() {
+    let nothing = vec![
+        contender("UDP volley", Control::Cubic, &[0]),
+        contender("TCP bbr", Control::Bbr, &[0]),
+    ];
+    let comparison = comparison(1.0, nothing);
+    assert_eq!(verdict::sentences(&comparison), ["Nothing came through: no run carried a byte."]);
+    assert!(!table::text(&comparison).contains("NaN"));
+}
+
+#[test]
 fn an_even_number_of_runs_has_its_middle_between_two() {
     let pair = contender("TCP bbr", Control::Bbr, &[90_000, 80_000]);
     assert_eq!(pair.goodput(), Some(Rate::from_bits_per_second(85 * MBIT)));

@@ -59,7 +59,8 @@ pub fn text(comparison: &Comparison) -> String {
 /// Which of the two transports was faster: the fastest of each kind.
 fn who(comparison: &Comparison) -> String {
     let best = |is_tcp: bool| {
-        let kind = comparison.contenders.iter().filter(|contender| contender.is_tcp == is_tcp);
+        let carried = comparison.contenders.iter().filter(|contender| contender.has_carried());
+        let kind = carried.filter(|contender| contender.is_tcp == is_tcp);
         kind.filter_map(|contender| Some((contender, contender.goodput()?)))
             .max_by_key(|(_, goodput)| *goodput)
     };
@@ -71,7 +72,7 @@ fn who(comparison: &Comparison) -> String {
                 only.name
             );
         }
-        (None, None) => return "Nothing came through: no run gave a number.".into(),
+        (None, None) => return "Nothing came through: no run carried a byte.".into(),
     };
     let ((first, more), (second, less)) = if udp_rate >= tcp_rate {
         ((udp, udp_rate), (tcp, tcp_rate))
@@ -134,7 +135,7 @@ fn why_slow(comparison: &Comparison) -> Vec<String> {
 
 /// Why a contender left much of the link unused; nothing if it did not, or has no runs.
 fn reason(comparison: &Comparison, contender: &Contender) -> Option<Reason> {
-    let goodput = contender.goodput()?;
+    let goodput = contender.goodput().filter(|_| contender.has_carried())?;
     let link = comparison.link.as_ref()?;
     let possible = comparison.possible();
     if possible.is_some_and(|possible| share(goodput, possible) >= FILLED) {

@@ -5,7 +5,9 @@ use super::entry::Attributes;
 use super::hash::{Hash, Tree};
 use super::name::TreePath;
 use super::open_files::OpenFiles;
+use super::outcome::{Failure, Reason};
 use super::positioned::write_all_at;
+use crate::base::units::show_size;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
@@ -46,20 +48,35 @@ pub(super) struct OpenFile {
 /// What the file system had free, asked for now and then: small files are many.
 #[derive(Debug, Default)]
 pub(super) struct Room {
+    /// Bytes that open files will still take.
+    pub(super) owed: u64,
     free: Option<u64>,
     /// Bytes offered since it was asked.
     since: u64,
 }
 
 impl Room {
-    /// How many bytes are free, if fewer than `size`.
-    pub(super) fn lacks(&mut self, directory: &Directory, owed: u64, size: u64) -> Option<u64> {
+    /// Owes a file its `size`, if there is room for it.
+    pub(super) fn owe(
+        &mut self,
+        directory: &Directory,
+        path: &TreePath,
+        size: u64,
+    ) -> Result<(), Failure> {
         self.since = self.since.saturating_add(size);
         if self.free.is_none_or(|free| self.since > free / 2) {
-            self.free = directory.free_space().map(|free| free.saturating_sub(owed));
+            self.free = directory.free_space().map(|free| free.saturating_sub(self.owed));
             self.since = size;
         }
-        self.free.filter(|free| size > *free)
+        if let Some(free) = self.free.filter(|free| size > *free) {
+            let (size, free) = (show_size(size), show_size(free));
+            let text = format!(
+                "no room for \"{path}\": {size} wanted, {free} free at the receiver; make room there"
+            );
+            return Err(Failure::new(Reason::Full, text));
+        }
+        self.owed += size;
+        Ok(())
     }
 }
 

@@ -14,7 +14,6 @@ use super::positioned::read_exact_at;
 use super::tree::dress;
 use super::window::Window;
 use crate::base::range_set::RangeSet;
-use crate::base::units::show_size;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -49,8 +48,6 @@ pub struct Sink {
     total: u64,
     /// Where the transfer space ends so far.
     offered: u64,
-    /// Bytes that open files will still take.
-    owed: u64,
     room: Room,
     reports: Vec<Report>,
     /// Of the partial files, by index.
@@ -72,7 +69,6 @@ impl Sink {
             written: RangeSet::new(),
             total: 0,
             offered: 0,
-            owed: 0,
             room: Room::default(),
             reports: Vec::new(),
             handles: OpenFiles::default(),
@@ -151,15 +147,7 @@ impl Sink {
             Kind::File { size, is_sparse, attributes } => (size, is_sparse, attributes),
         };
         self.commits.check_free(&path)?;
-        if let Some(free) = self.room.lacks(&self.directory, self.owed, size) {
-            let text = format!(
-                "no room for \"{path}\": {} wanted, {} free at the receiver; make room there",
-                show_size(size),
-                show_size(free)
-            );
-            return Err(Failure::new(Reason::Full, text));
-        }
-        self.owed += size;
+        self.room.owe(&self.directory, &path, size)?;
         let file = self.files.get_mut(index).expect("just pushed");
         file.open = Some(OpenFile::new(path, attributes, is_sparse));
         Ok(())
@@ -212,7 +200,7 @@ impl Sink {
             handles.close(index);
         }
         let fresh = written.insert(range.clone());
-        self.owed -= fresh;
+        self.room.owed -= fresh;
         self.total += fresh;
         self.complete_groups(index, &range);
     }
@@ -332,7 +320,7 @@ impl Sink {
             self.directory.discard(&partial);
         }
         let lost = self.written.remove(&range);
-        self.owed += lost;
+        self.room.owed += lost;
         self.total -= lost;
         self.reports.push(Report::Again(range));
     }
@@ -379,7 +367,7 @@ impl Sink {
         let Some(file) = self.files.get_mut(index) else { return };
         if let Some(open) = file.open.take() {
             let missing = self.written.gaps(file.range.clone()).map(|gap| gap.end - gap.start);
-            self.owed -= missing.sum::<u64>();
+            self.room.owed -= missing.sum::<u64>();
             self.handles.close(index);
             open.partial.iter().for_each(|partial| self.directory.discard(partial));
         }
@@ -553,7 +541,7 @@ mod tests {
         let reports = bench.write(GROUP - 10, &last);
         assert_eq!(reports, [Report::Committed { index: 0, hash: Hash::of(&bytes) }]);
         assert!(fs::read(bench.path("a")).expect("there") == bytes);
-        assert_eq!(bench.sink.owed, 0);
+        assert_eq!(bench.sink.room.owed, 0);
     }
 
     #[test]

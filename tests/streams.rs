@@ -5,7 +5,13 @@ mod common;
 
 use common::relay::{Cut, TcpRelay};
 use common::{Bench, CARRIERS, Running, note, words};
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
+use volley::net::Interrupt;
+use volley::net::tcp::record::{Record, RecordReader};
+use volley::transfer::entry::{Attributes, Entry, Kind};
+use volley::transfer::message::{Message, UNSETTLED_MAX};
 
 /// What a process may have needed at its peak, whatever the size of the files, in KiB: a receiver keeps
 /// at most 24 MiB for the disk.
@@ -136,4 +142,48 @@ fn who_comes_second_to_a_receiver_for_one_transfer_is_told_the_truth() {
         assert!(!told.stderr.contains("interrupted"), "{}", told.stderr);
         bench.expect_arrived(&["first"]);
     }
+}
+
+/// Offers a file over TCP and sends `pieces` single bytes of it, none beside another. Says with what words
+/// the receiver closes.
+fn scatter(address: &str, pieces: usize) -> String {
+    let stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
+    let kind = Kind::File { size: 1 << 20, is_sparse: false, attributes };
+    let mut offer = Vec::new();
+    Message::Offer(Entry { path: "scattered".into(), kind }).put(&mut offer);
+    let offsets = (0..pieces as u64).map(|piece| 2 * piece);
+    let data = offsets.map(|offset| Record::Data { offset, bytes: b"x" });
+    let (mut said, mut record_bytes) = (Vec::new(), Vec::new());
+    let hello = Record::Hello { versions: vec![1] };
+    for record in [hello, Record::Messages(&offer)].into_iter().chain(data) {
+        record.write_to(&mut record_bytes);
+        said.extend_from_slice(&record_bytes);
+    }
+    (&stream).write_all(&said).expect("it reads");
+    stream.shutdown(Shutdown::Write).expect("connected");
+    let mut reader = RecordReader::new(&stream, Interrupt::default());
+    reader.trust();
+    loop {
+        match reader.next(&mut |_| false).expect("a record") {
+            Some(Record::Close { reason, .. }) => {
+                return String::from_utf8_lossy(reason).into_owned();
+            }
+            Some(_) => {}
+            None => panic!("the receiver leaves without a word"),
+        }
+    }
+}
+
+#[test]
+fn a_sender_over_tcp_that_scatters_its_bytes_is_sent_away() {
+    let bench = Bench::new();
+    let receiver = bench.receive(&[]);
+    let fault = "the sender broke the protocol: its bytes come in too many separate pieces";
+    assert_eq!(scatter(&receiver.address, UNSETTLED_MAX + 1), fault);
+    let left = scatter(&receiver.address, UNSETTLED_MAX);
+    assert!(left.contains("left before"), "{left}");
+    receiver.stop();
+    bench.expect_names(&[]);
 }

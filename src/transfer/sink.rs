@@ -111,6 +111,12 @@ impl Sink {
         std::mem::take(&mut self.reports)
     }
 
+    /// How many separate ranges of bytes are in their files, of those under way.
+    #[must_use]
+    pub fn written_ranges(&self) -> usize {
+        self.written.len()
+    }
+
     fn open_file(&mut self, index: u32) -> Option<&mut OpenFile> {
         self.files.get_mut(index)?.open.as_mut()
     }

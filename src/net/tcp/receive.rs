@@ -9,6 +9,7 @@ use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, SIGTERM, intern
 use crate::os::clock::Clock;
 use crate::os::wait::Waiter;
 use crate::transfer::ending::failure_of_close;
+use crate::transfer::message::UNSETTLED_MAX;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::receiver::Receiving;
 use crate::transfer::session::{Phase, Progress};
@@ -29,6 +30,9 @@ const LINGER: Duration = Duration::from_secs(3);
 
 /// After its last word, a sender gets this long to hear it and leave.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Separate ranges of written bytes, at most: a sender keeps the order, so that there is one in each file.
+const WRITTEN_RANGES_MAX: usize = UNSETTLED_MAX;
 
 /// What is to be done about a sender that is gone.
 const AGAIN: &str = "its user has to send again";
@@ -261,6 +265,10 @@ impl Download {
             for report in reports {
                 self.receiving.on_report(report);
             }
+        }
+        if self.sink.as_ref().is_some_and(|sink| sink.written_ranges() > WRITTEN_RANGES_MAX) {
+            let text = "the sender broke the protocol: its bytes come in too many separate pieces";
+            return Err(Failure::new(Reason::Other, text));
         }
         self.receiving.take_demands();
         self.answer()?;

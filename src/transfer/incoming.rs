@@ -99,6 +99,11 @@ impl OpenFile {
         }
     }
 
+    /// What its room owes it for so many of its bytes: nothing, where they may be a hole.
+    pub(super) fn owed_of(&self, bytes: u64) -> u64 {
+        if self.is_sparse { 0 } else { bytes }
+    }
+
     /// Writes bytes at a position, but for what stays a hole.
     pub(super) fn put(&self, file: &File, bytes: &[u8], position: u64) -> io::Result<()> {
         // Where something else was written before, zeros are no hole.

@@ -153,7 +153,10 @@ impl Sink {
             Kind::File { size, is_sparse, attributes } => (size, is_sparse, attributes),
         };
         self.commits.check_free(&path)?;
-        self.room.owe(&self.directory, &path, size)?;
+        // How much of it is holes shows when it is written.
+        if !is_sparse {
+            self.room.owe(&self.directory, &path, size)?;
+        }
         let file = self.files.get_mut(index).expect("just pushed");
         file.open = Some(OpenFile::new(path, attributes, is_sparse));
         Ok(())
@@ -206,7 +209,7 @@ impl Sink {
             handles.close(index);
         }
         let fresh = written.insert(range.clone());
-        self.room.owed -= fresh;
+        self.room.owed -= open.owed_of(fresh);
         self.total += fresh;
         self.complete_groups(index, &range);
     }
@@ -314,6 +317,7 @@ impl Sink {
             return;
         };
         open.mismatches += 1;
+        let is_sparse = open.is_sparse;
         if !can_repeat || open.mismatches > MISMATCHES_MAX {
             let path = &open.path;
             let text = format!("\"{path}\" arrived other than it was read; nothing of it is kept");
@@ -326,7 +330,7 @@ impl Sink {
             self.directory.discard(&partial);
         }
         let lost = self.written.remove(&range);
-        self.room.owed += lost;
+        self.room.owed += if is_sparse { 0 } else { lost };
         self.total -= lost;
         self.reports.push(Report::Again(range));
     }
@@ -373,7 +377,7 @@ impl Sink {
         let Some(file) = self.files.get_mut(index) else { return };
         if let Some(open) = file.open.take() {
             let missing = self.written.gaps(file.range.clone()).map(|gap| gap.end - gap.start);
-            self.room.owed -= missing.sum::<u64>();
+            self.room.owed -= open.owed_of(missing.sum());
             self.handles.close(index);
             open.partial.iter().for_each(|partial| self.directory.discard(partial));
         }
@@ -722,6 +726,28 @@ mod tests {
         assert!(fs::read(bench.path("sparse")).expect("there") == bytes);
         let blocks = fs::metadata(bench.path("sparse")).expect("there").blocks();
         assert!(blocks * 512 < 1 << 20, "{blocks} blocks");
+        assert_eq!(bench.sink.room.owed, 0);
+    }
+
+    #[test]
+    fn holes_need_no_room() {
+        let mut bench = Bench::new(false, true);
+        let sparse = |size| Kind::File { size, is_sparse: true, attributes: PLAIN };
+        let huge = 3..3 + (1 << 55);
+        bench.offer_kind(0, "wrong at first", 0..3, sparse(3));
+        let reports = bench.offer_kind(1, "huge", huge.clone(), sparse(1 << 55));
+        assert_eq!(reports, [Report::Accepted { index: 1 }]);
+        let reports = bench.offer(2, "dense", huge.end..huge.end + 10);
+        assert_eq!(reports, [Report::Accepted { index: 2 }]);
+        bench.expect_all(0, b"abc");
+        assert_eq!(bench.write(0, b"abd"), [Report::Again(0..3)]);
+        assert_eq!(bench.sink.room.owed, 10);
+        let hash = Hash::of(b"abc");
+        assert_eq!(bench.write(0, b"abc"), [Report::Committed { index: 0, hash }]);
+        bench.run(Job::Forget { index: 1 });
+        assert_eq!(bench.sink.room.owed, 10);
+        bench.run(Job::Forget { index: 2 });
+        assert_eq!(bench.sink.room.owed, 0);
     }
 
     #[test]

@@ -66,8 +66,9 @@ impl Waiter {
         let woken = fds.pop().is_some_and(|fd| !fd.revents().is_empty());
         if woken {
             let _ = (&self.wakes).read(&mut [0; 256]);
-            // What is told from here on needs another wake-up.
-            self.waker.0.is_full.store(false, Ordering::Release);
+            // What is told from here on needs another wake-up. A waker that found it full before had told
+            // its news already: reading what it left makes them seen, which a store alone would not.
+            self.waker.0.is_full.swap(false, Ordering::AcqRel);
         }
         Ok(())
     }

@@ -121,11 +121,12 @@ impl Commits {
                 }
             })
             .collect();
-        let synced = self.tree.sync_names();
-        reports.extend(named.into_iter().map(|Ready { index, hash, path, .. }| match &synced {
-            Ok(()) => Report::Committed { index, hash },
-            Err(error) => Report::Failed { index, failure: storage_failure(&path, error) },
-        }));
+        let unsynced = self.tree.sync_names();
+        let report = |Ready { index, hash, path, .. }| match unsynced.error_of(&path) {
+            None => Report::Committed { index, hash },
+            Some(error) => Report::Failed { index, failure: storage_failure(&path, error) },
+        };
+        reports.extend(named.into_iter().map(report));
     }
 
     /// Every directory gets its attributes. Nothing is added after that.

@@ -39,6 +39,21 @@ pub(super) struct Tree {
     made_bytes: usize,
 }
 
+/// Directories whose new names may not be there after a crash, and why.
+#[derive(Debug)]
+pub(super) struct Unsynced(Vec<(String, io::Error)>);
+
+impl Unsynced {
+    /// Why what has that path may not be there: its own name or one on the way to it.
+    pub(super) fn error_of(&self, path: &TreePath) -> Option<&io::Error> {
+        let holds = |directory: &str| {
+            let below = path.as_str().strip_prefix(directory);
+            directory.is_empty() || below.is_some_and(|below| below.starts_with('/'))
+        };
+        self.0.iter().find(|(directory, _)| holds(directory)).map(|(_, error)| error)
+    }
+}
+
 impl Tree {
     pub(super) fn new(directory: Arc<Directory>) -> Self {
         Self {
@@ -108,15 +123,19 @@ impl Tree {
     }
 
     /// Puts all names that were given since the last time on stable storage.
-    ///
-    /// # Errors
-    /// As the system says: none of them may be there after a crash.
-    pub(super) fn sync_names(&mut self) -> io::Result<()> {
+    pub(super) fn sync_names(&mut self) -> Unsynced {
         let touched = std::mem::take(&mut self.touched);
-        if touched.len() > SYNCED_SINGLY_MAX && self.directory.sync_file_system()? {
-            return Ok(());
-        }
-        touched.iter().try_for_each(|path| self.open(path)?.open(".")?.sync_all())
+        let at_once = match touched.len() {
+            0..=SYNCED_SINGLY_MAX => Ok(false),
+            _ => self.directory.sync_file_system(),
+        };
+        let mut sync = |path: &str| match &at_once {
+            Ok(true) => Ok(()),
+            Ok(false) => self.open(path)?.open(".")?.sync_all(),
+            Err(error) => Err(io::Error::from(error.kind())),
+        };
+        let failed = |path: String| sync(&path).err().map(|error| (path, error));
+        Unsynced(touched.into_iter().filter_map(failed).collect())
     }
 
     /// Gives the directories that were made their attributes, the innermost first: who changes something in a
@@ -183,6 +202,28 @@ mod tests {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     use std::fs;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_directory_that_cannot_be_synced_fails_what_it_holds_and_nothing_else() {
+        let temp = tempfile::tempdir().expect("room");
+        let directory = Arc::new(Directory::open(temp.path()).expect("writable"));
+        let mut tree = Tree::new(directory.clone());
+        let path = |path: &str| TreePath::parse(path).expect("a path");
+        let attributes = Attributes { mode: 0o755, seconds: 1, nanoseconds: 0 };
+        ["a", "ab", "a/deep"].iter().for_each(|at| tree.make(&path(at), attributes).expect(at));
+        let files = ["a/file", "a/deep/file", "ab/file", "file"].map(path);
+        for (index, file) in (0..).zip(&files) {
+            let (partial, _) = directory.create_partial(1, index, 0o644).expect("room");
+            tree.commit(&partial, file, false).expect("named");
+        }
+        // Somebody takes it away, and it is not held open any more.
+        fs::rename(temp.path().join("a"), temp.path().join("elsewhere")).expect("renamed");
+        tree.opened.clear();
+        let unsynced = tree.sync_names();
+        let lost = files.map(|file| unsynced.error_of(&file).is_some());
+        assert_eq!(lost, [true, true, false, false]);
+        assert!(tree.sync_names().error_of(&path("a/file")).is_none(), "each is told once");
+    }
 
     /// Rounds of the race; a campaign sets the environment variable to more.
     fn rounds() -> u32 {

@@ -718,7 +718,7 @@ fn what_takes_longer_than_its_timeout_ends_with_124_and_tells_the_other_side() {
         let receiver = bench.receive(&[]);
         let sent = bench.send(&receiver, &["long"], &options).expect_code(124);
         sent.expect_words(&["--timeout is up", "send the others again"]);
-        receiver.wait_for(&told_by_sender(carrier, "the other side's --timeout"));
+        receiver.wait_for(&told_by_sender(carrier, "the time limit of the other side is up"));
         receiver.stop();
         bench.expect_names(&[]);
     }
@@ -731,7 +731,7 @@ fn a_receiver_whose_timeout_is_up_tells_its_senders() {
     let receiver = bench.receive(&["--timeout", "2s"]);
     let sender = bench.start_sending(&receiver, &["long"], &options);
     receiver.finish().expect_code(124).expect_words(&["--timeout is up", "complete files"]);
-    sender.finish().expect_code(4).expect_words(&["the other side's --timeout"]);
+    sender.finish().expect_code(4).expect_words(&["the time limit of the other side is up"]);
     bench.expect_names(&[]);
 }
 

@@ -56,7 +56,7 @@ pub fn failure_of_close(code: u16, reason: &str) -> Failure {
         }
         Reason::Deadline => Failure::new(
             Reason::Interrupted,
-            "the time of the other side's --timeout is up; start it again, then send again",
+            "the time limit of the other side is up; start it again, then send again",
         ),
         reason if reason.is_order() => Failure::new(
             Reason::Interrupted,

@@ -137,8 +137,13 @@ impl Lab {
         devices::raise(&hosts)?;
         let out = Arc::new(Way::new(&link.out, link.seed, Direction::Out));
         let back = Arc::new(Way::new(&link.back, link.seed, Direction::Back));
-        let threads = vec![way::carry(&out, &a, &b, clock)?, way::carry(&back, &b, &a, clock)?];
-        Ok(Self { hosts, addresses, ways: [out, back], threads, clock, since: clock.now() })
+        let ways = [out.clone(), back.clone()];
+        // It is there before its threads: if the second one cannot start, the first one is ended.
+        let mut lab =
+            Self { hosts, addresses, ways, threads: Vec::new(), clock, since: clock.now() };
+        lab.threads.push(way::carry(&out, &a, &b, clock)?);
+        lab.threads.push(way::carry(&back, &b, &a, clock)?);
+        Ok(lab)
     }
 
     /// Replaces the link by another one, with nothing in it and nothing counted. The hosts stay.

@@ -201,6 +201,23 @@ fn whoever_of_the_lab_is_killed_nothing_is_left() {
     }
 }
 
+#[test]
+fn under_nohup_a_hangup_is_nothing_to_a_lab() {
+    let bench = Bench::new();
+    if !bench.has_lab() {
+        return;
+    }
+    let line = "echo ready > ready; until [ -e go ]; do sleep 0.05; done";
+    let running = Running::start_prepared(&bench.from(), "trap '' HUP", &arguments("", line));
+    common::wait_until("the command runs", || bench.from().join("ready").exists());
+    // Of programs that are that short-lived, one may be gone already.
+    let told = family(running.id()).into_iter().map(|id| format!("kill -HUP {id} 2>/dev/null; "));
+    let told = Command::new("sh").args(["-c", &told.collect::<String>()]).status();
+    told.expect("there is a shell");
+    fs::write(bench.from().join("go"), "").expect("room");
+    running.finish().expect_code(0);
+}
+
 /// The setting counts for the user namespace of who sets it: nobody else notices.
 #[test]
 fn where_namespaces_are_forbidden_the_setting_is_named() {

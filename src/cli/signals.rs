@@ -7,6 +7,7 @@ use super::console::Console;
 use super::keyboard;
 use crate::base::time::Duration;
 use crate::net::{DEADLINE, Interrupt};
+use crate::os::signals::is_hangup_ours;
 use crate::transfer::outcome::Reason;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use std::io::{self, IsTerminal};
@@ -73,14 +74,4 @@ pub fn leave(signal: i32, left: &str) -> ! {
     let line_end = if io::stderr().is_terminal() { "\n" } else { "" };
     Console::plain().say(&format!("{line_end}interrupted twice: ended at once; {left}"));
     std::process::exit(128 + signal);
-}
-
-/// Whether a terminal that is closed is to end this program: `nohup` has the signal ignored, which
-/// every program inherits and none should undo. Where the system does not tell, the signal keeps its
-/// meaning, so that both are right.
-fn is_hangup_ours() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_some_and(|mask| mask & (1 << (SIGHUP - 1)) == 0)
 }

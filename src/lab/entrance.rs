@@ -14,6 +14,7 @@
 use super::LabError;
 use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
+use crate::os::signals::is_hangup_ours;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl::set_pdeathsig;
@@ -22,6 +23,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -113,11 +115,13 @@ pub fn probe() -> Result<(), LabError> {
 /// # Errors
 /// The system forbids them.
 pub fn cross(parent: &OsStr, words: &[OsString]) -> Result<ExitStatus, LabError> {
-    let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].map(|signal| {
-        let number = signal as i32;
+    // What is heeded here is not ignored by the next one, whatever this one was started with.
+    let hangup = is_hangup_ours().then_some(SIGHUP);
+    let signals = [SIGINT, SIGTERM].into_iter().chain(hangup).map(|number| {
         let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         signal_hook::flag::register(number, flag.clone()).map(|_| (number, flag))
     });
+    let signals: Vec<_> = signals.collect();
     make_namespaces()?;
     // After that: who gains rights is not killed with its parent any more (prctl(2)).
     follow(parent)?;

@@ -7,6 +7,7 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
+use common::terminal::Terminal;
 use common::{Bench, Outcome, Running, note, seed};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -198,6 +199,34 @@ fn whoever_of_the_lab_is_killed_nothing_is_left() {
         assert_eq!((devices(), mounts()), before);
         bench.expect_names(&[]);
         assert_eq!(fs::read_dir(bench.from()).expect("listed").count(), 0);
+    }
+}
+
+#[test]
+fn an_interrupt_reaches_the_command_once_whoever_sends_it_to_whom() {
+    let bench = Bench::new();
+    if !bench.has_lab() {
+        return;
+    }
+    if Command::new("setsid").arg("--version").output().is_err() {
+        return note("skipped: there is no setsid");
+    }
+    // Long enough for whoever would pass it on once more.
+    let line = "trap 'echo told; over=1' INT; echo ready; \
+                while [ -z \"$over\" ]; do sleep 0.05; done; sleep 0.5; exit 5";
+    for is_typed in [false, true] {
+        let mut terminal = Terminal::start(&bench.from(), &arguments("", line), &[]);
+        terminal.wait_for("ready");
+        if is_typed {
+            terminal.interrupt();
+        } else {
+            let outermost = terminal.id().to_string();
+            let status = Command::new("kill").args(["-INT", &outermost]).status();
+            assert!(status.expect("there is a kill").success());
+        }
+        let (code, lines) = terminal.finish();
+        let told = lines.iter().filter(|line| line.ends_with("told")).count();
+        assert_eq!((code, told), (Some(5), 1), "typed: {is_typed}, {lines:#?}");
     }
 }
 

@@ -138,11 +138,11 @@ pub fn hand_over(words: &[OsString], interrupt: &Interrupt) -> Result<(), Stop> 
     }
 }
 
-/// Tells of each signal once.
+/// Tells of each signal once, unless the child has been sent it, too.
 fn news_of(interrupt: &Interrupt) -> impl FnMut() -> Option<i32> {
     let mut told = None;
     move || {
-        let asked = interrupt.get().filter(|signal| told != Some(*signal));
+        let asked = interrupt.to_pass_on().filter(|signal| told != Some(*signal));
         told = asked.or(told);
         asked
     }

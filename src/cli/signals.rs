@@ -7,9 +7,11 @@ use super::console::Console;
 use super::keyboard;
 use crate::base::time::Duration;
 use crate::net::{DEADLINE, Interrupt};
-use crate::os::signals::is_hangup_ours;
+use crate::os::signals::{is_for_all, is_hangup_ours};
 use crate::transfer::outcome::Reason;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 
@@ -21,14 +23,18 @@ pub fn heed(interrupt: &Interrupt, insist: fn(i32)) -> io::Result<()> {
     // A limit on the size of files (`ulimit -f`) is to fail the write, not to kill the program.
     signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default())?;
     let hangup = if is_hangup_ours() { &[SIGHUP][..] } else { &[] };
-    let mut signals = signal_hook::iterator::Signals::new([&[SIGINT, SIGTERM], hangup].concat())?;
+    let mut signals = SignalsInfo::<WithOrigin>::new([&[SIGINT, SIGTERM], hangup].concat())?;
     let interrupt = interrupt.clone();
     std::thread::spawn(move || {
-        for signal in signals.forever() {
+        for sent in signals.forever() {
             if interrupt.get().is_some_and(|asked| asked != DEADLINE) {
-                insist(signal);
+                insist(sent.signal);
             }
-            interrupt.set(signal);
+            if is_for_all(&sent) {
+                interrupt.set_for_all(sent.signal);
+            } else {
+                interrupt.set(sent.signal);
+            }
         }
     });
     Ok(())

@@ -14,7 +14,7 @@
 use super::LabError;
 use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
-use crate::os::signals::is_hangup_ours;
+use crate::os::signals::{is_for_all, is_hangup_ours};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl::set_pdeathsig;
@@ -24,6 +24,8 @@ use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -117,21 +119,15 @@ pub fn probe() -> Result<(), LabError> {
 pub fn cross(parent: &OsStr, words: &[OsString]) -> Result<ExitStatus, LabError> {
     // What is heeded here is not ignored by the next one, whatever this one was started with.
     let hangup = is_hangup_ours().then_some(SIGHUP);
-    let signals = [SIGINT, SIGTERM].into_iter().chain(hangup).map(|number| {
-        let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        signal_hook::flag::register(number, flag.clone()).map(|_| (number, flag))
-    });
-    let signals: Vec<_> = signals.collect();
+    let heeded = [SIGINT, SIGTERM].into_iter().chain(hangup);
+    let mut signals =
+        SignalsInfo::<WithOrigin>::new(heeded).map_err(LabError::step("watch for signals"))?;
     make_namespaces()?;
     // After that: who gains rights is not killed with its parent any more (prctl(2)).
     follow(parent)?;
     let mut child = again(INSIDE, words).spawn().map_err(LabError::step("start volley again"))?;
-    let mut pending = || {
-        let mut sent = signals.iter().flatten();
-        let taken = sent.find(|(_, flag)| flag.swap(false, std::sync::atomic::Ordering::Relaxed));
-        taken.map(|(number, _)| *number)
-    };
-    attend(&mut child, &mut pending).map_err(LabError::step("wait for the lab"))
+    let pending = || signals.pending().find(|sent| !is_for_all(sent)).map(|sent| sent.signal);
+    attend(&mut child, pending).map_err(LabError::step("wait for the lab"))
 }
 
 /// Inside: makes itself at home.
@@ -240,7 +236,7 @@ pub fn attend(
             return Ok(status);
         }
         let signal = pending().and_then(|number| Signal::try_from(number).ok());
-        if let Some(signal) = signal.filter(|signal| !came_from_terminal(*signal)) {
+        if let Some(signal) = signal {
             let _ = kill(pid, signal);
         }
         match poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&patience)) {
@@ -255,13 +251,6 @@ pub fn attend(
 pub fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-}
-
-/// Whether the terminal has sent it to all processes in its foreground, the child among them.
-fn came_from_terminal(signal: Signal) -> bool {
-    let foreground = fs::File::open("/dev/tty")
-        .and_then(|terminal| rustix::termios::tcgetpgrp(terminal).map_err(io::Error::from));
-    signal == Signal::SIGINT && foreground.is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
 /// Process 1 inherits those whose parents have ended, and has to bury them; not `child` itself.

@@ -135,6 +135,8 @@ pub struct Interrupt(Arc<Request>);
 #[derive(Debug, Default)]
 struct Request {
     signal: AtomicI32,
+    /// One that whoever works for this process has been sent, too.
+    for_all: AtomicI32,
     /// What ends with this one and with others.
     whole: Option<Interrupt>,
 }
@@ -143,19 +145,31 @@ impl Interrupt {
     /// One for a part of the work: set with the whole, or by itself.
     #[must_use]
     pub fn of_part(&self) -> Self {
-        Self(Arc::new(Request { signal: AtomicI32::new(0), whole: Some(self.clone()) }))
+        Self(Arc::new(Request { whole: Some(self.clone()), ..Request::default() }))
     }
 
     /// Asks to end because of `signal`.
     pub fn set(&self, signal: i32) {
-        self.0.signal.store(signal, Ordering::Relaxed);
+        self.0.signal.store(signal, Ordering::Release);
+    }
+
+    /// Asks to end because of `signal`, which need not be passed on.
+    pub fn set_for_all(&self, signal: i32) {
+        self.0.for_all.store(signal, Ordering::Relaxed);
+        self.set(signal);
+    }
+
+    /// The signal that asked to end, if it has to be passed on to whoever works for this process.
+    #[must_use]
+    pub fn to_pass_on(&self) -> Option<i32> {
+        self.get().filter(|signal| *signal != self.0.for_all.load(Ordering::Relaxed))
     }
 
     /// The signal that asked to end; for a part, that for the whole comes first.
     #[must_use]
     pub fn get(&self) -> Option<i32> {
         let whole = self.0.whole.as_ref().and_then(Self::get);
-        whole.or_else(|| Some(self.0.signal.load(Ordering::Relaxed)).filter(|signal| *signal != 0))
+        whole.or_else(|| Some(self.0.signal.load(Ordering::Acquire)).filter(|signal| *signal != 0))
     }
 
     /// Why a transfer ends then.

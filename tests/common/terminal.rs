@@ -78,6 +78,11 @@ impl Terminal {
         self.keyboard = None;
     }
 
+    /// The number of the program's process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Presses Ctrl-C.
     pub(crate) fn interrupt(&mut self) {
         self.press("\u{3}");

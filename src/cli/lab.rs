@@ -1,7 +1,7 @@
 //! `volley lab`, on Linux.
 //!
 //! The program runs itself again to get into namespaces of its own (see
-//! [`entrance`](crate::lab::entrance)): [`begin`] finds out which of these processes this is, [`run`]
+//! [`entrance`]): [`begin`] finds out which of these processes this is, [`run`]
 //! is the command both outside, where it hands over, and inside, where it opens the lab.
 
 use super::args::Lab as Order;

@@ -1,7 +1,7 @@
 //! Floor 3: what is moved, and whether it arrived.
 //!
 //! The files of a transfer, in the order offered, form one space of bytes. A [`sender::Sending`] reads
-//! it from a [`source::Source`], a [`receiver::Receiving`] has it written by a [`sink::Sink`]; between
+//! it from a `source::Source`, a [`receiver::Receiving`] has it written by a [`sink::Sink`]; between
 //! them go [`message`]s. None of them knows whether UDP or TCP carries all this. A
 //! [`session::Session`] joins either of them to a connection of our own transport; over TCP the
 //! stream itself does.

@@ -1,8 +1,8 @@
 //! `volley compare`: the same bytes over UDP and over the kernel's TCP, a table and a verdict.
 //!
-//! Ways to carry the bytes ([`ways`]) run in turn, each run cut off after a limit. Where they run is an
-//! arena: two hosts of a lab (`hosts`), the path to a listener ([`path`]), or, where there is no lab,
-//! virtual time ([`virtual_time`]). What comes out is a [`Comparison`], which says what it shows.
+//! Ways to carry the bytes (`ways`) run in turn, each run cut off after a limit. Where they run is an
+//! arena: two hosts of a lab (`hosts`), the path to a listener (`path`), or, where there is no lab,
+//! virtual time (`virtual_time`). What comes out is a [`Comparison`], which says what it shows.
 //!
 //! A lab is opened by a process that is inside: the one that the user started hands over to it, and to
 //! the user they are one.

@@ -1,6 +1,6 @@
 //! A report as one HTML file that needs nothing else: no network, no other file.
 //!
-//! What can be said in words stands in the page ([`tables`]); the curves and marks ([`data`]) go in as
+//! What can be said in words stands in the page (`tables`); the curves and marks (`data`) go in as
 //! JSON, and `report.js` draws them with uPlot (`uplot/README.md`). The page's policy forbids it to
 //! ask for anything, whatever the names in it try.
 

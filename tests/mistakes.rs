@@ -366,7 +366,7 @@ fn where_ipv6_is_off_ipv4_works_and_ipv6_is_explained() {
     outcome.expect_words(&["::1", "7117", "check"]);
     // Without --bind it listens on what there is.
     let receiver = start(&bench.to(), "recv --open --timeout 1s").finish().expect_code(124);
-    receiver.expect_words(&["volley send FILE... 127.0.0.1 --open"]);
+    receiver.expect_words(&["volley send PATH... 127.0.0.1 --open"]);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn greet(console: &Console, directory: &Directory, address: SocketAddr) {
             IpAddr::V6(ip) if !port.is_empty() => format!("[{ip}]"),
             ip => ip.to_string(),
         };
-        lines.push(format!("  volley send FILE... {host}{port} --open"));
+        lines.push(format!("  volley send PATH... {host}{port} --open"));
     }
     console.tell(&lines.join("\n"));
 }

@@ -12,6 +12,7 @@ use volley::net::listen::{Listener, Reception};
 use volley::net::{Interrupt, Notice, Observer};
 use volley::transfer::directory::Directory;
 use volley::transfer::outcome::{Failure, Reason};
+use volley::transfer::policy::Existing;
 
 /// Twenty at once, then one more; `carrier` says how each of them sends.
 fn serve_twenty_and_one_more<'a>(carrier: impl Fn(usize) -> &'a [&'a str] + Sync) {
@@ -94,7 +95,7 @@ fn a_panic_in_one_connection_ends_that_connection_only() {
         let address = listener.address().to_string();
         let reception = Reception {
             directory: Arc::new(Directory::open(&bench.to()).expect("there")),
-            overwrite: false,
+            existing: Existing::default(),
             takes_hidden: false,
             once: false,
             impairment: None,

@@ -586,7 +586,7 @@ fn ctrl_c_on_a_terminal_leaves_a_whole_sentence_and_no_bar() {
         let mut sender = Terminal::start(&bench.from(), &words(&line), &[]);
         sender.wait_for("left");
         sender.interrupt();
-        let told = "interrupted; the receiver keeps complete files only; send the others again";
+        let told = "interrupted; what had arrived is kept; the same command goes on from there";
         expect_clean_end(&mut sender, 130, told);
         receiver.wait_for(&told_by_sender(carrier, "the other side was interrupted"));
         receiver.stop();
@@ -599,7 +599,7 @@ fn ctrl_c_on_a_terminal_leaves_a_whole_sentence_and_no_bar() {
         let sender = Running::start(&bench.from(), &words(&sending));
         receiver.wait_for("left");
         receiver.interrupt();
-        let told = "interrupted; complete files are kept, and no others";
+        let told = "interrupted; what is complete is kept, and of the rest what a later `send` can go on with";
         expect_clean_end(&mut receiver, 130, told);
         sender.finish().expect_code(4).expect_words(&["the other side was interrupted"]);
     }

@@ -150,7 +150,7 @@ fn scatter(address: &str, pieces: usize) -> String {
     let stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
     let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
-    let kind = Kind::File { size: 1 << 20, is_sparse: false, attributes };
+    let kind = Kind::File { size: 1 << 20, is_sparse: false, attributes, source: None };
     let mut offer = Vec::new();
     Message::Offer(Entry { path: "scattered".into(), kind }).put(&mut offer);
     let offsets = (0..pieces as u64).map(|piece| 2 * piece);

@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use volley::base::time::{Duration, Instant};
-use volley::transfer::entry::{Attributes, Entry, Kind};
+use volley::transfer::entry::{Attributes, Entry, Kind, SourceId};
 use volley::transfer::hash::{Hash, group_count, group_range, group_value};
 use volley::transfer::message::Message;
 use volley::transfer::outcome::Reason;
@@ -107,7 +107,10 @@ fn entry(size: u64, path: &str) -> Entry {
     let (path, kind) = match (path.strip_suffix('/'), path.split_once('>')) {
         (Some(directory), _) => (directory, Kind::Directory { attributes }),
         (None, Some((link, target))) => (link, Kind::Link { target: target.into() }),
-        (None, None) => (path, Kind::File { size, is_sparse: size % 2 == 1, attributes }),
+        (None, None) => {
+            let source = Kind::is_identified(size).then_some(SourceId([9; 16]));
+            (path, Kind::File { size, is_sparse: size % 2 == 1, attributes, source })
+        }
     };
     Entry { path: path.into(), kind }
 }

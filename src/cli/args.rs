@@ -1,6 +1,7 @@
 //! What can be typed. Data only: no function here decides anything.
 
 mod compare;
+mod existing;
 mod simulate;
 pub mod sweep;
 mod tree;
@@ -12,6 +13,7 @@ use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
 use clap::{Args, Parser, Subcommand};
 pub use compare::Compare;
+pub use existing::ExistingOptions;
 pub use simulate::{Simulate, View};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -164,9 +166,6 @@ pub struct Recv {
     /// End after one transfer that completed
     #[arg(long)]
     pub once: bool,
-    /// Replace files that have the same name
-    #[arg(long)]
-    pub overwrite: bool,
     /// Take names that begin with a dot
     #[arg(long)]
     pub hidden: bool,
@@ -180,6 +179,9 @@ pub struct Recv {
     /// The local address to listen on: ADDR or ADDR:PORT
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<String>,
+    /// What becomes of files that are there
+    #[command(flatten)]
+    pub existing: ExistingOptions,
     /// An imperfect link in front of the socket
     #[command(flatten)]
     pub link: LinkOptions,

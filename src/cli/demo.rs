@@ -21,6 +21,7 @@ use crate::report::run::Report;
 use crate::report::summary::{Direction, show_counts};
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::policy::Existing;
 use crate::transfer::walk::Selection;
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
@@ -160,7 +161,7 @@ impl Scene {
         let addresses = vec![listener.address()];
         let reception = Reception {
             directory: Arc::new(Directory::open(&self.scratch.path().join("receiver"))?),
-            overwrite: false,
+            existing: Existing::default(),
             takes_hidden: false,
             once: true,
             impairment: None,

@@ -121,7 +121,7 @@ fn insistence(place: Place, command: &Command) -> fn(i32) {
             |signal| signals::leave(signal, "all in it is gone")
         }
         (Place::Outside, _) => |signal| {
-            signals::leave(signal, "the next `volley recv` removes what is half there");
+            signals::leave(signal, "the same command goes on from what was written down");
         },
     }
 }

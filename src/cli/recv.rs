@@ -11,7 +11,8 @@ use super::{Stop, require_open, show_peer, summary};
 use crate::base::units::show_size;
 use crate::net::listen::{Listener, Reception};
 use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Notice, Observer};
-use crate::report::summary::{Direction, Summary};
+use crate::report::summary::{Direction, Summary, plural};
+use crate::transfer::area::Waiting;
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::Reason;
 use std::collections::HashMap;
@@ -39,7 +40,7 @@ pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), S
     announce(&console, impairment.as_ref());
     let reception = Reception {
         directory,
-        overwrite: order.overwrite,
+        existing: order.existing.choose().map_err(Stop::Usage)?,
         takes_hidden: order.hidden,
         once: order.once,
         impairment: impairment.clone(),
@@ -51,7 +52,10 @@ pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), S
         Ok(Some(reason)) => Err(Stop::Told(reason)),
         Err(failure) if failure.reason.is_order() => {
             output.interrupted(&failure);
-            let text = obituary(failure.reason, "complete files are kept, and no others");
+            let text = obituary(
+                failure.reason,
+                "what is complete is kept, and of the rest what a later `send` can go on with",
+            );
             match failure.reason {
                 Reason::Deadline => console.say(&text),
                 _ => console.tell(&text),
@@ -70,11 +74,19 @@ fn greet(console: &Console, directory: &Directory, address: SocketAddr) {
         DEFAULT_PORT => String::new(),
         port => format!(":{port}"),
     };
-    let mut lines = vec![
-        format!("receiving into {path}{}", free.unwrap_or_default()),
+    let mut lines = vec![format!("receiving into {path}{}", free.unwrap_or_default())];
+    let Waiting { files, bytes } = directory.waiting();
+    if files > 0 {
+        let (files, size) =
+            (plural(files, "unfinished file", "unfinished files"), show_size(bytes));
+        lines.push(format!(
+            "{files} ({size}) of earlier transfers can be gone on with: by the same `volley send` again"
+        ));
+    }
+    lines.extend([
         "open mode: whoever reaches this port can send, and nothing is encrypted".into(),
         "on the other machine, type:".into(),
-    ];
+    ]);
     for host in reachable_hosts(address.ip()) {
         let host = match host {
             IpAddr::V6(ip) if !port.is_empty() => format!("[{ip}]"),

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 /// What a transfer that is broken off leaves behind.
-const KEPT: &str = "the receiver keeps complete files only; send the others again";
+const KEPT: &str = "what had arrived is kept; the same command goes on from there";
 
 /// The number of the only transfer.
 pub(super) const TRANSFER: u64 = 1;

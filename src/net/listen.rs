@@ -8,9 +8,10 @@ use crate::base::time::Duration;
 use crate::os::clock;
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::policy::{Existing, SinkPolicy};
 use crate::transfer::receiver::Receiving;
 use crate::transfer::session::Session;
-use crate::transfer::sink::{Sink, SinkPolicy};
+use crate::transfer::sink::Sink;
 use crate::transport::Connection;
 use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
@@ -43,8 +44,8 @@ const ONE_IS_ENOUGH: &str = "it was started for one transfer (--once), and that 
 pub struct Reception {
     /// Where files go.
     pub directory: Arc<Directory>,
-    /// Replace what has the same name.
-    pub overwrite: bool,
+    /// What becomes of what has a name that something else has.
+    pub existing: Existing,
     /// Take names that begin with a dot.
     pub takes_hidden: bool,
     /// End after one transfer that completed.
@@ -282,7 +283,7 @@ impl Serving {
     }
 
     fn sink(&self, can_repeat: bool) -> Sink {
-        let policy = SinkPolicy { overwrite: self.reception.overwrite, can_repeat };
+        let policy = SinkPolicy { existing: self.reception.existing, can_repeat };
         Sink::new(self.reception.directory.clone(), policy, clock::random_u64())
     }
 

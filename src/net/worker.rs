@@ -1,12 +1,14 @@
 //! A thread for one transfer's sink, so that a slow disk stalls its own transfer only.
 
+use crate::base::time::Duration;
+use crate::os::clock::Clock;
 use crate::os::wait::Waker;
 use crate::transfer::job::{Job, Report};
 use crate::transfer::sink::Sink;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 /// Reports told together: small jobs are many.
@@ -14,6 +16,9 @@ const REPORTS_MAX: usize = 64;
 
 /// Of so many bytes written the sender is to hear at once: it waits for room.
 const LARGE: usize = 32 << 10;
+
+/// How often what is verified is written down.
+pub const CHECKPOINT: Duration = Duration::from_secs(1);
 
 /// What a worker tells the loop: which session, and what its sink did. `None`: it has stopped.
 pub type Told = (u64, Option<Vec<Report>>);
@@ -81,8 +86,15 @@ fn work(
     queue: &Receiver<Job>,
     tell: impl Fn(Vec<Report>) -> bool,
 ) -> Result<(), RecvError> {
+    let clock = Clock::start();
+    let mut checkpoint = clock.now() + CHECKPOINT;
     loop {
-        let mut next = Some(queue.recv()?);
+        let patience = if sink.is_busy() { Duration::ZERO } else { CHECKPOINT };
+        let mut next = match queue.recv_timeout(patience) {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Err(RecvError),
+        };
         let mut reports = Vec::new();
         while let Some(job) = next {
             reports.extend(sink.run(job));
@@ -94,7 +106,12 @@ fn work(
                 return Err(RecvError);
             }
         }
-        if !tell(sink.rest()) {
+        let mut reports = sink.rest();
+        if clock.now() >= checkpoint {
+            reports.extend(sink.checkpoint());
+            checkpoint = clock.now() + CHECKPOINT;
+        }
+        if !tell(reports) {
             return Err(RecvError);
         }
     }

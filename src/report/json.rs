@@ -4,7 +4,7 @@ use super::lab::LabSummary;
 use super::relay::{RelaySummary, RelayWay};
 use super::summary::{Direction, LinkSummary, Summary, Way};
 use crate::link::{LinkConfig, LinkCounts};
-use crate::transfer::outcome::{Counts, Failure, FileReport};
+use crate::transfer::outcome::{Counts, Done, Failure, FileReport};
 use crate::transport::stats::Stats;
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ pub fn transfer(summary: &Summary<'_>, exit_code: u8) -> Value {
         "peer": summary.peer,
         "seconds": summary.elapsed.as_secs_f64(),
         "bytes": report.committed_bytes(),
+        "resumed_bytes": report.counts.resumed,
         "goodput_bits_per_second": summary.goodput().bits_per_second(),
         "files": report.files.iter().map(file).collect::<Vec<_>>(),
         "counts": counts(&report.counts),
@@ -81,6 +82,8 @@ fn counts(counts: &Counts) -> Value {
         "files": counts.files,
         "directories": counts.directories,
         "links": counts.links,
+        "same": counts.same,
+        "left": counts.left,
         "failed": counts.failed,
         "skipped_links": counts.skipped_links,
         "skipped_special": counts.skipped_special,
@@ -88,10 +91,21 @@ fn counts(counts: &Counts) -> Value {
 }
 
 fn file(file: &FileReport) -> Value {
+    let done = file.outcome.as_ref().ok();
     json!({
         "name": file.name,
         "bytes": file.size,
-        "blake3": file.outcome.as_ref().ok().map(ToString::to_string),
+        "outcome": match &file.outcome {
+            Ok(Done::Committed { .. }) => "committed",
+            Ok(Done::Same(_)) => "same",
+            Ok(Done::Left) => "left",
+            Err(_) => "failed",
+        },
+        "renamed": match done {
+            Some(Done::Committed { renamed, .. }) => renamed.clone(),
+            _ => None,
+        },
+        "blake3": done.and_then(|done| done.hash()).map(ToString::to_string),
         "error": file.outcome.as_ref().err().map(failure),
     })
 }

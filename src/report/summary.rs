@@ -3,7 +3,7 @@
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
-use crate::transfer::outcome::{Counts, FileReport, TransferReport};
+use crate::transfer::outcome::{Counts, Done, FileReport, TransferReport};
 use crate::transport::stats::Stats;
 use std::fmt::Write;
 
@@ -59,10 +59,10 @@ pub struct Summary<'a> {
 }
 
 impl Summary<'_> {
-    /// Committed file bytes over the time from the first packet to the outcome (RFC 2647 3.17).
+    /// Committed file bytes that went, over the time from the first packet to the outcome (RFC 2647 3.17).
     #[must_use]
     pub fn goodput(&self) -> Rate {
-        Rate::of(self.report.committed_bytes(), self.elapsed)
+        Rate::of(self.report.moved_bytes(), self.elapsed)
     }
 
     /// Bytes of UDP payload sent over the same time.
@@ -74,7 +74,7 @@ impl Summary<'_> {
     /// File bytes in each byte of UDP payload sent.
     #[must_use]
     pub fn wire_efficiency(&self, stats: &Stats) -> Share {
-        Share::of(self.report.committed_bytes(), stats.bytes_sent)
+        Share::of(self.report.moved_bytes(), stats.bytes_sent)
     }
 
     /// The summary, one fact a line.
@@ -82,15 +82,16 @@ impl Summary<'_> {
     pub fn text(&self) -> String {
         let mut text = self.headline();
         self.put_failures(&mut text);
+        put_spared(&mut text, &self.report.counts);
         put_skipped(&mut text, &self.report.counts);
         if let Some(failure) = &self.report.failure {
             push(&mut text, "ended", &failure.text);
         }
-        if self.report.committed_bytes() > 0 {
+        if self.report.moved_bytes() > 0 {
             push(&mut text, "goodput", &format!("{} (file bytes over time)", self.goodput()));
         }
         let stats = self.report.stats.as_ref().filter(|stats| stats.data_packets_sent > 0);
-        if let Some(stats) = stats {
+        if let Some(stats) = stats.filter(|_| self.report.moved_bytes() > 0) {
             self.put_sender_lines(&mut text, stats);
         }
         if let Some(link) = &self.link {
@@ -121,7 +122,8 @@ impl Summary<'_> {
     #[must_use]
     pub fn headline(&self) -> String {
         let counts = &self.report.counts;
-        let only = self.report.files.iter().find(|file| file.outcome.is_ok());
+        let is_new = |file: &&FileReport| matches!(file.outcome, Ok(Done::Committed { .. }));
+        let only = self.report.files.iter().find(is_new);
         let (verb, way) = match self.direction {
             Direction::Received => ("received", "from"),
             Direction::Sent => ("sent", "to"),
@@ -132,10 +134,17 @@ impl Summary<'_> {
             [(counts.directories, "directory", "directories"), (counts.links, "link", "links")];
         let is_plain = counts.directories + counts.links == 0;
         let what = match (counts.files, only) {
+            (0, _) if is_plain && counts.failed == 0 && counts.same + counts.left > 0 => {
+                return format!(
+                    "nothing had to be {verb} {way} {peer} over {carrier}: known in {elapsed}"
+                );
+            }
             (0, _) if is_plain => {
                 return format!("nothing {verb} {way} {peer} over {carrier} in {elapsed}");
             }
-            (1, Some(only)) if is_plain => format!("{} ({})", only.name, show_size(only.size)),
+            (1, Some(only)) if is_plain => {
+                format!("{}{} ({})", only.name, renaming(only), show_size(only.size))
+            }
             (files, _) => {
                 let mut what = plural(files, "file", "files");
                 for (count, one, many) in others.iter().filter(|(count, ..)| *count > 0) {
@@ -231,8 +240,38 @@ pub fn show_counts(counts: &LinkCounts) -> String {
     text
 }
 
-fn plural(count: u64, one: &str, many: &str) -> String {
+/// A count with its noun.
+#[must_use]
+pub fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// The name that a file got, where it is not its own.
+fn renaming(file: &FileReport) -> String {
+    match &file.outcome {
+        Ok(Done::Committed { renamed: Some(path), .. }) => format!(" as {path}"),
+        _ => String::new(),
+    }
+}
+
+/// What did not have to go.
+fn put_spared(text: &mut String, counts: &Counts) {
+    if counts.resumed > 0 {
+        let size = show_size(counts.resumed);
+        push(text, "resumed", &format!("{size} had come before and did not go again"));
+    }
+    if counts.same > 0 {
+        let (same, size) = (plural(counts.same, "file", "files"), show_size(counts.same_bytes));
+        push(text, "there", &format!("{same} ({size}) with the same contents, not sent again"));
+    }
+    if counts.left > 0 {
+        let left = plural(counts.left, "name", "names");
+        push(
+            text,
+            "left alone",
+            &format!("{left} that the receiver had already (--skip-existing)"),
+        );
+    }
 }
 
 /// What the sender left out without having been told to.
@@ -255,9 +294,11 @@ fn put_skipped(text: &mut String, counts: &Counts) {
 
 /// Hashes for people to compare, where they are few.
 fn put_hashes(text: &mut String, files: &[FileReport]) {
-    let done = files.iter().filter_map(|file| Some((&file.name, file.outcome.as_ref().ok()?)));
+    let done = files.iter().filter_map(|file| Some((file, file.outcome.as_ref().ok()?.hash()?)));
     if done.clone().nth(FILES_SHOWN).is_none() {
-        done.for_each(|(name, hash)| push(text, "BLAKE3", &format!("{hash}  {name}")));
+        done.for_each(|(file, hash)| {
+            push(text, "BLAKE3", &format!("{hash}  {}{}", file.name, renaming(file)));
+        });
     }
 }
 
@@ -274,7 +315,11 @@ mod tests {
     use crate::transfer::outcome::{Failure, Ledger, Reason};
 
     fn file(name: &str, size: u64, failure: Option<Failure>) -> FileReport {
-        FileReport { name: name.into(), size, outcome: failure.map_or(Ok(Hash::of(b"")), Err) }
+        FileReport {
+            name: name.into(),
+            size,
+            outcome: failure.map_or(Ok(Done::committed(Hash::of(b""))), Err),
+        }
     }
 
     fn report(

@@ -3,15 +3,19 @@
 //! A disk takes about as long for one file as for a thousand, so entries wait here until there is nothing
 //! else to do or many of them, and go together. Only then anybody hears that they are committed.
 
-use super::directory::{Directory, Partial};
+use super::area::Partial;
+use super::directory::Directory;
+use super::disk::OpenedFile;
 use super::entry::Attributes;
 use super::hash::Hash;
+use super::incoming::Storage;
 use super::job::Report;
 use super::name::TreePath;
 use super::outcome::{Failure, Reason};
+use super::policy::Existing;
 use super::tree::{SYNCED_SINGLY_MAX, Tree};
+use super::unfinished::Unfinished;
 use crate::base::text::show_error;
-use cap_std::fs::FileType;
 use std::io;
 use std::sync::Arc;
 
@@ -19,14 +23,17 @@ use std::sync::Arc;
 const READY_MAX: usize = 1 << 10;
 
 /// Bytes of theirs, at most: what is lost if the machine fails meanwhile.
-const READY_BYTES_MAX: u64 = 64 << 20;
+const READY_BYTES_MAX: u64 = 32 << 20;
+
+/// Names that are tried, where one is taken and another one will do.
+pub(super) const NUMBERS_MAX: u32 = 1_000;
 
 /// Entries that are complete but for their names.
 #[derive(Debug)]
 pub(super) struct Commits {
     directory: Arc<Directory>,
     tree: Tree,
-    overwrite: bool,
+    existing: Existing,
     ready: Vec<Ready>,
     ready_bytes: u64,
 }
@@ -36,25 +43,58 @@ struct Ready {
     index: u32,
     hash: Hash,
     path: TreePath,
-    /// What is to get the path; a directory has it.
-    partial: Option<Partial>,
-    /// Whether there are contents to put on stable storage.
-    is_file: bool,
+    what: What,
+}
+
+/// What there is of an entry before it has its name.
+#[derive(Debug)]
+enum What {
+    /// It is there.
+    Directory,
+    /// It needs only its name.
+    File(Storage),
+    /// It needs only its name.
+    Link(Partial),
+    /// It was there before; a file or a link.
+    Same { is_file: bool },
+}
+
+/// What there is at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    Directory,
+    File { size: u64 },
+    Link,
+    Special,
 }
 
 impl Commits {
-    pub(super) fn new(directory: Arc<Directory>, overwrite: bool) -> Self {
+    pub(super) fn new(directory: Arc<Directory>, existing: Existing) -> Self {
         let tree = Tree::new(directory.clone());
-        Self { directory, tree, overwrite, ready: Vec::new(), ready_bytes: 0 }
+        Self { directory, tree, existing, ready: Vec::new(), ready_bytes: 0 }
     }
 
-    /// Fails if something has the path that is not to be replaced.
-    pub(super) fn check_free(&mut self, path: &TreePath) -> Result<(), Failure> {
-        match self.tree.look(path) {
-            Ok(Some(there)) if !self.overwrite || there.is_dir() => Err(exists(path, Some(there))),
-            Ok(_) => Ok(()),
-            Err(error) => Err(placing_failure(path, &error)),
-        }
+    /// What is there already.
+    pub(super) fn look(&mut self, path: &TreePath) -> Result<Found, Failure> {
+        let there = self.tree.look(path).map_err(|error| placing_failure(path, &error))?;
+        Ok(match there {
+            None => Found::Nothing,
+            Some(there) if there.is_dir() => Found::Directory,
+            Some(there) if there.is_symlink() => Found::Link,
+            Some(there) if there.is_file() => Found::File { size: there.len() },
+            Some(_) => Found::Special,
+        })
+    }
+
+    /// Opens a file that is there.
+    pub(super) fn open_there(&mut self, path: &TreePath) -> io::Result<OpenedFile> {
+        self.tree.open_file(path)
+    }
+
+    /// Whether a link that is there says that.
+    pub(super) fn says(&mut self, path: &TreePath, target: &str) -> bool {
+        self.tree.read_link(path).is_ok_and(|says| says.to_str() == Some(target))
     }
 
     /// Makes a directory.
@@ -66,18 +106,17 @@ impl Commits {
     ) -> Result<(), Failure> {
         let made = self.tree.make(&path, attributes);
         made.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => exists(&path, None),
+            io::ErrorKind::AlreadyExists => exists(&path, Found::Special),
             _ => placing_failure(&path, &error),
         })?;
-        let hash = Hash::of(b"");
-        self.push(Ready { index, hash, path, partial: None, is_file: false }, 0);
+        self.push(Ready { index, hash: Hash::of(b""), path, what: What::Directory }, 0);
         Ok(())
     }
 
     /// Takes a link that needs only its name.
     pub(super) fn link(&mut self, index: u32, path: TreePath, partial: Partial, target: &str) {
         let hash = Hash::of(target.as_bytes());
-        self.push(Ready { index, hash, path, partial: Some(partial), is_file: false }, 0);
+        self.push(Ready { index, hash, path, what: What::Link(partial) }, 0);
     }
 
     /// Takes a file that needs only its name.
@@ -85,11 +124,17 @@ impl Commits {
         &mut self,
         index: u32,
         path: TreePath,
-        partial: Partial,
+        storage: Storage,
         whole: (u64, Hash),
     ) {
         let (size, hash) = whole;
-        self.push(Ready { index, hash, path, partial: Some(partial), is_file: true }, size);
+        self.push(Ready { index, hash, path, what: What::File(storage) }, size);
+    }
+
+    /// Takes a file or a link that was there before, and may not be on stable storage yet.
+    pub(super) fn same(&mut self, index: u32, path: TreePath, hash: Hash, is_file: bool) {
+        self.tree.touch(&path);
+        self.push(Ready { index, hash, path, what: What::Same { is_file } }, 0);
     }
 
     fn push(&mut self, ready: Ready, bytes: u64) {
@@ -111,22 +156,25 @@ impl Commits {
             return;
         }
         let ready = self.sync_contents(ready, reports);
-        let named: Vec<Ready> = ready
-            .into_iter()
-            .filter_map(|ready| match self.give_name(&ready) {
-                Ok(()) => Some(ready),
-                Err(failure) => {
-                    self.give_up(&ready, failure, reports);
-                    None
-                }
-            })
-            .collect();
+        let mut named = Vec::with_capacity(ready.len());
+        for mut ready in ready {
+            match self.give_name(&mut ready, reports) {
+                Ok(unfinished) => named.push((ready, unfinished)),
+                Err(failure) => give_up(&ready, failure, reports),
+            }
+        }
         let unsynced = self.tree.sync_names();
-        let report = |Ready { index, hash, path, .. }| match unsynced.error_of(&path) {
-            None => Report::Committed { index, hash },
-            Some(error) => Report::Failed { index, failure: storage_failure(&path, error) },
-        };
-        reports.extend(named.into_iter().map(report));
+        for (Ready { index, hash, path, what }, unfinished) in named {
+            reports.push(match (unsynced.error_of(&path), what) {
+                (Some(error), _) => {
+                    Report::Failed { index, failure: storage_failure(&path, error) }
+                }
+                (None, What::Same { .. }) => Report::Same { index, hash },
+                (None, _) => Report::Committed { index, hash },
+            });
+            // Only now nothing leads back to a time when the file was unfinished.
+            unfinished.iter().for_each(Unfinished::finish);
+        }
     }
 
     /// Every directory gets its attributes. Nothing is added after that.
@@ -137,68 +185,118 @@ impl Commits {
     /// Puts away what has no name yet.
     pub(super) fn discard(&mut self) {
         for ready in self.ready.drain(..) {
-            ready.partial.iter().for_each(|partial| self.directory.discard(partial));
+            put_away(&ready);
         }
     }
 
     /// Those whose contents are on stable storage.
-    fn sync_contents(&self, ready: Vec<Ready>, reports: &mut Vec<Report>) -> Vec<Ready> {
-        let files = ready.iter().filter(|ready| ready.is_file).count();
-        let at_once = match files {
+    fn sync_contents(&mut self, ready: Vec<Ready>, reports: &mut Vec<Report>) -> Vec<Ready> {
+        let has_contents =
+            |ready: &&Ready| matches!(ready.what, What::File(_) | What::Same { is_file: true });
+        let at_once = match ready.iter().filter(has_contents).count() {
             0..=SYNCED_SINGLY_MAX => Ok(false),
             _ => self.directory.sync_file_system(),
         };
-        let is_synced = |ready: &Ready| match &at_once {
-            Ok(true) => Ok(()),
-            Ok(false) => self.sync_one(ready),
-            Err(error) => Err(io::Error::from(error.kind())),
-        };
         let mut synced = Vec::with_capacity(ready.len());
         for ready in ready {
-            match is_synced(&ready) {
+            let is_synced = match &at_once {
+                Ok(true) => Ok(()),
+                Ok(false) => self.sync_one(&ready),
+                Err(error) => Err(io::Error::from(error.kind())),
+            };
+            match is_synced {
                 Ok(()) => synced.push(ready),
                 Err(error) => {
                     let failure = storage_failure(&ready.path, &error);
-                    self.give_up(&ready, failure, reports);
+                    give_up(&ready, failure, reports);
                 }
             }
         }
         synced
     }
 
-    fn sync_one(&self, ready: &Ready) -> io::Result<()> {
-        match &ready.partial {
-            Some(partial) if ready.is_file => self.directory.sync_partial(partial),
-            _ => Ok(()),
+    fn sync_one(&mut self, ready: &Ready) -> io::Result<()> {
+        match &ready.what {
+            What::File(Storage::Once(partial)) => self.directory.sync_partial(partial),
+            What::File(Storage::Kept(claim)) => {
+                claim.with(|unfinished| unfinished.opened().sync_data())
+            }
+            What::Same { is_file: true } => self.tree.open_file(&ready.path)?.sync_data(),
+            What::Directory | What::Link(_) | What::Same { is_file: false } => Ok(()),
         }
     }
 
-    fn give_name(&mut self, ready: &Ready) -> Result<(), Failure> {
-        let Some(partial) = &ready.partial else {
-            return Ok(());
-        };
-        let path = &ready.path;
-        self.tree.commit(partial, path, self.overwrite).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => exists(path, None),
-            _ => placing_failure(path, &error),
-        })
+    /// Gives an entry its name, or the next one that is free; says what of it waits to be put away.
+    fn give_name(
+        &mut self,
+        ready: &mut Ready,
+        reports: &mut Vec<Report>,
+    ) -> Result<Option<Unfinished>, Failure> {
+        let offered = ready.path.clone();
+        for number in 1..=NUMBERS_MAX {
+            let named = self.try_name(ready);
+            match named {
+                Err(error) if is_taken(&error) && self.existing == Existing::Rename => {
+                    let free = offered.numbered(number);
+                    ready.path = free.map_err(|_| exists(&offered, Found::Special))?;
+                }
+                Err(error) if is_taken(&error) => return Err(exists(&offered, Found::Special)),
+                Err(error) => return Err(placing_failure(&offered, &error)),
+                Ok(unfinished) => {
+                    if number > 1 {
+                        let (index, path) = (ready.index, ready.path.clone());
+                        reports.push(Report::Renamed { index, path });
+                    }
+                    return Ok(unfinished);
+                }
+            }
+        }
+        Err(exists(&offered, Found::Special))
     }
 
-    fn give_up(&self, ready: &Ready, failure: Failure, reports: &mut Vec<Report>) {
-        ready.partial.iter().for_each(|partial| self.directory.discard(partial));
-        reports.push(Report::Failed { index: ready.index, failure });
+    fn try_name(&mut self, ready: &Ready) -> io::Result<Option<Unfinished>> {
+        let overwrite = self.existing == Existing::Overwrite;
+        let Self { tree, .. } = self;
+        match &ready.what {
+            What::File(Storage::Kept(claim)) => claim
+                .conclude(|unfinished| tree.commit(unfinished.data(), &ready.path, overwrite))
+                .map(Some),
+            What::File(Storage::Once(partial)) | What::Link(partial) => {
+                tree.commit(partial, &ready.path, overwrite).map(|()| None)
+            }
+            What::Directory | What::Same { .. } => Ok(None),
+        }
     }
 }
 
-fn exists(path: &TreePath, what: Option<FileType>) -> Failure {
-    let text = match what {
-        Some(there) if there.is_dir() => {
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory)
+}
+
+fn give_up(ready: &Ready, failure: Failure, reports: &mut Vec<Report>) {
+    put_away(ready);
+    reports.push(Report::Failed { index: ready.index, failure });
+}
+
+fn put_away(ready: &Ready) {
+    match &ready.what {
+        What::File(storage) => storage.leave(),
+        What::Link(partial) => partial.discard(),
+        What::Directory | What::Same { .. } => {}
+    }
+}
+
+/// Something has the name of an entry.
+pub(super) fn exists(path: &TreePath, found: Found) -> Failure {
+    let text = match found {
+        Found::Directory => {
             format!(
                 "\"{path}\" is a directory at the receiver, which no file replaces; move it away"
             )
         }
         _ => format!(
-            "\"{path}\" exists at the receiver; start recv with --overwrite to replace it, or move it away"
+            "\"{path}\" exists at the receiver with other contents; start recv with --overwrite to \
+             replace it, with --rename to keep both, or move it away"
         ),
     };
     Failure::new(Reason::Exists, text)
@@ -221,6 +319,10 @@ fn placing_failure(path: &TreePath, error: &io::Error) -> Failure {
 /// Why something cannot be stored.
 pub(super) fn storage_failure(path: &TreePath, error: &io::Error) -> Failure {
     let (reason, advice) = match error.kind() {
+        io::ErrorKind::ResourceBusy => {
+            let text = format!("a newer transfer of \"{path}\" goes on with what there is of it");
+            return Failure::new(Reason::Interrupted, text);
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             (Reason::Full, "; make room there and send again")
         }

@@ -1,5 +1,7 @@
 //! What a transfer is made of: files, directories and symbolic links, as the sender offers them.
 
+use super::hash::GROUP;
+
 /// The bits of a mode that travel: who may read, write and execute. Not setuid, setgid, sticky.
 pub const MODE_MASK: u16 = 0o777;
 
@@ -45,6 +47,9 @@ pub enum Kind {
         is_sparse: bool,
         /// Who may do what, and how old it is.
         attributes: Attributes,
+        /// Which file it is at the sender, of more than one group: a later transfer of the same one goes on
+        /// from where this one ends.
+        source: Option<SourceId>,
     },
     /// A symbolic link.
     Link {
@@ -52,6 +57,10 @@ pub enum Kind {
         target: String,
     },
 }
+
+/// Tells a file at the sender from others, and from itself after it was changed. Means nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub [u8; 16]);
 
 /// What an entry is, and no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +82,12 @@ impl Kind {
             Self::File { .. } => Sort::File,
             Self::Link { .. } => Sort::Link,
         }
+    }
+
+    /// Whether an offer of a file of that size says which one it is: there is something to resume.
+    #[must_use]
+    pub fn is_identified(size: u64) -> bool {
+        size > GROUP
     }
 
     /// Bytes of the transfer space.

@@ -4,6 +4,7 @@
 //! very hash that `b3sum` prints, and each group can be checked as soon as it is there.
 
 use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -106,9 +107,74 @@ impl Tree {
     }
 }
 
+/// The values of a file's groups, which become known in any order.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    /// Those before the first one that is not known.
+    tree: Tree,
+    /// Those behind it.
+    ahead: BTreeMap<u64, Hash>,
+}
+
+impl Groups {
+    /// The first group whose value is not known.
+    #[must_use]
+    pub fn frontier(&self) -> u64 {
+        self.tree.count()
+    }
+
+    /// Whether the value of that group is known.
+    #[must_use]
+    pub fn knows(&self, group: u64) -> bool {
+        group < self.frontier() || self.ahead.contains_key(&group)
+    }
+
+    /// Values known behind the first one that is not.
+    #[must_use]
+    pub fn ahead(&self) -> usize {
+        self.ahead.len()
+    }
+
+    /// Takes the value of a group. Of one that is known the first word counts.
+    pub fn put(&mut self, group: u64, value: Hash) {
+        if group > self.frontier() {
+            self.ahead.entry(group).or_insert(value);
+        } else if group == self.frontier() {
+            self.tree.push(value);
+            while let Some(value) = self.ahead.remove(&self.tree.count()) {
+                self.tree.push(value);
+            }
+        }
+    }
+
+    /// The hash of a file of so many groups, once all of them are known.
+    #[must_use]
+    pub fn root(&self, groups: u64) -> Option<Hash> {
+        (self.frontier() == groups).then(|| self.tree.clone().root())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_that_come_in_any_order_combine_to_the_same() {
+        let values: Vec<Hash> = (0..7u8).map(|at| Hash([at; 32])).collect();
+        let in_order = |order: [u64; 7]| {
+            let mut groups = Groups::default();
+            for group in order {
+                assert!(groups.root(7).is_none() && !groups.knows(group));
+                groups.put(group, values[group as usize]);
+                groups.put(group, Hash([99; 32]));
+                assert!(groups.knows(group));
+            }
+            (groups.root(7), groups.ahead())
+        };
+        let straight = in_order([0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(in_order([6, 2, 0, 1, 5, 4, 3]), straight);
+        assert_eq!(straight.1, 0);
+    }
 
     #[test]
     fn groups_combine_to_the_hash_of_the_whole() {

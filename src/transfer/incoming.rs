@@ -1,17 +1,25 @@
 //! A file on its way into the receiver's directory.
 
-use super::directory::{Directory, Partial};
+use super::area::Partial;
+use super::check::Check;
+use super::directory::Directory;
+use super::disk::OpenedFile;
 use super::entry::Attributes;
-use super::hash::{Hash, Tree};
+use super::hash::{Groups, Hash};
+use super::journal::Key;
 use super::name::TreePath;
 use super::open_files::OpenFiles;
 use super::outcome::{Failure, Reason};
-use super::positioned::write_all_at;
+use super::unfinished::{Claim, Unfinished};
 use crate::base::units::show_size;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
+
+/// Files of one transfer, at most, that are kept for a later one while they are under way: each costs this
+/// process two of the files that it may have open.
+const CLAIMS_MAX: usize = 16;
 
 /// Of a file with holes, so many zeros that belong together are one: what file systems make holes of.
 const HOLE: u64 = 4096;
@@ -19,8 +27,41 @@ const HOLE: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) range: Range<u64>,
-    /// While the file is neither complete nor failed.
-    pub(super) open: Option<OpenFile>,
+    pub(super) state: State,
+}
+
+/// Where a file is on its way.
+#[derive(Debug)]
+pub(super) enum State {
+    /// What has its name is compared with it; it is not wanted before.
+    Checked(Box<Check>),
+    /// It comes.
+    Open(Box<OpenFile>),
+    /// It is complete, or failed.
+    Over,
+}
+
+impl Incoming {
+    /// The file, if it comes.
+    pub(super) fn open(&mut self) -> Option<&mut OpenFile> {
+        match &mut self.state {
+            State::Open(open) => Some(open),
+            State::Checked(_) | State::Over => None,
+        }
+    }
+
+    /// The comparison, if there is one.
+    pub(super) fn check(&mut self) -> Option<&mut Check> {
+        match &mut self.state {
+            State::Checked(check) => Some(check),
+            State::Open(_) | State::Over => None,
+        }
+    }
+
+    /// Bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.range.end - self.range.start
+    }
 }
 
 #[derive(Debug)]
@@ -28,19 +69,20 @@ pub(super) struct OpenFile {
     pub(super) path: TreePath,
     pub(super) attributes: Attributes,
     pub(super) is_sparse: bool,
+    /// By which a later transfer finds what there is of it.
+    pub(super) key: Option<Key>,
     /// From the first byte on.
-    pub(super) partial: Option<Partial>,
+    pub(super) storage: Option<Storage>,
     /// The sender's values of groups that are not complete.
     pub(super) expected: BTreeMap<u64, Hash>,
     /// Complete groups whose value the sender has not told.
     pub(super) complete: BTreeSet<u64>,
-    /// Verified groups that wait for an earlier one.
-    pub(super) verified: BTreeMap<u64, Hash>,
+    /// Verified groups.
+    pub(super) groups: Groups,
     /// The value of the only group, of a file that came in one piece.
     pub(super) whole: Option<Hash>,
     /// It has its attributes: nothing more is to be written.
     pub(super) is_dressed: bool,
-    pub(super) tree: Tree,
     pub(super) root: Option<Hash>,
     pub(super) mismatches: u32,
 }
@@ -82,18 +124,23 @@ impl Room {
 
 impl OpenFile {
     /// A file of which nothing has come.
-    pub(super) fn new(path: TreePath, attributes: Attributes, is_sparse: bool) -> Self {
+    pub(super) fn new(
+        path: TreePath,
+        key: Option<Key>,
+        attributes: Attributes,
+        is_sparse: bool,
+    ) -> Self {
         Self {
             path,
             attributes,
             is_sparse,
-            partial: None,
+            key,
+            storage: None,
             expected: BTreeMap::new(),
             complete: BTreeSet::new(),
-            verified: BTreeMap::new(),
+            groups: Groups::default(),
             whole: None,
             is_dressed: false,
-            tree: Tree::default(),
             root: None,
             mismatches: 0,
         }
@@ -105,10 +152,10 @@ impl OpenFile {
     }
 
     /// Writes bytes at a position, but for what stays a hole.
-    pub(super) fn put(&self, file: &File, bytes: &[u8], position: u64) -> io::Result<()> {
+    pub(super) fn put(&self, file: &OpenedFile, bytes: &[u8], position: u64) -> io::Result<()> {
         // Where something else was written before, zeros are no hole.
         if !self.is_sparse || self.mismatches > 0 {
-            return write_all_at(file, bytes, position);
+            return file.write_all_at(bytes, position);
         }
         let mut at = 0;
         while at < bytes.len() {
@@ -116,7 +163,7 @@ impl OpenFile {
             let len = usize::try_from(HOLE - beyond).expect("small").min(bytes.len() - at);
             let block = &bytes[at..at + len];
             if block.iter().any(|byte| *byte != 0) {
-                write_all_at(file, block, position + at as u64)?;
+                file.write_all_at(block, position + at as u64)?;
             }
             at += len;
         }
@@ -124,26 +171,102 @@ impl OpenFile {
     }
 }
 
-/// The partial file, open; made if there is none yet.
-pub(super) fn handle_of<'a>(
-    handles: &'a mut OpenFiles,
-    directory: &Directory,
-    index: u32,
-    token: u64,
-    open: &mut OpenFile,
-    size: u64,
-) -> io::Result<&'a File> {
-    handles.get(index, || match &open.partial {
-        Some(partial) => directory.open_partial(partial),
-        None => {
-            let (partial, file) = directory.create_partial(token, index, open.attributes.mode)?;
-            open.partial = Some(partial);
-            if open.is_sparse {
-                file.set_len(size)?;
-            }
-            Ok(file)
+/// Where the bytes of a file are until it has its name.
+#[derive(Debug)]
+pub(super) enum Storage {
+    /// Where a later transfer of the same file finds them.
+    Kept(Claim),
+    /// Where nobody looks for them later.
+    Once(Partial),
+}
+
+impl Storage {
+    /// Does something with the file.
+    pub(super) fn with<T>(
+        &self,
+        handles: &mut OpenFiles<OpenedFile>,
+        index: u32,
+        work: impl FnOnce(&OpenedFile) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match self {
+            Self::Kept(claim) => claim.with(|unfinished| work(unfinished.opened())),
+            Self::Once(partial) => work(handles.get(index, || partial.open())?),
         }
-    })
+    }
+
+    /// Leaves it for a later transfer, where one would find it.
+    pub(super) fn leave(&self) {
+        match self {
+            Self::Kept(claim) => claim.release(Unfinished::leave),
+            Self::Once(partial) => partial.discard(),
+        }
+    }
+
+    /// Takes it away.
+    pub(super) fn discard(&self) {
+        match self {
+            Self::Kept(claim) => claim.release(|unfinished| unfinished.discard()),
+            Self::Once(partial) => partial.discard(),
+        }
+    }
+}
+
+/// Where the files of one transfer are made and found.
+#[derive(Debug)]
+pub(super) struct Maker {
+    pub(super) directory: Arc<Directory>,
+    /// Keeps this transfer's partial files apart from others'.
+    pub(super) token: u64,
+    /// Files that are kept open for as long as they are under way.
+    pub(super) claims: usize,
+    /// Others, by index.
+    pub(super) handles: OpenFiles<OpenedFile>,
+}
+
+impl Maker {
+    /// Does something with a file of `size` bytes, which is made if it is not there.
+    pub(super) fn with<T>(
+        &mut self,
+        index: u32,
+        open: &mut OpenFile,
+        size: u64,
+        work: impl FnOnce(&OpenFile, &OpenedFile) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let storage = match open.storage.take() {
+            Some(storage) => storage,
+            None => self.make(index, open, size)?,
+        };
+        let done = storage.with(&mut self.handles, index, |opened| work(open, opened));
+        open.storage = Some(storage);
+        done
+    }
+
+    fn make(&mut self, index: u32, open: &OpenFile, size: u64) -> io::Result<Storage> {
+        let (directory, mode) = (&self.directory, open.attributes.mode);
+        let kept = open.key.filter(|_| self.claims < CLAIMS_MAX);
+        let storage = match kept.map(|key| directory.begin_unfinished(key, size, mode)) {
+            Some(Ok(claim)) => Storage::Kept(claim),
+            // Somebody else has it: then it is not kept here.
+            Some(Err(error)) if !is_taken(&error) => return Err(error),
+            None | Some(Err(_)) => {
+                let (partial, file) = directory.create_partial(self.token, index, mode)?;
+                self.handles.get(index, || Ok(file))?;
+                Storage::Once(partial)
+            }
+        };
+        if open.is_sparse
+            && let Err(error) = storage.with(&mut self.handles, index, |file| file.set_len(size))
+        {
+            storage.discard();
+            return Err(error);
+        }
+        self.claims += usize::from(matches!(storage, Storage::Kept(_)));
+        Ok(storage)
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::WouldBlock)
 }
 
 /// Where `part` is in bytes that begin at `offset`.

@@ -108,6 +108,39 @@ pub enum Report {
         /// Bytes of the transfer space that are in their files now.
         total: u64,
     },
+    /// Those groups are here from an earlier transfer: their bytes need not come.
+    Kept {
+        /// The file.
+        index: u32,
+        /// The first group.
+        first: u64,
+        /// Its value and those that follow.
+        values: Vec<Hash>,
+    },
+    /// Something else has the entry's name, and stays.
+    Left {
+        /// The entry.
+        index: u32,
+    },
+    /// Something of the file's name and size is there: it is to be compared with the sender's.
+    Prove {
+        /// The file.
+        index: u32,
+    },
+    /// The entry is going to have another name than was proposed.
+    Renamed {
+        /// The entry.
+        index: u32,
+        /// Its path.
+        path: TreePath,
+    },
+    /// The same is there already, on stable storage.
+    Same {
+        /// The entry.
+        index: u32,
+        /// Its hash.
+        hash: Hash,
+    },
     /// The entry is not kept.
     Failed {
         /// The entry.

@@ -2,7 +2,10 @@
 //!
 //! A stream keeps no message boundaries, so each message carries its own: a type, a length, a body.
 
-use super::entry::{Attributes, Entry, Kind};
+mod offer;
+
+use self::offer::{put_entry, read_entry, read_text};
+use super::entry::Entry;
 use super::hash::{GROUP, Hash};
 use super::outcome::Reason;
 use crate::base::text::escape;
@@ -27,6 +30,10 @@ pub const UNSETTLED_TEXT_MAX: usize = 4 << 20;
 /// Values in one GROUPS message, at most.
 pub const VALUES_MAX: usize = 256;
 
+/// Values of groups that one side may tell of a file ahead of the first one that it has not told: those of
+/// 64 GiB.
+pub const AHEAD_MAX: usize = 1 << 16;
+
 const OFFER: u8 = 1;
 const OFFER_END: u8 = 2;
 const ACCEPT: u8 = 3;
@@ -36,12 +43,11 @@ const ROOT: u8 = 6;
 const FAILED: u8 = 7;
 const COMMITTED: u8 = 8;
 const FINISHED: u8 = 9;
-
-// The kinds of entries in an OFFER.
-const FILE: u8 = 0;
-const SPARSE_FILE: u8 = 1;
-const DIRECTORY: u8 = 2;
-const LINK: u8 = 3;
+const KEPT: u8 = 10;
+const PROVE: u8 = 11;
+const SAME: u8 = 12;
+const LEFT: u8 = 13;
+const RENAMED: u8 = 14;
 
 /// One message. Entries are named by their index in the order offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,10 +84,30 @@ pub enum Message {
         /// Its value and those of the groups that follow it.
         values: Vec<Hash>,
     },
+    /// Receiver: those groups are here, from an earlier transfer of the same file; their bytes need not
+    /// come.
+    Kept {
+        /// The file.
+        index: u32,
+        /// The first group.
+        first: u64,
+        /// Its value and those of the groups that follow it.
+        values: Vec<Hash>,
+    },
+    /// Receiver: something has that name, and stays, as its user wants it.
+    Left {
+        /// The entry.
+        index: u32,
+    },
     /// Sender: the next entry.
     Offer(Entry),
     /// Sender: that was the last entry.
     OfferEnd,
+    /// Receiver: there is a file of that name and size; what would yours hash to?
+    Prove {
+        /// The file.
+        index: u32,
+    },
     /// Receiver: the entry is not wanted, or cannot be kept.
     Reject {
         /// The entry.
@@ -90,6 +116,20 @@ pub enum Message {
         reason: Reason,
         /// For a person.
         text: String,
+    },
+    /// Receiver: the entry gets another name, because something has its own.
+    Renamed {
+        /// The entry.
+        index: u32,
+        /// The path that it gets.
+        path: String,
+    },
+    /// Receiver: the same is there already, on stable storage.
+    Same {
+        /// The entry.
+        index: u32,
+        /// The hash of what is there.
+        hash: Hash,
     },
     /// Sender: the hash of the whole file.
     Root {
@@ -126,10 +166,16 @@ impl Message {
             }
             Self::Finished => FINISHED,
             Self::Groups { index, first, values } => {
-                put_varint(body, u64::from(*index));
-                put_varint(body, *first);
-                values.iter().for_each(|value| body.extend_from_slice(&value.0));
+                put_groups(body, *index, *first, values);
                 GROUPS
+            }
+            Self::Kept { index, first, values } => {
+                put_groups(body, *index, *first, values);
+                KEPT
+            }
+            Self::Left { index } => {
+                put_varint(body, u64::from(*index));
+                LEFT
             }
             Self::Offer(entry) => {
                 put_entry(body, entry);
@@ -140,9 +186,22 @@ impl Message {
                 put_failure(body, *index, *reason, text);
                 REJECT
             }
+            Self::Prove { index } => {
+                put_varint(body, u64::from(*index));
+                PROVE
+            }
+            Self::Renamed { index, path } => {
+                put_varint(body, u64::from(*index));
+                body.extend_from_slice(path.as_bytes());
+                RENAMED
+            }
             Self::Root { index, hash } => {
                 put_hash(body, *index, hash);
                 ROOT
+            }
+            Self::Same { index, hash } => {
+                put_hash(body, *index, hash);
+                SAME
             }
         }
     }
@@ -159,7 +218,22 @@ impl Message {
                 let (index, reason, text) = read_failure(&mut reader)?;
                 Self::Failed { index, reason, text }
             }
-            GROUPS => read_groups(&mut reader)?,
+            GROUPS => {
+                let (index, first, values) = read_groups(&mut reader)?;
+                Self::Groups { index, first, values }
+            }
+            KEPT => {
+                let (index, first, values) = read_groups(&mut reader)?;
+                Self::Kept { index, first, values }
+            }
+            LEFT => Self::Left { index: read_index(&mut reader)? },
+            PROVE => Self::Prove { index: read_index(&mut reader)? },
+            RENAMED => {
+                let index = read_index(&mut reader)?;
+                let len = reader.rest().len();
+                Self::Renamed { index, path: read_text(&mut reader, len)? }
+            }
+            SAME => Self::Same { index: read_index(&mut reader)?, hash: read_hash(&mut reader)? },
             FINISHED => Self::Finished,
             OFFER => Self::Offer(read_entry(&mut reader)?),
             OFFER_END => Self::OfferEnd,
@@ -172,66 +246,6 @@ impl Message {
         };
         if reader.is_empty() { Ok(message) } else { Err(malformed) }
     }
-}
-
-fn put_entry(body: &mut Vec<u8>, entry: &Entry) {
-    match &entry.kind {
-        Kind::File { size, is_sparse, attributes } => {
-            body.push(if *is_sparse { SPARSE_FILE } else { FILE });
-            put_varint(body, *size);
-            put_attributes(body, *attributes);
-        }
-        Kind::Directory { attributes } => {
-            body.push(DIRECTORY);
-            put_attributes(body, *attributes);
-        }
-        Kind::Link { target } => {
-            body.push(LINK);
-            put_varint(body, target.len() as u64);
-            body.extend_from_slice(target.as_bytes());
-        }
-    }
-    body.extend_from_slice(entry.path.as_bytes());
-}
-
-fn put_attributes(body: &mut Vec<u8>, attributes: Attributes) {
-    let Attributes { mode, seconds, nanoseconds } = attributes;
-    put_varint(body, mode.into());
-    put_varint(body, seconds);
-    put_varint(body, nanoseconds.into());
-}
-
-fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
-    let kind = match reader.u8()? {
-        kind @ (FILE | SPARSE_FILE) => {
-            let size = reader.varint()?;
-            if size > OFFSET_END {
-                return Err(reader.malformed());
-            }
-            let attributes = read_attributes(reader)?;
-            Kind::File { size, is_sparse: kind == SPARSE_FILE, attributes }
-        }
-        DIRECTORY => Kind::Directory { attributes: read_attributes(reader)? },
-        LINK => {
-            let len = usize::try_from(reader.varint()?).map_err(|_| reader.malformed())?;
-            Kind::Link { target: read_text(reader, len)? }
-        }
-        _ => return Err(reader.malformed()),
-    };
-    let path = read_text(reader, reader.rest().len())?;
-    Ok(Entry { path, kind })
-}
-
-fn read_attributes(reader: &mut Reader<'_>) -> Result<Attributes, Malformed> {
-    let (mode, seconds, nanoseconds) = (reader.varint()?, reader.varint()?, reader.varint()?);
-    let attributes = Attributes::checked(mode, seconds, nanoseconds);
-    attributes.ok_or_else(|| reader.malformed())
-}
-
-fn read_text(reader: &mut Reader<'_>, len: usize) -> Result<String, Malformed> {
-    let malformed = reader.malformed();
-    let text = reader.bytes(len)?;
-    std::str::from_utf8(text).map(str::to_owned).map_err(|_| malformed)
 }
 
 fn put_hash(body: &mut Vec<u8>, index: u32, hash: &Hash) {
@@ -263,7 +277,13 @@ fn read_failure(reader: &mut Reader<'_>) -> Result<(u32, Reason, String), Malfor
     Ok((index, reason, escape(&String::from_utf8_lossy(text))))
 }
 
-fn read_groups(reader: &mut Reader<'_>) -> Result<Message, Malformed> {
+fn put_groups(body: &mut Vec<u8>, index: u32, first: u64, values: &[Hash]) {
+    put_varint(body, u64::from(index));
+    put_varint(body, first);
+    values.iter().for_each(|value| body.extend_from_slice(&value.0));
+}
+
+fn read_groups(reader: &mut Reader<'_>) -> Result<(u32, u64, Vec<Hash>), Malformed> {
     let index = read_index(reader)?;
     let first = reader.varint()?;
     let (values, rest) = reader.rest().as_chunks::<32>();
@@ -273,7 +293,7 @@ fn read_groups(reader: &mut Reader<'_>) -> Result<Message, Malformed> {
     }
     let values = values.iter().map(|value| Hash(*value)).collect();
     reader.bytes(reader.rest().len())?;
-    Ok(Message::Groups { index, first, values })
+    Ok((index, first, values))
 }
 
 /// Cuts messages out of a stream of bytes that comes in pieces of any size.
@@ -319,7 +339,9 @@ impl MessageReader {
 
 #[cfg(test)]
 mod tests {
+    use super::offer::{DIRECTORY, FILE, LINK};
     use super::*;
+    use crate::transfer::entry::{Attributes, Kind, SourceId};
     use proptest::prelude::*;
 
     fn samples() -> Vec<Message> {
@@ -328,11 +350,16 @@ mod tests {
         vec![
             Message::Offer(Entry {
                 path: "Füße/a.txt".into(),
-                kind: Kind::File { size: 1 << 40, is_sparse: true, attributes },
+                kind: Kind::File {
+                    size: 1 << 40,
+                    is_sparse: true,
+                    attributes,
+                    source: Some(SourceId([7; 16])),
+                },
             }),
             Message::Offer(Entry {
                 path: String::new(),
-                kind: Kind::File { size: 0, is_sparse: false, attributes },
+                kind: Kind::File { size: 0, is_sparse: false, attributes, source: None },
             }),
             Message::Offer(Entry { path: "Füße".into(), kind: Kind::Directory { attributes } }),
             Message::Offer(Entry { path: "l".into(), kind: Kind::Link { target: "../x".into() } }),
@@ -344,6 +371,11 @@ mod tests {
             Message::Failed { index: 1, reason: Reason::Source, text },
             Message::Committed { index: 0, hash: Hash([3; 32]) },
             Message::Finished,
+            Message::Kept { index: 0, first: 0, values: vec![Hash([5; 32])] },
+            Message::Prove { index: 3 },
+            Message::Same { index: 3, hash: Hash([6; 32]) },
+            Message::Left { index: 4 },
+            Message::Renamed { index: 5, path: "Füße-1".into() },
         ]
     }
 
@@ -414,7 +446,7 @@ mod tests {
         }
 
         #[test]
-        fn any_body_reads_without_panic(kind in 0u8..11, body in prop::collection::vec(any::<u8>(), 0..100)) {
+        fn any_body_reads_without_panic(kind in 0u8..16, body in prop::collection::vec(any::<u8>(), 0..100)) {
             let _ = Message::read(kind, &body);
         }
     }

@@ -9,18 +9,23 @@
 //! Three words: *acknowledged* bytes were handed to the sink, *written* bytes are in the file,
 //! a *committed* file is verified, on stable storage, and has its name.
 
+pub mod area;
+mod check;
 mod commit;
 pub mod directory;
+pub mod disk;
 pub mod ending;
 pub mod entry;
 pub mod hash;
 mod incoming;
 pub mod job;
+pub mod journal;
 pub mod message;
 pub mod name;
 pub mod open_files;
 pub mod outcome;
 mod place;
+pub mod policy;
 pub mod positioned;
 pub mod receiver;
 pub mod rules;
@@ -29,5 +34,6 @@ pub mod session;
 pub mod sink;
 pub mod source;
 mod tree;
+mod unfinished;
 pub mod walk;
 pub mod window;

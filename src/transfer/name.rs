@@ -73,6 +73,20 @@ impl TreePath {
         })
     }
 
+    /// The path with a number behind the last name, in front of what tells its kind: `a-1.txt`.
+    ///
+    /// # Errors
+    /// It would be too long.
+    pub fn numbered(&self, number: u32) -> Result<Self, NameError> {
+        let name = self.name();
+        let (stem, kind) = match name.rfind('.') {
+            Some(dot) if dot > 0 => name.split_at(dot),
+            _ => (name, ""),
+        };
+        let directory = &self.0[..self.0.len() - name.len()];
+        Self::parse(&format!("{directory}{stem}-{number}{kind}"))
+    }
+
     /// The path as it is.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -199,6 +213,19 @@ mod tests {
         assert_eq!((top.name(), top.parent(), top.depth()), ("a.jpg", None, 0));
         assert_eq!(top.join(OsStr::new("b")).expect("a path").as_str(), "a.jpg/b");
         assert!(top.join(OsStr::new("..")).is_err() && top.join(OsStr::new("b/c")).is_err());
+    }
+
+    #[test]
+    fn a_number_goes_in_front_of_what_tells_the_kind() {
+        let numbered = |path: &str| {
+            let path = TreePath::parse(path).expect("a path");
+            path.numbered(2).expect("short").as_str().to_owned()
+        };
+        assert_eq!(numbered("a.txt"), "a-2.txt");
+        assert_eq!(numbered("d.x/a"), "d.x/a-2");
+        assert_eq!(numbered("d/.hidden"), "d/.hidden-2");
+        assert_eq!(numbered("Füße.tar.gz"), "Füße.tar-2.gz");
+        assert!(TreePath::parse(&"a".repeat(254)).expect("short").numbered(1).is_err());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A bounded number of open files, for transfers of more files than a process may have open.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 
 /// Far below the 256 that the strictest systems allow a process, and enough for the files that share
@@ -9,19 +8,21 @@ use std::io;
 const OPEN_MAX: usize = 32;
 
 /// The files used last.
-#[derive(Debug, Default)]
-pub struct OpenFiles(VecDeque<(u32, File)>);
+#[derive(Debug)]
+pub struct OpenFiles<F>(VecDeque<(u32, F)>);
 
-impl OpenFiles {
+impl<F> Default for OpenFiles<F> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<F> OpenFiles<F> {
     /// The file of that index; opened if it is not, in the place of the one used longest ago.
     ///
     /// # Errors
     /// As `open` says.
-    pub fn get(
-        &mut self,
-        index: u32,
-        open: impl FnOnce() -> io::Result<File>,
-    ) -> io::Result<&File> {
+    pub fn get(&mut self, index: u32, open: impl FnOnce() -> io::Result<F>) -> io::Result<&F> {
         let place = self.0.iter().position(|(held, _)| *held == index);
         let entry = match place.and_then(|place| self.0.remove(place)) {
             Some(entry) => entry,

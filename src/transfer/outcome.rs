@@ -99,8 +99,41 @@ impl Failure {
     }
 }
 
-/// How one file ended: its hash once committed.
-pub type FileOutcome = Result<Hash, Failure>;
+/// How an entry ended that did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It came, and is committed.
+    Committed {
+        /// Its hash.
+        hash: Hash,
+        /// The name that it got, as people are shown it, where something else has its own.
+        renamed: Option<String>,
+    },
+    /// The same was there already.
+    Same(Hash),
+    /// Something of that name was there, and stays, as the receiver's user wants it.
+    Left,
+}
+
+impl Done {
+    /// It came, and is committed under its own name.
+    #[must_use]
+    pub fn committed(hash: Hash) -> Self {
+        Self::Committed { hash, renamed: None }
+    }
+
+    /// The hash of what is there, where that is known to be what was sent.
+    #[must_use]
+    pub fn hash(&self) -> Option<&Hash> {
+        match self {
+            Self::Committed { hash, .. } | Self::Same(hash) => Some(hash),
+            Self::Left => None,
+        }
+    }
+}
+
+/// How one entry ended.
+pub type FileOutcome = Result<Done, Failure>;
 
 /// One file of a transfer, or another entry that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,13 +151,21 @@ pub struct FileReport {
 pub struct Counts {
     /// Entries that were offered, or would have been.
     pub entries: u64,
-    /// Files committed.
+    /// Files that came and are committed.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Bytes of them that an earlier transfer had brought.
+    pub resumed: u64,
+    /// Files and links that were there already, the same.
+    pub same: u64,
+    /// The files' bytes.
+    pub same_bytes: u64,
+    /// Entries in whose place something else stays, as the receiver's user wants it.
+    pub left: u64,
     /// Directories that are there.
     pub directories: u64,
-    /// Symbolic links that are there.
+    /// Symbolic links that came and are committed.
     pub links: u64,
     /// Entries that failed.
     pub failed: u64,
@@ -162,6 +203,17 @@ impl Ledger {
         }
     }
 
+    /// So many bytes of a file need not come: an earlier transfer brought them.
+    pub fn resume(&mut self, bytes: u64) {
+        self.counts.resumed += bytes;
+    }
+
+    /// Bytes that need not come, because an earlier transfer brought them.
+    #[must_use]
+    pub fn resumed(&self) -> u64 {
+        self.counts.resumed
+    }
+
     /// The entry of that index has an outcome.
     pub fn note(&mut self, index: u32, sort: Sort, report: FileReport) {
         let counts = &mut self.counts;
@@ -176,12 +228,24 @@ impl Ledger {
                 counts.directories += 1;
                 return;
             }
-            (Ok(_), Sort::File) => {
+            (Ok(Done::Same(_)), sort) => {
+                counts.same += 1;
+                counts.same_bytes += report.size;
+                if sort == Sort::Link {
+                    return;
+                }
+                (&mut self.named_files, NAMED_FILES_MAX)
+            }
+            (Ok(Done::Left), _) => {
+                counts.left += 1;
+                (&mut self.named_files, NAMED_FILES_MAX)
+            }
+            (Ok(Done::Committed { .. }), Sort::File) => {
                 counts.files += 1;
                 counts.bytes += report.size;
                 (&mut self.named_files, NAMED_FILES_MAX)
             }
-            (Ok(_), Sort::Link) => {
+            (Ok(Done::Committed { .. }), Sort::Link) => {
                 counts.links += 1;
                 return;
             }
@@ -227,6 +291,12 @@ impl TransferReport {
         Some(if reasons.all(|reason| reason == first) { first } else { Reason::Other })
     }
 
+    /// Bytes of the committed files that went in this transfer, not in an earlier one.
+    #[must_use]
+    pub fn moved_bytes(&self) -> u64 {
+        self.counts.bytes.saturating_sub(self.counts.resumed)
+    }
+
     /// Bytes of the files that are committed.
     #[must_use]
     pub fn committed_bytes(&self) -> u64 {
@@ -242,7 +312,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for (index, outcome) in (0..).zip(outcomes) {
             let outcome = match outcome {
-                None => Ok(Hash::of(b"")),
+                None => Ok(Done::committed(Hash::of(b""))),
                 Some(reason) => Err(Failure::new(*reason, "")),
             };
             ledger.note(index, Sort::File, FileReport { name: "a".into(), size: 5, outcome });
@@ -267,7 +337,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for index in (0..20_000u32).rev() {
             let failed = Err(Failure::new(Reason::Exists, ""));
-            let outcome = if index % 2 == 0 { Ok(Hash::of(b"")) } else { failed };
+            let outcome = if index % 2 == 0 { Ok(Done::committed(Hash::of(b""))) } else { failed };
             ledger.note(
                 index,
                 Sort::File,

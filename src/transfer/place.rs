@@ -1,5 +1,6 @@
 //! Where the sender finds a file, and what tells whether it is still the same one.
 
+use super::entry::SourceId;
 use crate::base::text::escape;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
@@ -121,6 +122,25 @@ impl Stamp {
             #[cfg(unix)]
             identity: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+
+    /// The same for the same unchanged file, now and later.
+    pub(super) fn id(&self) -> SourceId {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.size.to_be_bytes());
+        let since = self.modified.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        hasher.update(&since.unwrap_or_default().as_nanos().to_be_bytes());
+        // Not the device: its number may be another one each time that it is found.
+        #[cfg(unix)]
+        {
+            let (_, inode, changed, changed_nanos) = self.identity;
+            hasher.update(&inode.to_be_bytes());
+            hasher.update(&changed.to_be_bytes());
+            hasher.update(&changed_nanos.to_be_bytes());
+        }
+        let hash = hasher.finalize();
+        let (half, _) = hash.as_bytes().split_first_chunk().expect("32 bytes");
+        SourceId(*half)
     }
 
     /// The stamp of an open file.

@@ -1,7 +1,9 @@
 //! The receiving side of a transfer: messages and bytes in, jobs for the sink out. Never blocks.
 
+mod outcomes;
+
 use super::entry::{Entry, Kind, Sort};
-use super::job::{Job, Report, WriteBatch};
+use super::job::{Job, WriteBatch};
 use super::message::{ENTRIES_MAX, Message, MessageReader, UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
 use super::name::{TreePath, link_fault, show_start};
 use super::outcome::{Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
@@ -47,6 +49,8 @@ struct Incoming {
     sort: Sort,
     text_len: usize,
     range: Range<u64>,
+    /// The name that it gets, where something else has its own.
+    renamed: Option<String>,
     is_judged: bool,
     is_settled: bool,
 }
@@ -144,7 +148,12 @@ impl Receiving {
             Message::Accept { .. }
             | Message::Committed { .. }
             | Message::Finished
-            | Message::Reject { .. } => {
+            | Message::Kept { .. }
+            | Message::Left { .. }
+            | Message::Prove { .. }
+            | Message::Reject { .. }
+            | Message::Renamed { .. }
+            | Message::Same { .. } => {
                 return Err(Malformed("transfer message: a sender does not say this"));
             }
         }
@@ -171,11 +180,16 @@ impl Receiving {
         let (sort, range) = (entry.kind.sort(), start..end);
         let wanted = self.judge_entry(entry);
         self.offered = end;
-        let (is_judged, is_settled) = (false, false);
         self.text_len += text_len;
-        let incoming =
-            Incoming { name, sort, text_len, range: range.clone(), is_judged, is_settled };
-        let index = self.entries.push(incoming);
+        let index = self.entries.push(Incoming {
+            name,
+            sort,
+            text_len,
+            range: range.clone(),
+            renamed: None,
+            is_judged: false,
+            is_settled: false,
+        });
         let (wanted, refused) = match wanted {
             Ok(wanted) => (Some(wanted), None),
             Err(failure) => (None, Some(failure)),
@@ -268,83 +282,9 @@ impl Receiving {
         self.jobs.pop_front()
     }
 
-    /// The sink did something.
-    pub fn on_report(&mut self, report: Report) {
-        match report {
-            Report::Accepted { index } => self.judge(index),
-            Report::Again(range) => self.demands.push(Demand::Again(range)),
-            Report::Committed { index, hash } => {
-                Message::Committed { index, hash }.put(&mut self.outgoing);
-                self.settle(index, Ok(hash));
-            }
-            Report::Failed { index, failure } => self.reject(index, failure),
-            Report::Finished => {
-                Message::Finished.put(&mut self.outgoing);
-                self.is_finished = true;
-            }
-            Report::Done { bytes, total } => {
-                self.queued -= bytes;
-                self.waiting -= 1;
-                self.written = total;
-                self.demands.push(Demand::Written(self.written));
-            }
-        }
-    }
-
-    fn reject(&mut self, index: u32, failure: Failure) {
-        let (reason, text) = (failure.reason, failure.text.clone());
-        Message::Reject { index, reason, text }.put(&mut self.outgoing);
-        self.settle(index, Err(failure));
-    }
-
-    fn settle(&mut self, index: u32, outcome: FileOutcome) {
-        let Some(entry) = self.entries.get_mut(index).filter(|entry| !entry.is_settled) else {
-            return;
-        };
-        entry.is_settled = true;
-        if outcome.is_err() && !entry.range.is_empty() {
-            self.demands.push(Demand::Cancel(entry.range.clone()));
-        }
-        note(&mut self.ledger, index, entry, outcome);
-        self.judge(index);
-        self.entries.forget(|entry| {
-            self.text_len -= if entry.is_settled { entry.text_len } else { 0 };
-            entry.is_settled
-        });
-        self.finish();
-    }
-
-    /// Takes note of how far entries have been judged.
-    fn judge(&mut self, index: u32) {
-        if let Some(entry) = self.entries.get_mut(index) {
-            entry.is_judged = true;
-        }
-        while self.entries.get(self.judged).is_some_and(|entry| entry.is_judged) {
-            self.judged += 1;
-        }
-    }
-
-    /// Once every entry has an outcome, the sink has one thing left to do.
-    fn finish(&mut self) {
-        if self.is_offer_complete && self.entries.is_empty() && !self.is_finishing {
-            self.is_finishing = true;
-            self.push_job(Job::Finish);
-        }
-    }
-
     /// What the carrier should know since the last call.
     pub fn take_demands(&mut self) -> Vec<Demand> {
         std::mem::take(&mut self.demands)
-    }
-
-    /// Messages for the sender since the last call.
-    pub fn take_outgoing(&mut self) -> Vec<u8> {
-        if self.judged > self.told {
-            self.told = self.judged;
-            // Behind the refusals that were known when the entries were judged.
-            Message::Accept { below: self.judged }.put(&mut self.outgoing);
-        }
-        std::mem::take(&mut self.outgoing)
     }
 
     /// Whether every entry has an outcome, there are no more, and nothing is left to do.
@@ -353,10 +293,10 @@ impl Receiving {
         self.is_finished
     }
 
-    /// Bytes written, and bytes offered so far.
+    /// Bytes that are here, and bytes offered so far.
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {
-        (self.written, self.offered)
+        (self.written + self.ledger.resumed(), self.offered)
     }
 
     /// Whether all is offered that will be.
@@ -387,8 +327,9 @@ fn note(ledger: &mut Ledger, index: u32, entry: &Incoming, outcome: FileOutcome)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::entry::Attributes;
+    use crate::transfer::entry::{Attributes, SourceId};
     use crate::transfer::hash::Hash;
+    use crate::transfer::job::Report;
 
     fn say(receiving: &mut Receiving, message: &Message) -> Result<(), Malformed> {
         message.put(receiving.incoming());
@@ -397,7 +338,8 @@ mod tests {
 
     fn offer(size: u64, path: &str) -> Message {
         let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
-        let kind = Kind::File { size, is_sparse: false, attributes };
+        let source = Kind::is_identified(size).then_some(SourceId([1; 16]));
+        let kind = Kind::File { size, is_sparse: false, attributes, source };
         Message::Offer(Entry { path: path.into(), kind })
     }
 

@@ -6,18 +6,24 @@
 //! outcome. So memory does not depend on how many there are.
 
 use super::entry::{Entry, Kind, Sort};
-use super::hash::Hash;
-use super::message::{ENTRIES_MAX, Message, MessageReader};
-use super::outcome::{Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
+use super::hash::{Hash, group_count, group_range};
+use super::message::{AHEAD_MAX, ENTRIES_MAX, Message, MessageReader};
+use super::name::show_start;
+use super::outcome::{Done, Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
 use super::source::{Hashed, Item, Source, SourceFailure};
 use super::walk::{Candidate, Selection, Step, Walk};
+use crate::base::range_set::RangeSet;
 use crate::transport::config::FIRST_FLIGHT;
 use crate::transport::stats::Stats;
 use crate::wire::cursor::Malformed;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// Entries looked at in one call, so that others get their turn.
 const STEPS_MAX: usize = 256;
+
+/// Groups hashed in one call for the receiver to compare, for the same reason.
+const PROOFS_MAX: usize = 4;
 
 /// One transfer, seen from the side that has the files.
 #[derive(Debug)]
@@ -35,6 +41,11 @@ pub struct Sending {
     accepted_end: u64,
     /// The receiver has nothing left to do.
     is_finished: bool,
+    /// Files whose hash the receiver wants to know before it says whether it wants them.
+    to_prove: VecDeque<u32>,
+    /// Bytes that nobody waits for; of entries that may be without an outcome.
+    unwanted: RangeSet,
+    /// Those of them that the carrier has not been told of.
     cancelled: Vec<Range<u64>>,
     outgoing: Vec<u8>,
 }
@@ -56,6 +67,8 @@ impl Sending {
             accepted: 0,
             accepted_end: 0,
             is_finished: false,
+            to_prove: VecDeque::new(),
+            unwanted: RangeSet::new(),
             cancelled: Vec::new(),
             outgoing: Vec::new(),
         })
@@ -63,7 +76,8 @@ impl Sending {
 
     /// Offers more, as long as its offers fit into `room` bytes.
     pub fn offer(&mut self, room: usize) {
-        self.has_more = false;
+        self.prove();
+        self.has_more = !self.to_prove.is_empty();
         let start = self.outgoing.len();
         for _ in 0..STEPS_MAX {
             let is_full = self.outgoing.len() - start >= room;
@@ -79,6 +93,18 @@ impl Sending {
     #[must_use]
     pub fn has_more(&self) -> bool {
         self.has_more
+    }
+
+    /// Hashes a little more of what the receiver wants to compare.
+    fn prove(&mut self) {
+        for _ in 0..PROOFS_MAX {
+            let Some(index) = self.to_prove.front().copied() else { return };
+            let hashed = self.source.hash_on(index);
+            self.tell_hashed();
+            if self.fail_unless(hashed).unwrap_or(true) {
+                self.to_prove.pop_front();
+            }
+        }
     }
 
     fn step(&mut self) {
@@ -152,15 +178,33 @@ impl Sending {
             }
             Message::Committed { index, hash } => {
                 self.known(index)?;
-                // Every byte went through our own hash before the receiver could have it.
-                let ours = self.source.items().get(index).and_then(|item| item.root);
-                let outcome = if ours == Some(hash) {
-                    Ok(hash)
-                } else {
-                    let text = "the receiver's hash of the file is not ours";
-                    Err(Failure::new(Reason::Integrity, text))
-                };
-                self.settle(index, outcome);
+                let item = self.source.get_mut(index);
+                let renamed = item.and_then(|item| item.renamed.take());
+                self.settle_if_ours(index, hash, Done::Committed { hash, renamed });
+            }
+            Message::Same { index, hash } => {
+                self.known(index)?;
+                self.settle_if_ours(index, hash, Done::Same(hash));
+            }
+            Message::Left { index } => {
+                self.known(index)?;
+                self.settle(index, Ok(Done::Left));
+            }
+            Message::Renamed { index, path } => {
+                self.known(index)?;
+                if let Some(item) = self.source.get_mut(index) {
+                    item.renamed = Some(show_start(&path));
+                }
+            }
+            Message::Kept { index, first, values } => self.on_kept(index, first, &values)?,
+            Message::Prove { index } => {
+                self.known(index)?;
+                let is_open = |item: &&mut Item| !item.is_settled && item.root.is_none();
+                if let Some(item) = self.source.get_mut(index).filter(is_open)
+                    && !std::mem::replace(&mut item.is_proving, true)
+                {
+                    self.to_prove.push_back(index);
+                }
             }
             Message::Finished => {
                 if !self.is_offered {
@@ -181,6 +225,40 @@ impl Sending {
         Ok(())
     }
 
+    /// Every byte went through our own hash, now or before an earlier transfer.
+    fn settle_if_ours(&mut self, index: u32, hash: Hash, done: Done) {
+        let ours = self.source.items().get(index).and_then(|item| item.root);
+        let outcome = if ours == Some(hash) {
+            Ok(done)
+        } else {
+            let text = "the receiver's hash of the file is not ours";
+            Err(Failure::new(Reason::Integrity, text))
+        };
+        self.settle(index, outcome);
+    }
+
+    /// Bytes of those groups need not go.
+    fn on_kept(&mut self, index: u32, first: u64, values: &[Hash]) -> Result<(), Malformed> {
+        self.known(index)?;
+        let Some(item) = self.source.items().get(index).filter(|item| !item.is_settled) else {
+            return Ok(());
+        };
+        let (size, start) = (item.size(), item.range().start);
+        let end = first + values.len() as u64;
+        let is_too_far = self.source.ahead(index) + values.len() > AHEAD_MAX;
+        if end > group_count(size) || !Kind::is_identified(size) || is_too_far {
+            return Err(Malformed("kept: no such groups"));
+        }
+        let range = start + group_range(first, size).start..start + group_range(end - 1, size).end;
+        self.ledger.resume(self.unwanted.insert(range.clone()));
+        self.cancelled.push(range);
+        let kept = self.source.keep(index, first, values);
+        self.tell_hashed();
+        // Its failure has been told.
+        let _ = self.fail_unless(kept);
+        Ok(())
+    }
+
     fn known(&self, index: u32) -> Result<(), Malformed> {
         let is_known = self.source.items().knows(index);
         if is_known { Ok(()) } else { Err(Malformed("transfer message: no such file")) }
@@ -194,9 +272,11 @@ impl Sending {
         if !item.range().is_empty() {
             // Whatever the outcome, no byte of the file is wanted any more.
             self.cancelled.push(item.range());
+            self.unwanted.insert(item.range());
         }
         note(&mut self.ledger, index, item, outcome);
         self.source.forget_settled();
+        self.unwanted.remove_below(self.source.start());
     }
 
     /// Fills `buffer` with the bytes at `offset`.
@@ -206,6 +286,11 @@ impl Sending {
     pub fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceFailure> {
         let read = self.source.read(offset, buffer);
         self.tell_hashed();
+        self.fail_unless(read)
+    }
+
+    /// The file of which something could not be read has failed.
+    fn fail_unless<T>(&mut self, read: Result<T, SourceFailure>) -> Result<T, SourceFailure> {
         if let Err(SourceFailure { index, failure }) = &read {
             let (reason, text) = (failure.reason, failure.text.clone());
             Message::Failed { index: *index, reason, text }.put(&mut self.outgoing);
@@ -246,23 +331,15 @@ impl Sending {
     /// The next bytes at or after `at`, at most `max`, that the receiver has judged and still waits for.
     #[must_use]
     pub fn next_wanted(&self, at: u64, max: u64) -> Option<Range<u64>> {
-        let items = self.source.items();
-        let first = items.partition_point(|item| item.range().end <= at);
-        let is_wanted = |item: &Item| !item.is_settled && item.size() > 0;
-        let mut found: Option<Range<u64>> = None;
-        for item in (first..self.accepted).map_while(|index| items.get(index)) {
-            match &mut found {
-                Some(range) if range.end - range.start >= max => break,
-                Some(range) if is_wanted(item) => range.end = item.range().end,
-                Some(_) if item.size() == 0 => {}
-                Some(_) => break,
-                None if is_wanted(item) => {
-                    found = Some(item.range().start.max(at)..item.range().end);
-                }
-                None => {}
-            }
-        }
-        found.map(|range| range.start..range.end.min(range.start + max))
+        let from = at.max(self.source.start());
+        let mut wanted = self.unwanted.gaps(from..self.accepted_end.max(from));
+        wanted.next().map(|range| range.start..range.end.min(range.start + max))
+    }
+
+    /// Bytes that need not go: an earlier transfer brought them.
+    #[must_use]
+    pub fn resumed(&self) -> u64 {
+        self.ledger.resumed()
     }
 
     /// Whether every entry has an outcome, and the receiver nothing left to do.
@@ -350,7 +427,7 @@ mod tests {
         sending.read(0, &mut [0; 6]).expect("readable");
         say(&mut sending, &Message::Committed { index: 0, hash: Hash::of(b"abc") }).expect("known");
         say(&mut sending, &Message::Committed { index: 1, hash: Hash::of(b"xyz") }).expect("known");
-        assert_eq!(outcome(&sending, "f0"), Ok(Hash::of(b"abc")));
+        assert_eq!(outcome(&sending, "f0"), Ok(Done::committed(Hash::of(b"abc"))));
         assert_eq!(outcome(&sending, "f1").expect_err("another hash").reason, Reason::Integrity);
         assert!(!sending.is_complete());
         say(&mut sending, &Message::Finished).expect("the end");

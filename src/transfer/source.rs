@@ -1,7 +1,7 @@
 //! The files to send, as one space of bytes; hashed as they are read for the first time.
 
 use super::entry::Sort;
-use super::hash::{GROUP, Hash, Tree, group_count, group_range, group_value};
+use super::hash::{GROUP, Groups, Hash, group_count, group_range, group_value};
 use super::message::{UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
 use super::name::{PATH_MAX, TreePath};
 use super::open_files::OpenFiles;
@@ -11,6 +11,7 @@ use super::positioned::read_exact_at;
 use super::walk::Candidate;
 use super::window::Window;
 use crate::base::text::show_error;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 
@@ -45,9 +46,13 @@ pub(super) struct Item {
     /// Where its bytes are in the transfer space.
     range: Range<u64>,
     text_len: usize,
-    tree: Tree,
-    /// Known once all of it has been read.
+    groups: Groups,
+    /// Known once all of it has been read, here or for an earlier transfer.
     pub(super) root: Option<Hash>,
+    /// It is read to be compared with what is at the receiver.
+    pub(super) is_proving: bool,
+    /// The name that it gets at the receiver, where something else has its own.
+    pub(super) renamed: Option<String>,
     /// It has an outcome: nobody waits for its bytes.
     pub(super) is_settled: bool,
 }
@@ -61,6 +66,12 @@ impl Item {
     /// Bytes.
     pub(super) fn size(&self) -> u64 {
         self.range.end - self.range.start
+    }
+
+    /// Whether the value of one more group makes all of them known.
+    fn lacks_one(&self) -> bool {
+        let known = self.groups.frontier() + self.groups.ahead() as u64;
+        known + 1 == group_count(self.size())
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
@@ -95,7 +106,7 @@ pub(super) struct Source {
     text_len: usize,
     /// Bytes of the transfer space so far.
     total: u64,
-    handles: OpenFiles,
+    handles: OpenFiles<File>,
     /// The group read last, and whose it is.
     cached: Option<(u32, u64)>,
     cache: Vec<u8>,
@@ -114,8 +125,10 @@ impl Source {
             stamp: candidate.stamp,
             range: self.total..end,
             text_len,
-            tree: Tree::default(),
+            groups: Groups::default(),
             root: None,
+            is_proving: false,
+            renamed: None,
             is_settled: false,
         };
         self.total = end;
@@ -132,6 +145,11 @@ impl Source {
         self.items.get_mut(index)
     }
 
+    /// Values known of the file beyond the first that is not: what a receiver's word may add to.
+    pub(super) fn ahead(&self, index: u32) -> usize {
+        self.items.get(index).map_or(0, |item| item.groups.ahead())
+    }
+
     /// Forgets the oldest entries that have an outcome.
     pub(super) fn forget_settled(&mut self) {
         self.items.forget(|item| {
@@ -143,6 +161,11 @@ impl Source {
     /// Whether as much is without an outcome as a receiver takes.
     pub(super) fn is_full(&self) -> bool {
         self.items.len() >= UNSETTLED_MAX || self.text_len + OFFER_TEXT_MAX > UNSETTLED_TEXT_MAX
+    }
+
+    /// Where the bytes of the entries that are kept begin.
+    pub(super) fn start(&self) -> u64 {
+        self.items.iter().next().map_or(self.total, |item| item.range.start)
     }
 
     /// Bytes in all, so far.
@@ -238,7 +261,7 @@ impl Source {
             let range = group_range(group, item.size());
             let len = usize::try_from(range.end - at).expect("a group").min(rest.len());
             let (part, after) = rest.split_at_mut(len);
-            if group == item.tree.count() {
+            if group == item.groups.frontier() {
                 self.load(index, group)?;
             }
             if self.cached == Some((index, group)) {
@@ -255,28 +278,69 @@ impl Source {
 
     /// Reads a group for the first time and hashes it.
     fn load(&mut self, index: u32, group: u64) -> Result<(), Failure> {
-        let size = self.items.get(index).expect("only items are read").size();
-        let groups = group_count(size);
+        let item = self.items.get(index).expect("only items are read");
+        let (size, is_last) = (item.size(), item.lacks_one());
         let range = group_range(group, size);
         let mut bytes = std::mem::take(&mut self.cache);
         self.cached = None;
         bytes.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
-        self.read_part(index, range.start, &mut bytes, group + 1 == groups)?;
+        self.read_part(index, range.start, &mut bytes, is_last)?;
         let value = group_value(group, &bytes, size);
         self.cache = bytes;
         self.cached = Some((index, group));
-        let item = self.items.get_mut(index).expect("only items are read");
-        item.tree.push(value);
         // The value of an only group is the hash of the file.
-        if groups > 1 {
+        if group_count(size) > 1 {
             self.news.push((index, Hashed::Group(group, value)));
         }
-        if group + 1 == groups {
-            let root = item.tree.clone().root();
+        self.take_value(index, group, value);
+        Ok(())
+    }
+
+    fn take_value(&mut self, index: u32, group: u64, value: Hash) {
+        let item = self.items.get_mut(index).expect("only items are read");
+        item.groups.put(group, value);
+        if let Some(root) = item.groups.root(group_count(item.size()))
+            && item.root.is_none()
+        {
             item.root = Some(root);
             self.news.push((index, Hashed::Root(root)));
         }
+    }
+
+    /// Takes the values of consecutive groups that need not be read: the receiver has them from an earlier
+    /// transfer of this very file.
+    ///
+    /// # Errors
+    /// They were all that was missing, and the file is not the one that was offered any more.
+    pub(super) fn keep(
+        &mut self,
+        index: u32,
+        first: u64,
+        values: &[Hash],
+    ) -> Result<(), SourceFailure> {
+        for (group, value) in (first..).zip(values) {
+            let item = self.items.get(index).expect("its caller has seen it");
+            if item.groups.knows(group) {
+                continue;
+            }
+            if item.lacks_one() {
+                self.check_unchanged(index).map_err(|failure| SourceFailure { index, failure })?;
+            }
+            self.take_value(index, group, *value);
+        }
         Ok(())
+    }
+
+    /// Reads and hashes the next group of a file, unless all of them are known: then it says so.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not what was offered.
+    pub(super) fn hash_on(&mut self, index: u32) -> Result<bool, SourceFailure> {
+        let item = self.items.get(index).filter(|item| !item.is_settled && item.root.is_none());
+        let Some(item) = item else { return Ok(true) };
+        let next = item.groups.frontier();
+        self.load(index, next).map_err(|failure| SourceFailure { index, failure })?;
+        Ok(self.items.get(index).is_none_or(|item| item.root.is_some()))
     }
 }
 
@@ -284,7 +348,7 @@ impl Source {
 mod tests {
     use super::super::walk::{Selection, Step, Walk};
     use super::*;
-    use std::fs::{self, File};
+    use std::fs;
     use std::path::PathBuf;
 
     fn source_of(contents: &[&[u8]]) -> (tempfile::TempDir, Source) {

@@ -4,14 +4,16 @@
 //! link is followed on the way. So it leads below the receiver's directory, whatever anybody exchanges for
 //! what meanwhile.
 
-use super::directory::{Directory, Partial};
+use super::area::Partial;
+use super::directory::Directory;
+use super::disk::{Call, OpenedFile};
 use super::entry::Attributes;
 use super::name::TreePath;
-use cap_fs_ext::DirExt;
-use cap_std::fs::{Dir, FileType};
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::fs::{Dir, Metadata, OpenOptions};
 use std::collections::{BTreeSet, VecDeque};
-use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Directories held open: those that were used last. Most files lie in the directory of the one before.
@@ -69,12 +71,45 @@ impl Tree {
     ///
     /// # Errors
     /// The directory that it would lie in is none, or as the system says.
-    pub(super) fn look(&mut self, path: &TreePath) -> io::Result<Option<FileType>> {
-        match self.parent(path)?.symlink_metadata(path.name()) {
-            Ok(metadata) => Ok(Some(metadata.file_type())),
+    pub(super) fn look(&mut self, path: &TreePath) -> io::Result<Option<Metadata>> {
+        let parent = self.parent(path)?;
+        self.directory.disk().ask(&Call::Look(path.as_str()))?;
+        match parent.symlink_metadata(path.name()) {
+            Ok(metadata) => Ok(Some(metadata)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Opens the file of that path for reading; not what a link leads to.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn open_file(&mut self, path: &TreePath) -> io::Result<OpenedFile> {
+        let parent = self.parent(path)?;
+        let disk = self.directory.disk();
+        disk.ask(&Call::Look(path.as_str()))?;
+        let mut options = OpenOptions::new();
+        options.read(true).follow(FollowSymlinks::No);
+        // Somebody may have put a FIFO there meanwhile, whose other end must not be waited for.
+        #[cfg(unix)]
+        {
+            use cap_std::fs::OpenOptionsExt;
+            let flags = rustix::fs::OFlags::NONBLOCK;
+            options.custom_flags(i32::try_from(flags.bits()).expect("a small flag"));
+        }
+        let file = parent.open_with(path.name(), &options)?.into_std();
+        Ok(OpenedFile::new(file, path.as_str(), disk))
+    }
+
+    /// What the link of that path says.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn read_link(&mut self, path: &TreePath) -> io::Result<PathBuf> {
+        let parent = self.parent(path)?;
+        self.directory.disk().ask(&Call::Look(path.as_str()))?;
+        parent.read_link_contents(path.name())
     }
 
     /// Makes a directory, unless there is one. One that was there keeps its attributes.
@@ -91,6 +126,7 @@ impl Tree {
         // The system takes away what the user's umask says. Until the end we need to get into it.
         #[cfg(unix)]
         cap_std::fs::DirBuilderExt::mode(&mut builder, u32::from(attributes.mode | 0o700));
+        self.directory.disk().ask(&Call::MakeDir(path.as_str()))?;
         match parent.create_dir_with(path.name(), &builder) {
             Ok(()) => {
                 self.made_bytes += cost;
@@ -109,7 +145,7 @@ impl Tree {
     /// Gives a partial file its path, in one step.
     ///
     /// # Errors
-    /// As [`Directory::commit`].
+    /// Something has the name and is not to be replaced, or as the system says.
     pub(super) fn commit(
         &mut self,
         partial: &Partial,
@@ -117,7 +153,7 @@ impl Tree {
         overwrite: bool,
     ) -> io::Result<()> {
         let parent = self.parent(path)?;
-        self.directory.commit(partial, &parent, path.name(), overwrite)?;
+        partial.rename(&parent, (path.as_str(), path.name()), overwrite)?;
         self.touch(path);
         Ok(())
     }
@@ -131,7 +167,11 @@ impl Tree {
         };
         let mut sync = |path: &str| match &at_once {
             Ok(true) => Ok(()),
-            Ok(false) => self.open(path)?.open(".")?.sync_all(),
+            Ok(false) => {
+                let directory = self.open(path)?;
+                self.directory.disk().ask(&Call::SyncDir(path))?;
+                directory.open(".")?.sync_all()
+            }
             Err(error) => Err(io::Error::from(error.kind())),
         };
         let failed = |path: String| sync(&path).err().map(|error| (path, error));
@@ -145,12 +185,17 @@ impl Tree {
             // What cannot be set is not worth to fail for: all contents are there.
             let _ = self.open(path.as_str()).and_then(|dir| {
                 let dir = dir.open(".")?.into_std();
-                dress(&dir, attributes, 0o700)
+                dress(
+                    &OpenedFile::new(dir, path.as_str(), self.directory.disk()),
+                    attributes,
+                    0o700,
+                )
             });
         }
     }
 
-    fn touch(&mut self, path: &TreePath) {
+    /// The name of that path is to be on stable storage after the next [`Tree::sync_names`].
+    pub(super) fn touch(&mut self, path: &TreePath) {
         let parent = path.parent().unwrap_or_default();
         if !self.touched.contains(parent) {
             self.touched.insert(parent.to_owned());
@@ -173,6 +218,7 @@ impl Tree {
             return Ok(dir);
         }
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        self.directory.disk().ask(&Call::Look(path))?;
         let dir = Arc::new(self.open(parent)?.open_dir_nofollow(name)?);
         self.opened.truncate(OPEN_MAX - 1);
         self.opened.push_front((path.to_owned(), dir.clone()));
@@ -184,7 +230,9 @@ impl Tree {
 ///
 /// # Errors
 /// As the system says.
-pub(super) fn dress(file: &File, attributes: Attributes, ours: u16) -> io::Result<()> {
+pub(super) fn dress(opened: &OpenedFile, attributes: Attributes, ours: u16) -> io::Result<()> {
+    opened.ask_for_attributes()?;
+    let file = opened.file();
     #[cfg(unix)]
     if attributes.mode & ours != ours {
         use std::os::unix::fs::PermissionsExt;
@@ -261,7 +309,7 @@ mod tests {
                 let (partial, _) = directory.create_partial(1, round, 0o644).expect("room");
                 match tree.commit(&partial, &path("file"), round % 2 == 0) {
                     Ok(()) => named += 1,
-                    Err(_) => directory.discard(&partial),
+                    Err(_) => partial.discard(),
                 }
                 let _ = tree.sync_names();
                 tree.finish();

@@ -271,7 +271,9 @@ impl Candidate {
         let kind = if metadata.is_dir() {
             Kind::Directory { attributes }
         } else if metadata.is_file() {
-            Kind::File { size: metadata.len(), is_sparse: is_sparse(metadata), attributes }
+            let size = metadata.len();
+            let source = Kind::is_identified(size).then(|| Stamp::of(metadata).id());
+            Kind::File { size, is_sparse: is_sparse(metadata), attributes, source }
         } else {
             return Err(place.show());
         };

@@ -82,8 +82,9 @@ impl SendSpace {
         if self.fresh >= end {
             return None;
         }
-        let range = self.fresh..end;
-        self.fresh = end;
+        // Nor are those that were cancelled further on.
+        let range = self.delivered.gaps(self.fresh..end).next()?;
+        self.fresh = range.end;
         Some(Segment { range, again: false })
     }
 
@@ -242,6 +243,8 @@ mod tests {
         let mut space = space(300);
         next(&mut space, 50);
         space.cancel(&(50..200));
-        assert_eq!(next(&mut space, 300), Some((200..300, false)));
+        space.cancel(&(250..280));
+        assert_eq!(next(&mut space, 300), Some((200..250, false)));
+        assert_eq!(next(&mut space, 300), Some((280..300, false)));
     }
 }

@@ -21,6 +21,7 @@ use crate::report::run::Run;
 use crate::report::summary::LinkSummary;
 use crate::transfer::directory::Directory;
 use crate::transfer::outcome::Failure;
+use crate::transfer::policy::Existing;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -151,7 +152,7 @@ fn lab_link(link: &Impairment, seed: u64) -> LabLink {
 fn reception(inbox: &Path) -> Result<Reception, Failure> {
     Ok(Reception {
         directory: Arc::new(Directory::open(inbox)?),
-        overwrite: false,
+        existing: Existing::default(),
         takes_hidden: true,
         once: true,
         impairment: None,

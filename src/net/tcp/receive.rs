@@ -5,6 +5,7 @@ use super::record::{Record, RecordReader, is_timeout};
 use super::{CONNECT_TIMEOUT, SILENCE, lost, prepare, until_silent};
 use crate::base::time::{Duration, Instant};
 use crate::net::listen::TRANSFERS_MAX;
+use crate::net::worker::CHECKPOINT;
 use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, SIGTERM, internal_error};
 use crate::os::clock::Clock;
 use crate::os::wait::Waiter;
@@ -90,6 +91,7 @@ impl Streams {
             sink: Some(sink),
             is_announced: false,
             next_progress: Instant::ZERO,
+            next_checkpoint: Instant::ZERO,
             phase: Phase::Connecting,
         };
         // Without a thread there is no transfer: the sender sees the stream end and may try again.
@@ -130,6 +132,7 @@ struct Download {
     sink: Option<Sink>,
     is_announced: bool,
     next_progress: Instant,
+    next_checkpoint: Instant,
     /// Where it was when the observer was last told.
     phase: Phase,
 }
@@ -250,16 +253,18 @@ impl Download {
                 Failure::new(Reason::Other, text)
             })?;
             let job = self.receiving.next_job();
+            if job.is_none() && self.has_more_to_read() {
+                break;
+            }
+            if job.is_none() {
+                self.answer()?;
+            }
             let sink = self.sink.as_mut().expect("until the transfer is over");
             let reports = match job {
                 Some(job) => sink.run(job),
-                None if self.has_more_to_read() => break,
-                None => {
-                    self.answer()?;
-                    self.sink.as_mut().expect("until the transfer is over").rest()
-                }
+                None => sink.rest(),
             };
-            if reports.is_empty() {
+            if reports.is_empty() && !sink.is_busy() {
                 break;
             }
             for report in reports {
@@ -270,10 +275,24 @@ impl Download {
             let text = "the sender broke the protocol: its bytes come in too many separate pieces";
             return Err(Failure::new(Reason::Other, text));
         }
+        self.write_down();
         self.receiving.take_demands();
         self.answer()?;
         self.tell_progress();
         Ok(())
+    }
+
+    /// Has what is verified written down, now and then.
+    fn write_down(&mut self) {
+        let now = self.clock.now();
+        if now < self.next_checkpoint {
+            return;
+        }
+        self.next_checkpoint = now + CHECKPOINT;
+        let sink = self.sink.as_mut().expect("until the transfer is over");
+        for report in sink.checkpoint() {
+            self.receiving.on_report(report);
+        }
     }
 
     /// Whether the sender said more already. Until it has not, nothing is put on stable storage that can

@@ -201,6 +201,8 @@ impl Upload {
         if !outgoing.is_empty() {
             self.write_messages(&outgoing)?;
         }
+        // The stream keeps no list of what is still to go.
+        self.sending.take_cancelled();
         let piece = self.next_piece();
         let is_busy = piece.is_some() || self.sending.has_more();
         let patience = if is_busy { Duration::ZERO } else { PROGRESS_INTERVAL };
@@ -263,7 +265,8 @@ impl Upload {
         let now = self.clock.now();
         let total = self.sending.total();
         let is_total_known = self.sending.is_offered();
-        let is_sent = self.at >= total && is_total_known;
+        let done = self.sent + self.sending.resumed();
+        let is_sent = is_total_known && self.sending.next_wanted(self.at, 1).is_none();
         let phase = if is_sent { Phase::Committing } else { Phase::Transferring };
         if now < self.next_progress && phase == self.phase {
             return;
@@ -271,7 +274,7 @@ impl Upload {
         self.next_progress = now + PROGRESS_INTERVAL;
         self.phase = phase;
         let progress =
-            Progress { phase, done: self.sent.min(total), total, is_total_known, stats: None };
+            Progress { phase, done: done.min(total), total, is_total_known, stats: None };
         (self.observer)(Notice::Progress { id: 1, progress });
     }
 

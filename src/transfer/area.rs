@@ -1,0 +1,323 @@
+//! The partial area: where files are under way, private, under names that no sender chose.
+//!
+//! What a receiver that was killed leaves in it is swept away by the next one, but for unfinished files that
+//! a later transfer can go on with: these stay for a week.
+
+use super::disk::{Call, Disk, OpenedFile};
+use super::name::PARTIAL_AREA;
+use crate::base::time::Duration;
+use cap_std::fs::{Dir, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// How long unfinished files wait for a transfer that goes on with them.
+const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What the names of an unfinished file's two halves end with.
+const DATA: &str = ".part";
+const JOURNAL: &str = ".journal";
+
+/// The partial area, held by whoever has files in it.
+#[derive(Debug)]
+pub(super) struct Area {
+    dir: Dir,
+    disk: Disk,
+    /// Keeps receivers that start later from taking the files for leftovers.
+    _lock: Option<File>,
+}
+
+/// A file in it.
+#[derive(Debug)]
+pub struct Partial {
+    area: Arc<Area>,
+    name: String,
+}
+
+/// Files that wait for a transfer that goes on with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many.
+    pub files: u64,
+    /// Bytes that they take.
+    pub bytes: u64,
+}
+
+impl Area {
+    /// The area in `dir`, made if there is none, and kept from being swept.
+    pub(super) fn enter(dir: &Dir, disk: &Disk) -> io::Result<Self> {
+        let area = open(dir, disk)?;
+        let lock = lockable(&area)?;
+        let lock = match lock.lock_shared() {
+            Ok(()) => Some(lock),
+            // Where the file system has no locks, nothing is swept either.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { dir: area, disk: disk.clone(), _lock: lock })
+    }
+
+    /// The names of unfinished files that begin so.
+    pub(super) fn unfinished(&self, beginning: &str) -> io::Result<Vec<String>> {
+        self.disk.ask(&Call::Look(PARTIAL_AREA))?;
+        let mut stems = Vec::new();
+        for entry in self.dir.entries()? {
+            let name = entry?.file_name();
+            let stem = name.to_str().and_then(|name| name.strip_suffix(DATA));
+            stems.extend(stem.filter(|stem| stem.starts_with(beginning)).map(str::to_owned));
+        }
+        Ok(stems)
+    }
+}
+
+impl Partial {
+    /// What would hold the bytes of an unfinished file.
+    pub(super) fn data(area: &Arc<Area>, stem: &str) -> Self {
+        Self::named(area, format!("{stem}{DATA}"))
+    }
+
+    /// What would hold its journal.
+    pub(super) fn journal(area: &Arc<Area>, stem: &str) -> Self {
+        Self::named(area, format!("{stem}{JOURNAL}"))
+    }
+
+    /// A file of that name.
+    pub(super) fn named(area: &Arc<Area>, name: String) -> Self {
+        Self { area: area.clone(), name }
+    }
+
+    /// Where it is in the receiver's directory.
+    pub(super) fn path(&self) -> String {
+        format!("{PARTIAL_AREA}/{}", self.name)
+    }
+
+    /// Makes it, for reading and writing, if there is none. Of `mode` the system takes away what the user's
+    /// umask says; its owner may always read and write.
+    pub(super) fn create(&self, mode: u16) -> io::Result<OpenedFile> {
+        let path = self.path();
+        self.area.disk.ask(&Call::Create(&path))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        cap_std::fs::OpenOptionsExt::mode(&mut options, u32::from(mode | 0o600));
+        #[cfg(not(unix))]
+        let _ = mode;
+        let file = self.area.dir.open_with(&self.name, &options)?.into_std();
+        Ok(OpenedFile::new(file, &path, &self.area.disk))
+    }
+
+    /// Makes it a symbolic link.
+    pub(super) fn create_link(&self, target: &str) -> io::Result<()> {
+        self.area.disk.ask(&Call::Link(&self.path()))?;
+        #[cfg(unix)]
+        return self.area.dir.symlink(target, &self.name);
+        #[cfg(not(unix))]
+        {
+            let _ = target;
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    /// Opens it for reading and writing.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn open(&self) -> io::Result<OpenedFile> {
+        let path = self.path();
+        self.area.disk.ask(&Call::Look(&path))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let opened = match self.area.dir.open_with(&self.name, &options) {
+            // The mode that it is to have may forbid that even to its owner.
+            #[cfg(unix)]
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                use cap_std::fs::PermissionsExt;
+                let mode = cap_std::fs::Permissions::from_mode(0o600);
+                self.area.dir.set_permissions(&self.name, mode)?;
+                self.area.dir.open_with(&self.name, &options)
+            }
+            opened => opened,
+        };
+        Ok(OpenedFile::new(opened?.into_std(), &path, &self.area.disk))
+    }
+
+    /// Puts its contents on stable storage.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let path = self.path();
+        self.area.disk.ask(&Call::SyncFile(&path))?;
+        self.area.dir.open(&self.name)?.sync_all()
+    }
+
+    /// Puts its name on stable storage.
+    pub(super) fn sync_name(&self) -> io::Result<()> {
+        self.area.disk.ask(&Call::SyncDir(PARTIAL_AREA))?;
+        self.area.dir.open(".")?.sync_all()
+    }
+
+    /// Gives it a name in `dir`, which is `path`, in one step; what had the name stays unless it
+    /// `replaces`. The name is on stable storage once `dir` is.
+    pub(super) fn rename(&self, dir: &Dir, path: (&str, &str), replaces: bool) -> io::Result<()> {
+        let (path, name) = path;
+        self.area.disk.ask(&Call::Rename { from: &self.path(), to: path, replaces })?;
+        if replaces {
+            self.area.dir.rename(&self.name, dir, name)
+        } else {
+            self.rename_to_free(dir, name)
+        }
+    }
+
+    fn rename_to_free(&self, dir: &Dir, name: &str) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+        {
+            use rustix::fs::{RenameFlags, renameat_with};
+            use rustix::io::Errno;
+            match renameat_with(&self.area.dir, &self.name, dir, name, RenameFlags::NOREPLACE) {
+                // Not every file system has it.
+                Err(Errno::INVAL | Errno::NOSYS) => {}
+                done => return Ok(done?),
+            }
+        }
+        // A second link fails where there is a first one: the portable form of the same step.
+        self.area.dir.hard_link(&self.name, dir, name)?;
+        self.area.dir.remove_file(&self.name)
+    }
+
+    /// Removes it. If that cannot be, it stays private under a name that means nothing.
+    pub fn discard(&self) {
+        let removed = self.area.disk.ask(&Call::Remove(&self.path()));
+        let _ = removed.and_then(|()| self.area.dir.remove_file(&self.name));
+    }
+}
+
+/// The partial area, which must be a directory of our own that nobody else can look into.
+fn open(dir: &Dir, disk: &Disk) -> io::Result<Dir> {
+    let mut builder = cap_std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    cap_std::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    disk.ask(&Call::MakeDir(PARTIAL_AREA))?;
+    match dir.create_dir_with(PARTIAL_AREA, &builder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Err(_) => {}
+        Ok(()) => {
+            // What is kept in it outlasts the power only if it does itself.
+            disk.ask(&Call::SyncDir(""))?;
+            dir.open(".")?.sync_all()?;
+        }
+    }
+    disk.ask(&Call::Look(PARTIAL_AREA))?;
+    if !dir.symlink_metadata(PARTIAL_AREA)?.is_dir() {
+        return Err(io::Error::other(format!("{PARTIAL_AREA} in it is no directory; remove it")));
+    }
+    let area = dir.open_dir(PARTIAL_AREA)?;
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt;
+        let mode = area.dir_metadata()?.mode();
+        // Some file systems know no modes and show those of the whole mount.
+        if mode & 0o022 != 0 {
+            let text = format!("others may write to {PARTIAL_AREA} in it; remove it");
+            return Err(io::Error::other(text));
+        }
+    }
+    Ok(area)
+}
+
+/// Removes what receivers left that were killed, unless one that lives has a file there. Says what waits.
+pub(super) fn sweep(dir: &Dir, disk: &Disk) -> io::Result<Waiting> {
+    let area = open(dir, disk)?;
+    let lock = lockable(&area)?;
+    let is_ours = match lock.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+    };
+    let now = now_of(&lock)?;
+    let (mut halves, mut rest) = (BTreeMap::<String, Halves>::new(), Vec::new());
+    for entry in area.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let text = name.to_str().unwrap_or_default();
+        let (stem, is_data) = match (text.strip_suffix(DATA), text.strip_suffix(JOURNAL)) {
+            (Some(stem), _) => (stem, true),
+            (None, Some(stem)) => (stem, false),
+            (None, None) => {
+                rest.push(name);
+                continue;
+            }
+        };
+        let metadata = entry.metadata()?;
+        let half = halves.entry(stem.to_owned()).or_default();
+        if is_data {
+            half.data = Some(allocated(&metadata));
+        } else {
+            let written = metadata.modified().ok().map(cap_std::time::SystemTime::into_std);
+            half.written = written;
+        }
+    }
+    let mut waiting = Waiting::default();
+    for (stem, half) in halves {
+        match half.waits(now) {
+            Some(bytes) => {
+                waiting.files += 1;
+                waiting.bytes += bytes;
+            }
+            None => rest.extend([DATA, JOURNAL].map(|end| format!("{stem}{end}").into())),
+        }
+    }
+    if is_ours {
+        for name in rest {
+            disk.ask(&Call::Remove(&format!("{PARTIAL_AREA}/{}", name.to_string_lossy())))?;
+            match area.remove_file(name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(waiting)
+}
+
+/// What there is of an unfinished file.
+#[derive(Debug, Default)]
+struct Halves {
+    /// Bytes that its data take.
+    data: Option<u64>,
+    /// When its journal was written last.
+    written: Option<SystemTime>,
+}
+
+impl Halves {
+    /// The bytes that wait for a transfer to go on with; nothing, if none can or did in all the time.
+    fn waits(&self, now: SystemTime) -> Option<u64> {
+        let age = now.duration_since(self.written?).unwrap_or_default();
+        self.data.filter(|_| age < KEPT_FOR)
+    }
+}
+
+fn allocated(metadata: &cap_std::fs::Metadata) -> u64 {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt;
+        metadata.blocks().saturating_mul(512)
+    }
+    #[cfg(not(unix))]
+    metadata.len()
+}
+
+/// What the file system takes for now: the clock by which the ages of its files count.
+fn now_of(area: &File) -> io::Result<SystemTime> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
+        let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+        let times =
+            Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
+        futimens(area, &times)?;
+    }
+    area.metadata()?.modified()
+}
+
+/// The area as something that can be locked, for as long as it is kept.
+fn lockable(area: &Dir) -> io::Result<File> {
+    Ok(area.open(".")?.into_std())
+}

@@ -1,0 +1,176 @@
+//! A file that is offered under the name, and with the size, of one that is there: are they the same?
+//!
+//! Both sides read theirs, group by group; the sender tells the values, and the first one that differs
+//! settles it.
+
+use super::disk::OpenedFile;
+use super::entry::Kind;
+use super::hash::{Groups, Hash, group_count, group_range, group_value};
+use super::message::AHEAD_MAX;
+use super::name::TreePath;
+use crate::base::range_set::RangeSet;
+use std::collections::BTreeMap;
+use std::io;
+
+/// What came of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// They differ.
+    Different,
+    /// They are the same, and that is their hash.
+    Same(Hash),
+}
+
+/// A comparison under way.
+#[derive(Debug)]
+pub(super) struct Check {
+    /// What was offered: where it is to lie and what it is.
+    pub(super) offered: (TreePath, Kind),
+    /// What it is compared with, and the number in its name.
+    pub(super) place: (TreePath, u32),
+    /// Bytes that came meanwhile, and were dropped.
+    pub(super) dropped: RangeSet,
+    file: OpenedFile,
+    size: u64,
+    ours: Groups,
+    /// Values of either side that the other's have yet to be compared with. Of very many, only the first:
+    /// the hash of the whole decides.
+    unmatched: BTreeMap<u64, Hash>,
+    root: Option<Hash>,
+}
+
+impl Check {
+    /// Compares `file`, which is at `place`, with what was offered.
+    pub(super) fn new(offered: (TreePath, Kind), place: (TreePath, u32), file: OpenedFile) -> Self {
+        Self {
+            size: offered.1.size(),
+            offered,
+            place,
+            dropped: RangeSet::new(),
+            file,
+            ours: Groups::default(),
+            unmatched: BTreeMap::new(),
+            root: None,
+        }
+    }
+
+    /// Whether there is more to read.
+    pub(super) fn is_reading(&self) -> bool {
+        self.ours.frontier() < group_count(self.size)
+    }
+
+    /// Reads the next group of what is there.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn read_on(&mut self, scratch: &mut Vec<u8>) -> io::Result<Option<Finding>> {
+        let group = self.ours.frontier();
+        let range = group_range(group, self.size);
+        scratch.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
+        match self.file.read_exact_at(scratch, range.start) {
+            // It became shorter meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Ok(Some(Finding::Different));
+            }
+            read => read?,
+        }
+        let value = group_value(group, scratch, self.size);
+        self.ours.put(group, value);
+        Ok(self.compare(group, value).or_else(|| self.conclude()))
+    }
+
+    /// The sender's value of a group.
+    pub(super) fn expect(&mut self, group: u64, value: Hash) -> Option<Finding> {
+        self.compare(group, value)
+    }
+
+    /// The hash of the sender's file.
+    pub(super) fn expect_root(&mut self, root: Hash) -> Option<Finding> {
+        self.root = Some(root);
+        self.conclude()
+    }
+
+    fn compare(&mut self, group: u64, value: Hash) -> Option<Finding> {
+        match self.unmatched.remove(&group) {
+            Some(other) if other != value => return Some(Finding::Different),
+            Some(_) => {}
+            None if self.unmatched.len() < AHEAD_MAX => {
+                self.unmatched.insert(group, value);
+            }
+            None => {}
+        }
+        None
+    }
+
+    fn conclude(&self) -> Option<Finding> {
+        let (theirs, ours) = (self.root?, self.ours.root(group_count(self.size))?);
+        Some(if theirs == ours { Finding::Same(ours) } else { Finding::Different })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::Disk;
+    use super::super::entry::Attributes;
+    use super::super::hash::GROUP;
+    use super::*;
+    use std::io::Write;
+
+    fn check(contents: &[u8]) -> Check {
+        let mut file = tempfile::tempfile().expect("room");
+        file.write_all(contents).expect("room");
+        let path = TreePath::parse("a").expect("a path");
+        let attributes = Attributes { mode: 0, seconds: 0, nanoseconds: 0 };
+        let size = contents.len() as u64;
+        let kind = Kind::File { size, is_sparse: false, attributes, source: None };
+        let file = OpenedFile::new(file, "a", &Disk::default());
+        Check::new((path.clone(), kind), (path, 0), file)
+    }
+
+    fn value(contents: &[u8], group: u64) -> Hash {
+        let range = group_range(group, contents.len() as u64);
+        let part = &contents[range.start as usize..range.end as usize];
+        group_value(group, part, contents.len() as u64)
+    }
+
+    #[test]
+    fn the_same_is_found_whoever_is_faster() {
+        let contents = vec![7; 2 * GROUP as usize + 5];
+        let same = Some(Finding::Same(Hash::of(&contents)));
+        let mut theirs_first = check(&contents);
+        for group in 0..3 {
+            assert_eq!(theirs_first.expect(group, value(&contents, group)), None);
+        }
+        assert_eq!(theirs_first.expect_root(Hash::of(&contents)), None);
+        let mut scratch = Vec::new();
+        let mut found = None;
+        while theirs_first.is_reading() {
+            assert_eq!(found, None);
+            found = theirs_first.read_on(&mut scratch).expect("readable");
+        }
+        assert_eq!(found, same);
+        let mut ours_first = check(&contents);
+        while ours_first.is_reading() {
+            assert_eq!(ours_first.read_on(&mut scratch).expect("readable"), None);
+        }
+        assert_eq!(ours_first.expect(0, value(&contents, 0)), None);
+        assert_eq!(ours_first.expect_root(Hash::of(&contents)), same);
+    }
+
+    #[test]
+    fn the_first_group_that_differs_settles_it() {
+        let contents = vec![7; 2 * GROUP as usize + 5];
+        let mut scratch = Vec::new();
+        let mut check = check(&contents);
+        assert_eq!(check.expect(0, Hash::of(b"other")), None);
+        assert_eq!(check.read_on(&mut scratch).expect("readable"), Some(Finding::Different));
+    }
+
+    #[test]
+    fn a_hash_that_differs_settles_it_even_if_no_value_did() {
+        let mut scratch = Vec::new();
+        let mut check = check(b"abc");
+        assert_eq!(check.read_on(&mut scratch).expect("readable"), None);
+        assert_eq!(check.expect_root(Hash::of(b"abd")), Some(Finding::Different));
+    }
+}

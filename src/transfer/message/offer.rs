@@ -1,0 +1,76 @@
+//! What an OFFER says.
+
+use crate::transfer::entry::{Attributes, Entry, Kind, SourceId};
+use crate::wire::cursor::{Malformed, Reader, put_varint};
+use crate::wire::header::OFFSET_END;
+
+// The kinds of entries in an OFFER.
+pub(super) const FILE: u8 = 0;
+const SPARSE_FILE: u8 = 1;
+pub(super) const DIRECTORY: u8 = 2;
+pub(super) const LINK: u8 = 3;
+
+pub(super) fn put_entry(body: &mut Vec<u8>, entry: &Entry) {
+    match &entry.kind {
+        Kind::File { size, is_sparse, attributes, source } => {
+            body.push(if *is_sparse { SPARSE_FILE } else { FILE });
+            put_varint(body, *size);
+            put_attributes(body, *attributes);
+            source.iter().for_each(|source| body.extend_from_slice(&source.0));
+        }
+        Kind::Directory { attributes } => {
+            body.push(DIRECTORY);
+            put_attributes(body, *attributes);
+        }
+        Kind::Link { target } => {
+            body.push(LINK);
+            put_varint(body, target.len() as u64);
+            body.extend_from_slice(target.as_bytes());
+        }
+    }
+    body.extend_from_slice(entry.path.as_bytes());
+}
+
+fn put_attributes(body: &mut Vec<u8>, attributes: Attributes) {
+    let Attributes { mode, seconds, nanoseconds } = attributes;
+    put_varint(body, mode.into());
+    put_varint(body, seconds);
+    put_varint(body, nanoseconds.into());
+}
+
+pub(super) fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
+    let kind = match reader.u8()? {
+        kind @ (FILE | SPARSE_FILE) => {
+            let size = reader.varint()?;
+            if size > OFFSET_END {
+                return Err(reader.malformed());
+            }
+            let attributes = read_attributes(reader)?;
+            let source = match Kind::is_identified(size) {
+                true => Some(SourceId(reader.array()?)),
+                false => None,
+            };
+            Kind::File { size, is_sparse: kind == SPARSE_FILE, attributes, source }
+        }
+        DIRECTORY => Kind::Directory { attributes: read_attributes(reader)? },
+        LINK => {
+            let len = usize::try_from(reader.varint()?).map_err(|_| reader.malformed())?;
+            Kind::Link { target: read_text(reader, len)? }
+        }
+        _ => return Err(reader.malformed()),
+    };
+    let path = read_text(reader, reader.rest().len())?;
+    Ok(Entry { path, kind })
+}
+
+fn read_attributes(reader: &mut Reader<'_>) -> Result<Attributes, Malformed> {
+    let (mode, seconds, nanoseconds) = (reader.varint()?, reader.varint()?, reader.varint()?);
+    let attributes = Attributes::checked(mode, seconds, nanoseconds);
+    attributes.ok_or_else(|| reader.malformed())
+}
+
+pub(super) fn read_text(reader: &mut Reader<'_>, len: usize) -> Result<String, Malformed> {
+    let malformed = reader.malformed();
+    let text = reader.bytes(len)?;
+    std::str::from_utf8(text).map(str::to_owned).map_err(|_| malformed)
+}

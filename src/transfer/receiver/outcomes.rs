@@ -1,0 +1,113 @@
+//! What the sink did, and what the sender hears of it.
+
+use super::{Demand, Receiving, note};
+use crate::transfer::hash::{Hash, group_range};
+use crate::transfer::job::{Job, Report};
+use crate::transfer::message::Message;
+use crate::transfer::outcome::{Done, Failure, FileOutcome};
+
+impl Receiving {
+    /// The sink did something.
+    pub fn on_report(&mut self, report: Report) {
+        match report {
+            Report::Accepted { index } => self.judge(index),
+            Report::Again(range) => self.demands.push(Demand::Again(range)),
+            Report::Committed { index, hash } => {
+                Message::Committed { index, hash }.put(&mut self.outgoing);
+                let entry = self.entries.get_mut(index);
+                let renamed = entry.and_then(|entry| entry.renamed.take());
+                self.settle(index, Ok(Done::Committed { hash, renamed }));
+            }
+            Report::Failed { index, failure } => self.reject(index, failure),
+            Report::Kept { index, first, values } => self.keep(index, first, values),
+            Report::Left { index } => {
+                Message::Left { index }.put(&mut self.outgoing);
+                self.settle(index, Ok(Done::Left));
+            }
+            Report::Prove { index } => Message::Prove { index }.put(&mut self.outgoing),
+            Report::Renamed { index, path } => {
+                if let Some(entry) = self.entries.get_mut(index) {
+                    entry.renamed = Some(path.to_string());
+                }
+                let path = path.as_str().to_owned();
+                Message::Renamed { index, path }.put(&mut self.outgoing);
+            }
+            Report::Same { index, hash } => {
+                Message::Same { index, hash }.put(&mut self.outgoing);
+                self.settle(index, Ok(Done::Same(hash)));
+            }
+            Report::Finished => {
+                Message::Finished.put(&mut self.outgoing);
+                self.is_finished = true;
+            }
+            Report::Done { bytes, total } => {
+                self.queued -= bytes;
+                self.waiting -= 1;
+                self.written = total;
+                self.demands.push(Demand::Written(self.written));
+            }
+        }
+    }
+
+    /// Bytes of those groups are not waited for.
+    fn keep(&mut self, index: u32, first: u64, values: Vec<Hash>) {
+        let Some(entry) = self.entries.get(index) else { return };
+        let (start, size) = (entry.range.start, entry.range.end - entry.range.start);
+        let last = (first + values.len() as u64).saturating_sub(1);
+        let range = start + group_range(first, size).start..start + group_range(last, size).end;
+        self.ledger.resume(range.end - range.start);
+        self.demands.push(Demand::Cancel(range));
+        Message::Kept { index, first, values }.put(&mut self.outgoing);
+    }
+
+    pub(super) fn reject(&mut self, index: u32, failure: Failure) {
+        let (reason, text) = (failure.reason, failure.text.clone());
+        Message::Reject { index, reason, text }.put(&mut self.outgoing);
+        self.settle(index, Err(failure));
+    }
+
+    pub(super) fn settle(&mut self, index: u32, outcome: FileOutcome) {
+        let Some(entry) = self.entries.get_mut(index).filter(|entry| !entry.is_settled) else {
+            return;
+        };
+        entry.is_settled = true;
+        if outcome.is_err() && !entry.range.is_empty() {
+            self.demands.push(Demand::Cancel(entry.range.clone()));
+        }
+        note(&mut self.ledger, index, entry, outcome);
+        self.judge(index);
+        self.entries.forget(|entry| {
+            self.text_len -= if entry.is_settled { entry.text_len } else { 0 };
+            entry.is_settled
+        });
+        self.finish();
+    }
+
+    /// Takes note of how far entries have been judged.
+    fn judge(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.is_judged = true;
+        }
+        while self.entries.get(self.judged).is_some_and(|entry| entry.is_judged) {
+            self.judged += 1;
+        }
+    }
+
+    /// Once every entry has an outcome, the sink has one thing left to do.
+    pub(super) fn finish(&mut self) {
+        if self.is_offer_complete && self.entries.is_empty() && !self.is_finishing {
+            self.is_finishing = true;
+            self.push_job(Job::Finish);
+        }
+    }
+
+    /// Messages for the sender since the last call.
+    pub fn take_outgoing(&mut self) -> Vec<u8> {
+        if self.judged > self.told {
+            self.told = self.judged;
+            // Behind the refusals that were known when the entries were judged.
+            Message::Accept { below: self.judged }.put(&mut self.outgoing);
+        }
+        std::mem::take(&mut self.outgoing)
+    }
+}

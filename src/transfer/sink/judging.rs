@@ -1,0 +1,250 @@
+//! What becomes of an entry that is offered: whether it is wanted, under which name, and what of it need
+//! not come.
+
+use super::Sink;
+use crate::transfer::check::{Check, Finding};
+use crate::transfer::commit::{Found, NUMBERS_MAX, exists, storage_failure};
+use crate::transfer::entry::Kind;
+use crate::transfer::hash::{Hash, group_count, group_range};
+use crate::transfer::incoming::{Incoming, OpenFile, State, Storage};
+use crate::transfer::job::Report;
+use crate::transfer::journal::Key;
+use crate::transfer::message::{AHEAD_MAX, VALUES_MAX};
+use crate::transfer::name::TreePath;
+use crate::transfer::outcome::Failure;
+use crate::transfer::policy::Existing;
+use std::ops::Range;
+
+/// Groups that are read of what has the name of a file, before a job is looked for.
+const READ_AT_ONCE: usize = 16;
+
+/// Groups behind the first missing one that a later transfer goes on with; further ones come again.
+const ISLANDS_MAX: usize = AHEAD_MAX - VALUES_MAX;
+
+impl Sink {
+    pub(super) fn offer(
+        &mut self,
+        index: u32,
+        wanted: Option<(TreePath, Kind)>,
+        range: Range<u64>,
+    ) {
+        debug_assert_eq!(index, self.files.next(), "offers come in order");
+        self.offered = range.end;
+        self.files.push(Incoming { range, state: State::Over });
+        let Some(offered) = wanted else { return };
+        let place = (offered.0.clone(), 0);
+        if let Err(failure) = self.judge(index, offered, place) {
+            self.reports.push(Report::Failed { index, failure });
+        }
+    }
+
+    /// What becomes of an entry that would lie at `place`.
+    fn judge(
+        &mut self,
+        index: u32,
+        offered: (TreePath, Kind),
+        place: (TreePath, u32),
+    ) -> Result<(), Failure> {
+        let (path, kind) = offered;
+        if let Kind::Directory { attributes } = kind {
+            self.commits.directory(index, path, attributes)?;
+            self.reports.push(Report::Accepted { index });
+            return Ok(());
+        }
+        let found = self.commits.look(&place.0)?;
+        match (found, &kind) {
+            (Found::Nothing, _) => self.accept(index, (path, kind), place),
+            (_, _) if self.policy.existing == Existing::Skip => {
+                self.reports.push(Report::Left { index });
+                Ok(())
+            }
+            (Found::File { size: 0 }, Kind::File { size: 0, .. }) => {
+                self.reports.push(Report::Accepted { index });
+                self.commits.same(index, place.0, Hash::of(b""), true);
+                Ok(())
+            }
+            (Found::File { size }, Kind::File { size: offered, .. }) if size == *offered => {
+                self.compare(index, (path, kind), place)
+            }
+            (Found::Link, Kind::Link { target }) if self.commits.says(&place.0, target) => {
+                self.reports.push(Report::Accepted { index });
+                self.commits.same(index, place.0, Hash::of(target.as_bytes()), false);
+                Ok(())
+            }
+            _ => self.on_other(index, (path, kind), place, found),
+        }
+    }
+
+    /// Something else has the name.
+    fn on_other(
+        &mut self,
+        index: u32,
+        offered: (TreePath, Kind),
+        place: (TreePath, u32),
+        found: Found,
+    ) -> Result<(), Failure> {
+        match self.policy.existing {
+            Existing::Overwrite if found != Found::Directory => self.accept(index, offered, place),
+            Existing::Rename if place.1 < NUMBERS_MAX => {
+                let number = place.1 + 1;
+                let next = offered.0.numbered(number).map_err(|_| exists(&offered.0, found))?;
+                self.judge(index, offered, (next, number))
+            }
+            _ => Err(exists(&place.0, found)),
+        }
+    }
+
+    /// Compares a file with what has its name, and its size.
+    fn compare(
+        &mut self,
+        index: u32,
+        offered: (TreePath, Kind),
+        place: (TreePath, u32),
+    ) -> Result<(), Failure> {
+        match self.commits.open_there(&place.0) {
+            Ok(file) => {
+                let check = Check::new(offered, place, file);
+                let incoming = self.files.get_mut(index).expect("just pushed");
+                incoming.state = State::Checked(Box::new(check));
+                self.reports.push(Report::Prove { index });
+                self.checks.push_back(index);
+                Ok(())
+            }
+            // What cannot be read counts as something else.
+            Err(_) => self.on_other(index, offered, place, Found::Special),
+        }
+    }
+
+    /// Reads on in what is compared with what was offered.
+    pub(super) fn read_on(&mut self) {
+        for _ in 0..READ_AT_ONCE {
+            let Some(index) = self.checks.front().copied() else { return };
+            let Self { files, scratch, .. } = self;
+            let check = files.get_mut(index).and_then(Incoming::check);
+            let Some(check) = check.filter(|check| check.is_reading()) else {
+                self.checks.pop_front();
+                continue;
+            };
+            // What cannot be read counts as something else.
+            let found = check.read_on(scratch).unwrap_or(Some(Finding::Different));
+            self.settle(index, found);
+        }
+    }
+
+    /// A comparison has come to an end, if it has.
+    pub(super) fn settle(&mut self, index: u32, found: Option<Finding>) {
+        let (Some(finding), Some(file)) = (found, self.files.get_mut(index)) else {
+            return;
+        };
+        let State::Checked(check) = std::mem::replace(&mut file.state, State::Over) else {
+            return;
+        };
+        let Check { offered, place, dropped, .. } = *check;
+        if let Finding::Same(hash) = finding {
+            self.reports.push(Report::Accepted { index });
+            return self.commits.same(index, place.0, hash, true);
+        }
+        if let Err(failure) = self.on_other(index, offered, place, Found::Special) {
+            return self.reports.push(Report::Failed { index, failure });
+        }
+        self.reports.extend(dropped.iter().map(Report::Again));
+    }
+
+    /// The entry is wanted, and will lie at `place`.
+    fn accept(
+        &mut self,
+        index: u32,
+        offered: (TreePath, Kind),
+        place: (TreePath, u32),
+    ) -> Result<(), Failure> {
+        let ((path, kind), (place, number)) = (offered, place);
+        match kind {
+            Kind::File { .. } => self.begin_file(index, (&path, kind), place.clone())?,
+            Kind::Link { target } => {
+                let Self { maker, commits, .. } = self;
+                let partial = maker.directory.create_partial_link(maker.token, index, &target);
+                let partial = partial.map_err(|error| storage_failure(&path, &error))?;
+                commits.link(index, place.clone(), partial, &target);
+            }
+            Kind::Directory { .. } => unreachable!("made when it was judged"),
+        }
+        if number > 0 {
+            self.reports.push(Report::Renamed { index, path: place });
+        }
+        self.reports.push(Report::Accepted { index });
+        let is_empty = self.files.get_mut(index).is_some_and(|file| file.size() == 0);
+        if let Some(open) = self.open_file(index).filter(|_| is_empty) {
+            open.whole = Some(Hash::of(b""));
+            self.expect_root(index, Hash::of(b""));
+            self.verify_group(index, 0);
+        }
+        Ok(())
+    }
+
+    fn begin_file(
+        &mut self,
+        index: u32,
+        offered: (&TreePath, Kind),
+        place: TreePath,
+    ) -> Result<(), Failure> {
+        let (path, Kind::File { size, is_sparse, attributes, source }) = offered else {
+            unreachable!("its caller has looked")
+        };
+        let key = source.map(|source| Key::new(path, source));
+        let mut open = OpenFile::new(place, key, attributes, is_sparse);
+        let there = self.take_up(index, &mut open, size);
+        // How much of it is holes shows when it is written.
+        if !is_sparse && let Err(failure) = self.room.owe(&self.maker.directory, path, size - there)
+        {
+            open.storage.iter().for_each(Storage::leave);
+            return Err(failure);
+        }
+        self.maker.claims += usize::from(open.storage.is_some());
+        self.files.get_mut(index).expect("just pushed").state = State::Open(Box::new(open));
+        Ok(())
+    }
+
+    /// Takes up what an earlier transfer has of the file, and says how many bytes that are.
+    fn take_up(&mut self, index: u32, open: &mut OpenFile, size: u64) -> u64 {
+        let Some(key) = open.key else { return 0 };
+        let mut found = Vec::new();
+        let taken =
+            self.maker.directory.take_up(key, size, |group, value| found.push((group, value)));
+        // What cannot be taken up comes again.
+        let Ok(Some(claim)) = taken else { return 0 };
+        open.storage = Some(Storage::Kept(claim));
+        found.sort_unstable_by_key(|(group, _)| *group);
+        found.dedup_by_key(|(group, _)| *group);
+        let start = self.files.get(index).expect("just pushed").range.start;
+        let mut there = 0;
+        let mut run: Option<(u64, Vec<Hash>)> = None;
+        for (group, value) in found {
+            if group > open.groups.frontier() && open.groups.ahead() >= ISLANDS_MAX {
+                break;
+            }
+            open.groups.put(group, value);
+            let range = group_range(group, size);
+            there += range.end - range.start;
+            self.written.insert(start + range.start..start + range.end);
+            match &mut run {
+                Some((first, values))
+                    if *first + values.len() as u64 == group && values.len() < VALUES_MAX =>
+                {
+                    values.push(value);
+                }
+                _ => {
+                    let whole = run.replace((group, vec![value]));
+                    self.tell_kept(index, whole);
+                }
+            }
+        }
+        self.tell_kept(index, run);
+        debug_assert!(open.groups.frontier() <= group_count(size), "the journal knows no others");
+        there
+    }
+
+    fn tell_kept(&mut self, index: u32, run: Option<(u64, Vec<Hash>)>) {
+        let kept = run.map(|(first, values)| Report::Kept { index, first, values });
+        self.reports.extend(kept);
+    }
+}

@@ -1,0 +1,282 @@
+//! Files that a later transfer can go on with: their bytes, their journal, and who may write to them.
+//!
+//! One transfer at a time holds a [`Claim`] on an unfinished file. A later one for the same file takes it
+//! over, with all that the earlier one has verified: that one's peer is most likely gone, and only its
+//! silence will tell. What loses its claim cannot write any more.
+
+use super::area::{Area, Partial};
+use super::disk::OpenedFile;
+use super::hash::Hash;
+use super::journal::{Journal, Key};
+use std::collections::HashMap;
+use std::fs::TryLockError;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// What is kept of a file on its way, to go on with later.
+#[derive(Debug)]
+pub(super) struct Unfinished {
+    key: Key,
+    size: u64,
+    data: Partial,
+    opened: OpenedFile,
+    journal_name: Partial,
+    /// From the first checkpoint on.
+    journal: Option<Journal>,
+    /// Groups that are verified and not in the journal.
+    unsaved: Vec<(u64, Hash)>,
+}
+
+impl Unfinished {
+    /// Begins a file of which nothing is there.
+    ///
+    /// # Errors
+    /// Something is there, or as the system says.
+    pub(super) fn begin(area: &Arc<Area>, key: Key, size: u64, mode: u16) -> io::Result<Self> {
+        forget_older(area, &key);
+        let stem = key.stem();
+        let data = Partial::data(area, &stem);
+        let opened = data.create(mode)?;
+        lock(&opened)?;
+        let journal_name = Partial::journal(area, &stem);
+        Ok(Self { key, size, data, opened, journal_name, journal: None, unsaved: Vec::new() })
+    }
+
+    /// What an earlier transfer left of the file; nothing, if it left nothing that is of use, or another
+    /// program has it.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn find(area: &Arc<Area>, key: Key, size: u64) -> io::Result<Option<Self>> {
+        let stem = key.stem();
+        let (data, journal_name) = (Partial::data(area, &stem), Partial::journal(area, &stem));
+        let Some(opened) = there(data.open())? else {
+            return Ok(None);
+        };
+        if lock(&opened).is_err() {
+            return Ok(None);
+        }
+        let journal = match there(journal_name.open())? {
+            Some(file) => {
+                let len = file.file().metadata()?.len();
+                Journal::open(file, len, key, size)?
+            }
+            None => None,
+        };
+        let unsaved = Vec::new();
+        let found = Self { key, size, data, opened, journal_name, journal, unsaved };
+        if found.journal.is_none() {
+            found.discard();
+            return Ok(None);
+        }
+        Ok(Some(found))
+    }
+
+    /// The file that its bytes are in.
+    pub(super) fn opened(&self) -> &OpenedFile {
+        &self.opened
+    }
+
+    /// The name of the file that its bytes are in.
+    pub(super) fn data(&self) -> &Partial {
+        &self.data
+    }
+
+    /// Takes note of a group that is verified. Says how many wait for a checkpoint.
+    pub(super) fn note(&mut self, group: u64, value: Hash) -> usize {
+        self.unsaved.push((group, value));
+        self.unsaved.len()
+    }
+
+    /// Puts what is verified on stable storage, and then writes it down.
+    ///
+    /// # Errors
+    /// As the system says. What was not written down before will not be.
+    pub(super) fn checkpoint(&mut self) -> io::Result<()> {
+        let unsaved = std::mem::take(&mut self.unsaved);
+        if unsaved.is_empty() {
+            return Ok(());
+        }
+        self.opened.sync_data()?;
+        if self.journal.is_none() {
+            let file = self.journal_name.create(0o600)?;
+            self.journal = Some(Journal::begin(file, self.key, self.size)?);
+            self.journal_name.sync_name()?;
+        }
+        self.journal.as_mut().expect("just begun").append(&unsaved)
+    }
+
+    /// All groups that are written down, and their values.
+    fn groups(&mut self, found: impl FnMut(u64, Hash)) -> io::Result<()> {
+        self.journal.as_mut().map_or(Ok(()), |journal| journal.read(found))
+    }
+
+    /// Whether a later transfer has something to go on with.
+    fn is_of_use(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.records() > 0)
+    }
+
+    /// Leaves it for a later transfer, or takes it away if that would have nothing of it.
+    pub(super) fn leave(mut self) {
+        // What was written down before still is.
+        let _ = self.checkpoint();
+        if !self.is_of_use() {
+            self.discard();
+        }
+    }
+
+    /// Takes the journal away: the file has its name.
+    pub(super) fn finish(&self) {
+        if self.journal.is_some() {
+            self.journal_name.discard();
+        }
+    }
+
+    /// Takes all of it away.
+    pub(super) fn discard(&self) {
+        // A journal without its file says nothing, a file without its journal may be taken for new.
+        self.data.discard();
+        self.journal_name.discard();
+    }
+}
+
+/// What another version of the same file left is of no use any more, unless somebody still works on it.
+fn forget_older(area: &Arc<Area>, key: &Key) {
+    let older = area.unfinished(&key.path_stem()).unwrap_or_default();
+    for stem in older.into_iter().filter(|stem| *stem != key.stem()) {
+        let data = Partial::data(area, &stem);
+        if data.open().and_then(|opened| lock(&opened)).is_ok() {
+            data.discard();
+            Partial::journal(area, &stem).discard();
+        }
+    }
+}
+
+/// Keeps other programs from the file, for as long as it is open.
+fn lock(opened: &OpenedFile) -> io::Result<()> {
+    match opened.file().try_lock() {
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        // Not every file system has locks.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// The right to write to an unfinished file.
+#[derive(Clone, Debug)]
+pub(super) struct Claim(Arc<Mutex<Option<Unfinished>>>);
+
+impl Claim {
+    fn new(unfinished: Unfinished) -> Self {
+        Self(Arc::new(Mutex::new(Some(unfinished))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Unfinished>> {
+        // A panic while somebody held it ended his transfer; what is written down is sound at any time.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the file, and nobody else meanwhile.
+    ///
+    /// # Errors
+    /// A later transfer has taken it over, or as `work` says.
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Unfinished) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.lock().as_mut().map_or_else(|| Err(taken_over()), work)
+    }
+
+    /// Does the last thing with the file. If that succeeds the claim is given up.
+    ///
+    /// # Errors
+    /// A later transfer has taken it over, or as `last` says.
+    pub(super) fn conclude(
+        &self,
+        last: impl FnOnce(&Unfinished) -> io::Result<()>,
+    ) -> io::Result<Unfinished> {
+        let mut held = self.lock();
+        last(held.as_ref().ok_or_else(taken_over)?)?;
+        held.take().ok_or_else(taken_over)
+    }
+
+    /// Gives the claim up: does the last thing with the file, if nobody has taken it over.
+    pub(super) fn release(&self, last: impl FnOnce(Unfinished)) {
+        if let Some(unfinished) = self.lock().take() {
+            last(unfinished);
+        }
+    }
+
+    fn take(&self) -> Option<Unfinished> {
+        self.lock().take()
+    }
+}
+
+fn taken_over() -> io::Error {
+    io::ErrorKind::ResourceBusy.into()
+}
+
+/// The claims on the unfinished files of a directory.
+#[derive(Debug, Default)]
+pub(super) struct Claims(Mutex<HashMap<Key, Weak<Mutex<Option<Unfinished>>>>>);
+
+impl Claims {
+    /// Takes up what there is of a file; of a transfer that is under way, too. Tells which groups of it are
+    /// there.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn take_up(
+        &self,
+        area: &Arc<Area>,
+        key: Key,
+        size: u64,
+        found: impl FnMut(u64, Hash),
+    ) -> io::Result<Option<Claim>> {
+        let mut claims = self.0.lock().expect("nobody panics while holding it");
+        let held = claims.get(&key).and_then(Weak::upgrade).map(Claim);
+        let unfinished = match held.as_ref().and_then(Claim::take) {
+            Some(mut taken) if taken.size == size => {
+                // What cannot be written down now has to come again.
+                let _ = taken.checkpoint();
+                Some(taken)
+            }
+            Some(other) => {
+                other.discard();
+                None
+            }
+            None => Unfinished::find(area, key, size)?,
+        };
+        let Some(mut unfinished) = unfinished else {
+            return Ok(None);
+        };
+        unfinished.groups(found)?;
+        let claim = Claim::new(unfinished);
+        claims.insert(key, Arc::downgrade(&claim.0));
+        Ok(Some(claim))
+    }
+
+    /// Begins a file of which nothing is there.
+    ///
+    /// # Errors
+    /// Something is there, or as the system says.
+    pub(super) fn begin(
+        &self,
+        area: &Arc<Area>,
+        key: Key,
+        size: u64,
+        mode: u16,
+    ) -> io::Result<Claim> {
+        let mut claims = self.0.lock().expect("nobody panics while holding it");
+        claims.retain(|_, claim| claim.strong_count() > 0);
+        let claim = Claim::new(Unfinished::begin(area, key, size, mode)?);
+        claims.insert(key, Arc::downgrade(&claim.0));
+        Ok(claim)
+    }
+}

@@ -96,6 +96,7 @@ fn a_panic_in_one_connection_ends_that_connection_only() {
         let reception = Reception {
             directory: Arc::new(Directory::open(&bench.to()).expect("there")),
             existing: Existing::default(),
+            discards: false,
             takes_hidden: false,
             once: false,
             impairment: None,

@@ -8,7 +8,7 @@ use common::{Bench, words};
 #[test]
 fn both_transports_run_in_turn_over_the_path_to_a_listener() {
     let bench = Bench::new();
-    let receiver = bench.receive(&["--overwrite"]);
+    let receiver = bench.receive(&["--discard"]);
     let line = format!("compare --size 3MB --repeat 2 {} --open --json", receiver.address);
     let report = bench.volley(&words(&line)).expect_code(0).json();
     assert_eq!((&report["venue"], &report["bytes"]), (&"path".into(), &3_000_000.into()));

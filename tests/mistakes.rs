@@ -622,7 +622,7 @@ fn interrupt_twice(mut running: Running) -> Outcome {
 
 #[test]
 fn a_second_ctrl_c_ends_at_once_on_either_side() {
-    let told = ["interrupted twice", "the next `volley recv`"];
+    let told = ["interrupted twice", "goes on from what was written down"];
     let bench = Bench::new();
     let options = long_file(&bench, &[]);
     // Farewells stay in this link for longer than anybody waits.
@@ -637,7 +637,7 @@ fn a_second_ctrl_c_ends_at_once_on_either_side() {
     let sender = bench.start_sending(&receiver, &["long"], &options);
     bench.wait_for_first_bytes();
     interrupt_twice(receiver.running).expect_code(130).expect_words(&told);
-    // What the last one left is removed by the next, as it says.
+    // What the last one left is removed by the next, but for what can be gone on with.
     bench.receive(&[]).stop();
     bench.expect_names(&[]);
     drop(sender);
@@ -675,7 +675,7 @@ fn a_hangup_ends_either_side_in_good_order() {
         let sender = bench.start_sending(&receiver, &["long"], &options);
         bench.wait_for_first_bytes();
         receiver.running.signal("HUP");
-        receiver.finish().expect_code(129).expect_words(&["interrupted; complete files"]);
+        receiver.finish().expect_code(129).expect_words(&["interrupted; what is complete"]);
         sender.finish().expect_code(4).expect_words(&["the other side was interrupted"]);
         bench.expect_names(&[]);
     }
@@ -717,7 +717,7 @@ fn what_takes_longer_than_its_timeout_ends_with_124_and_tells_the_other_side() {
         let options = [&long_file(&bench, carrier)[..], &["--timeout", "400ms"]].concat();
         let receiver = bench.receive(&[]);
         let sent = bench.send(&receiver, &["long"], &options).expect_code(124);
-        sent.expect_words(&["--timeout is up", "send the others again"]);
+        sent.expect_words(&["--timeout is up", "the same command goes on"]);
         receiver.wait_for(&told_by_sender(carrier, "the time limit of the other side is up"));
         receiver.stop();
         bench.expect_names(&[]);
@@ -730,7 +730,10 @@ fn a_receiver_whose_timeout_is_up_tells_its_senders() {
     let options = long_file(&bench, &[]);
     let receiver = bench.receive(&["--timeout", "2s"]);
     let sender = bench.start_sending(&receiver, &["long"], &options);
-    receiver.finish().expect_code(124).expect_words(&["--timeout is up", "complete files"]);
+    receiver
+        .finish()
+        .expect_code(124)
+        .expect_words(&["--timeout is up", "what is complete is kept"]);
     sender.finish().expect_code(4).expect_words(&["the time limit of the other side is up"]);
     bench.expect_names(&[]);
 }

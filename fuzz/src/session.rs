@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use volley::base::time::Instant;
 use volley::transfer::directory::Directory;
+use volley::transfer::name::PARTIAL_AREA;
 use volley::transfer::outcome::{Failure, Reason};
 use volley::transfer::policy::{Existing, SinkPolicy};
 use volley::transfer::receiver::Receiving;
@@ -42,7 +43,8 @@ pub(crate) fn receiver(bytes: &[u8]) {
     fs::create_dir(&target).expect("room for temporary files");
     fs::write(target.join(MINE), "mine").expect("room for temporary files");
     let directory = Directory::open(&target).expect("it is empty");
-    let policy = SinkPolicy { existing: Existing::Refuse, can_repeat: how & 1 == 0 };
+    let policy =
+        SinkPolicy { existing: Existing::Refuse, can_repeat: how & 1 == 0, discards: how & 4 != 0 };
     let connection = Connection::respond(Instant::ZERO, config, ConnectionId(2), &hello, 0);
     let mut owner = Owner {
         session: Session::receiving(connection, Receiving::new(how & 2 == 0)),
@@ -71,6 +73,10 @@ fn expect_only_committed(target: &Path) {
             assert!(says.is_relative(), "{says:?}");
             continue;
         }
+        if kind.is_dir() && entry.file_name() == PARTIAL_AREA {
+            expect_only_unfinished(&entry.path());
+            continue;
+        }
         if kind.is_dir() {
             expect_only_committed(&entry.path());
             continue;
@@ -79,6 +85,20 @@ fn expect_only_committed(target: &Path) {
         let contents = fs::read(entry.path()).expect("it can be read");
         let is_committed = contents.iter().all(|byte| *byte == 0);
         assert!(entry.file_name() == MINE || is_committed, "{:?}", entry.file_name());
+    }
+}
+
+/// What a later transfer can go on with, each with its journal.
+fn expect_only_unfinished(area: &Path) {
+    for entry in fs::read_dir(area).expect("it can be listed") {
+        let path = entry.expect("it can be listed").path();
+        let other = match path.extension().and_then(|end| end.to_str()) {
+            Some("part") => path.with_extension("journal"),
+            Some("made") => continue,
+            Some("journal") => path.with_extension("part"),
+            _ => panic!("{}", path.display()),
+        };
+        assert!(other.exists(), "{}", other.display());
     }
 }
 

@@ -169,6 +169,9 @@ pub struct Recv {
     /// Take names that begin with a dot
     #[arg(long)]
     pub hidden: bool,
+    /// Take everything, verify it, and keep nothing: for measuring (`volley compare`) and for lectures
+    #[arg(long)]
+    pub discard: bool,
     /// End the whole command after this long, and tell the senders
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub timeout: Option<Duration>,

@@ -162,6 +162,7 @@ impl Scene {
         let reception = Reception {
             directory: Arc::new(Directory::open(&self.scratch.path().join("receiver"))?),
             existing: Existing::default(),
+            discards: false,
             takes_hidden: false,
             once: true,
             impairment: None,

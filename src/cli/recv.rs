@@ -35,12 +35,13 @@ pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), S
     let _deadline = Deadline::after(order.timeout, interrupt);
     let listener = Listener::bind(bind, port)?;
     let directory = Arc::new(Directory::open(&order.directory)?);
-    greet(&console, &directory, listener.address());
+    greet(&console, order, &directory, listener.address());
     output.listening(listener.address());
     announce(&console, impairment.as_ref());
     let reception = Reception {
         directory,
         existing: order.existing.choose().map_err(Stop::Usage)?,
+        discards: order.discard,
         takes_hidden: order.hidden,
         once: order.once,
         impairment: impairment.clone(),
@@ -67,7 +68,7 @@ pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), S
 }
 
 /// Says what to type on the other machine.
-fn greet(console: &Console, directory: &Directory, address: SocketAddr) {
+fn greet(console: &Console, order: &Recv, directory: &Directory, address: SocketAddr) {
     let path = crate::base::text::escape(&directory.path().to_string_lossy());
     let free = directory.free_space().map(|bytes| format!(" ({} free)", show_size(bytes)));
     let port = match address.port() {
@@ -82,6 +83,9 @@ fn greet(console: &Console, directory: &Directory, address: SocketAddr) {
         lines.push(format!(
             "{files} ({size}) of earlier transfers can be gone on with: by the same `volley send` again"
         ));
+    }
+    if order.discard {
+        lines.push("nothing is kept (--discard): what comes is verified and thrown away".into());
     }
     lines.extend([
         "open mode: whoever reaches this port can send, and nothing is encrypted".into(),

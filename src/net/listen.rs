@@ -46,6 +46,8 @@ pub struct Reception {
     pub directory: Arc<Directory>,
     /// What becomes of what has a name that something else has.
     pub existing: Existing,
+    /// Keep nothing of what comes.
+    pub discards: bool,
     /// Take names that begin with a dot.
     pub takes_hidden: bool,
     /// End after one transfer that completed.
@@ -188,7 +190,9 @@ fn note_completion(
             Notice::Ended { finished, .. } => {
                 let report = &finished.report;
                 let is_complete = report.failure.is_none() && report.counts.entries > 0;
-                is_complete.then(|| report.verdict())
+                // One that another went on with has not completed.
+                let verdict = is_complete.then(|| report.verdict());
+                verdict.filter(|verdict| *verdict != Some(Reason::Interrupted))
             }
             _ => None,
         };
@@ -283,7 +287,11 @@ impl Serving {
     }
 
     fn sink(&self, can_repeat: bool) -> Sink {
-        let policy = SinkPolicy { existing: self.reception.existing, can_repeat };
+        let policy = SinkPolicy {
+            existing: self.reception.existing,
+            discards: self.reception.discards,
+            can_repeat,
+        };
         Sink::new(self.reception.directory.clone(), policy, clock::random_u64())
     }
 

@@ -20,6 +20,9 @@ const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 const DATA: &str = ".part";
 const JOURNAL: &str = ".journal";
 
+/// What the name of a list of directories ends with.
+const LIST: &str = ".made";
+
 /// The partial area, held by whoever has files in it.
 #[derive(Debug)]
 pub(super) struct Area {
@@ -61,12 +64,19 @@ impl Area {
 
     /// The names of unfinished files that begin so.
     pub(super) fn unfinished(&self, beginning: &str) -> io::Result<Vec<String>> {
+        let mut stems = self.stems(DATA)?;
+        stems.retain(|stem| stem.starts_with(beginning));
+        Ok(stems)
+    }
+
+    /// What stands before `end` in all names that end so.
+    fn stems(&self, end: &str) -> io::Result<Vec<String>> {
         self.disk.ask(&Call::Look(PARTIAL_AREA))?;
         let mut stems = Vec::new();
         for entry in self.dir.entries()? {
             let name = entry?.file_name();
-            let stem = name.to_str().and_then(|name| name.strip_suffix(DATA));
-            stems.extend(stem.filter(|stem| stem.starts_with(beginning)).map(str::to_owned));
+            let stem = name.to_str().and_then(|name| name.strip_suffix(end));
+            stems.extend(stem.map(str::to_owned));
         }
         Ok(stems)
     }
@@ -81,6 +91,17 @@ impl Partial {
     /// What would hold its journal.
     pub(super) fn journal(area: &Arc<Area>, stem: &str) -> Self {
         Self::named(area, format!("{stem}{JOURNAL}"))
+    }
+
+    /// A list of directories.
+    pub(super) fn list(area: &Arc<Area>, stem: &str) -> Self {
+        Self::named(area, format!("{stem}{LIST}"))
+    }
+
+    /// All lists of directories.
+    pub(super) fn lists(area: &Arc<Area>) -> io::Result<Vec<Self>> {
+        let stems = area.stems(LIST)?;
+        Ok(stems.iter().map(|stem| Self::list(area, stem)).collect())
     }
 
     /// A file of that name.
@@ -242,7 +263,10 @@ pub(super) fn sweep(dir: &Dir, disk: &Disk) -> io::Result<Waiting> {
             (Some(stem), _) => (stem, true),
             (None, Some(stem)) => (stem, false),
             (None, None) => {
-                rest.push(name);
+                let written = entry.metadata()?.modified()?.into_std();
+                if !(text.ends_with(LIST) && is_recent(written, now)) {
+                    rest.push(name);
+                }
                 continue;
             }
         };
@@ -289,9 +313,13 @@ struct Halves {
 impl Halves {
     /// The bytes that wait for a transfer to go on with; nothing, if none can or did in all the time.
     fn waits(&self, now: SystemTime) -> Option<u64> {
-        let age = now.duration_since(self.written?).unwrap_or_default();
-        self.data.filter(|_| age < KEPT_FOR)
+        let written = self.written?;
+        self.data.filter(|_| is_recent(written, now))
     }
+}
+
+fn is_recent(written: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(written).unwrap_or_default() < KEPT_FOR
 }
 
 fn allocated(metadata: &cap_std::fs::Metadata) -> u64 {

@@ -6,7 +6,6 @@
 use super::disk::OpenedFile;
 use super::entry::Kind;
 use super::hash::{Groups, Hash, group_count, group_range, group_value};
-use super::message::AHEAD_MAX;
 use super::name::TreePath;
 use crate::base::range_set::RangeSet;
 use std::collections::BTreeMap;
@@ -33,10 +32,12 @@ pub(super) struct Check {
     file: OpenedFile,
     size: u64,
     ours: Groups,
-    /// Values of either side that the other's have yet to be compared with. Of very many, only the first:
-    /// the hash of the whole decides.
-    unmatched: BTreeMap<u64, Hash>,
-    root: Option<Hash>,
+    /// The values of what is there, as far as it has been read.
+    read: Vec<Hash>,
+    /// What the sender has told, which will be needed if they differ. They are no more than the groups of
+    /// what is there.
+    pub(super) theirs: BTreeMap<u64, Hash>,
+    pub(super) root: Option<Hash>,
 }
 
 impl Check {
@@ -49,7 +50,8 @@ impl Check {
             dropped: RangeSet::new(),
             file,
             ours: Groups::default(),
-            unmatched: BTreeMap::new(),
+            read: Vec::new(),
+            theirs: BTreeMap::new(),
             root: None,
         }
     }
@@ -76,30 +78,24 @@ impl Check {
         }
         let value = group_value(group, scratch, self.size);
         self.ours.put(group, value);
-        Ok(self.compare(group, value).or_else(|| self.conclude()))
+        self.read.push(value);
+        match self.theirs.get(&group) {
+            Some(theirs) if *theirs != value => Ok(Some(Finding::Different)),
+            _ => Ok(self.conclude()),
+        }
     }
 
     /// The sender's value of a group.
     pub(super) fn expect(&mut self, group: u64, value: Hash) -> Option<Finding> {
-        self.compare(group, value)
+        self.theirs.entry(group).or_insert(value);
+        let ours = usize::try_from(group).ok().and_then(|group| self.read.get(group));
+        ours.filter(|ours| **ours != value).map(|_| Finding::Different)
     }
 
     /// The hash of the sender's file.
     pub(super) fn expect_root(&mut self, root: Hash) -> Option<Finding> {
         self.root = Some(root);
         self.conclude()
-    }
-
-    fn compare(&mut self, group: u64, value: Hash) -> Option<Finding> {
-        match self.unmatched.remove(&group) {
-            Some(other) if other != value => return Some(Finding::Different),
-            Some(_) => {}
-            None if self.unmatched.len() < AHEAD_MAX => {
-                self.unmatched.insert(group, value);
-            }
-            None => {}
-        }
-        None
     }
 
     fn conclude(&self) -> Option<Finding> {

@@ -12,7 +12,7 @@ use super::incoming::Storage;
 use super::job::Report;
 use super::name::TreePath;
 use super::outcome::{Failure, Reason};
-use super::policy::Existing;
+use super::policy::{Existing, SinkPolicy};
 use super::tree::{SYNCED_SINGLY_MAX, Tree};
 use super::unfinished::Unfinished;
 use crate::base::text::show_error;
@@ -33,7 +33,7 @@ pub(super) const NUMBERS_MAX: u32 = 1_000;
 pub(super) struct Commits {
     directory: Arc<Directory>,
     tree: Tree,
-    existing: Existing,
+    policy: SinkPolicy,
     ready: Vec<Ready>,
     ready_bytes: u64,
 }
@@ -70,9 +70,9 @@ pub(super) enum Found {
 }
 
 impl Commits {
-    pub(super) fn new(directory: Arc<Directory>, existing: Existing) -> Self {
-        let tree = Tree::new(directory.clone());
-        Self { directory, tree, existing, ready: Vec::new(), ready_bytes: 0 }
+    pub(super) fn new(directory: Arc<Directory>, policy: SinkPolicy, token: u64) -> Self {
+        let tree = Tree::new(directory.clone(), token);
+        Self { directory, tree, policy, ready: Vec::new(), ready_bytes: 0 }
     }
 
     /// What is there already.
@@ -111,6 +111,11 @@ impl Commits {
         })?;
         self.push(Ready { index, hash: Hash::of(b""), path, what: What::Directory }, 0);
         Ok(())
+    }
+
+    /// Takes a directory or a link that nobody will keep.
+    pub(super) fn nothing(&mut self, index: u32, path: TreePath, hash: Hash) {
+        self.push(Ready { index, hash, path, what: What::Directory }, 0);
     }
 
     /// Takes a link that needs only its name.
@@ -191,6 +196,9 @@ impl Commits {
 
     /// Those whose contents are on stable storage.
     fn sync_contents(&mut self, ready: Vec<Ready>, reports: &mut Vec<Report>) -> Vec<Ready> {
+        if self.policy.discards {
+            return ready;
+        }
         let has_contents =
             |ready: &&Ready| matches!(ready.what, What::File(_) | What::Same { is_file: true });
         let at_once = match ready.iter().filter(has_contents).count() {
@@ -236,7 +244,7 @@ impl Commits {
         for number in 1..=NUMBERS_MAX {
             let named = self.try_name(ready);
             match named {
-                Err(error) if is_taken(&error) && self.existing == Existing::Rename => {
+                Err(error) if is_taken(&error) && self.policy.existing == Existing::Rename => {
                     let free = offered.numbered(number);
                     ready.path = free.map_err(|_| exists(&offered, Found::Special))?;
                 }
@@ -255,8 +263,14 @@ impl Commits {
     }
 
     fn try_name(&mut self, ready: &Ready) -> io::Result<Option<Unfinished>> {
-        let overwrite = self.existing == Existing::Overwrite;
-        let Self { tree, .. } = self;
+        let overwrite = self.policy.existing == Existing::Overwrite;
+        let Self { tree, policy, .. } = self;
+        if let What::File(storage) = &ready.what
+            && policy.discards
+        {
+            storage.discard();
+            return Ok(None);
+        }
         match &ready.what {
             What::File(Storage::Kept(claim)) => claim
                 .conclude(|unfinished| tree.commit(unfinished.data(), &ready.path, overwrite))

@@ -160,8 +160,17 @@ impl Directory {
         self.claims.take_up(&self.area()?, key, size, found)
     }
 
-    /// Makes something in the partial area.
-    fn in_area<T>(&self, make: impl Fn(&Arc<Area>) -> io::Result<T>) -> io::Result<T> {
+    /// Makes an empty list of directories.
+    pub(super) fn create_list(&self, token: u64) -> io::Result<(Partial, OpenedFile)> {
+        self.in_area(|area| {
+            let list = Partial::list(area, &format!("{token:016x}"));
+            let file = list.create(0o600)?;
+            Ok((list, file))
+        })
+    }
+
+    /// Does something in the partial area.
+    pub(super) fn in_area<T>(&self, make: impl Fn(&Arc<Area>) -> io::Result<T>) -> io::Result<T> {
         let mut tries = 0;
         loop {
             match make(&self.area()?) {

@@ -20,6 +20,7 @@ pub mod hash;
 mod incoming;
 pub mod job;
 pub mod journal;
+mod made;
 pub mod message;
 pub mod name;
 pub mod open_files;

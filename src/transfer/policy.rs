@@ -16,10 +16,12 @@ pub enum Existing {
 }
 
 /// How a sink treats what it receives.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SinkPolicy {
     /// What becomes of an entry whose name something else has.
     pub existing: Existing,
+    /// Nothing is kept: what is complete is thrown away, and counts as committed.
+    pub discards: bool,
     /// Wrong bytes may come again: the carrier can repeat a range.
     pub can_repeat: bool,
 }

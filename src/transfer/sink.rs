@@ -55,7 +55,7 @@ impl Sink {
     #[must_use]
     pub fn new(directory: Arc<Directory>, policy: SinkPolicy, token: u64) -> Self {
         Self {
-            commits: Commits::new(directory.clone(), policy.existing),
+            commits: Commits::new(directory.clone(), policy, token),
             maker: Maker { directory, token, claims: 0, handles: OpenFiles::default() },
             policy,
             files: Window::default(),

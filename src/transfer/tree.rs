@@ -8,6 +8,7 @@ use super::area::Partial;
 use super::directory::Directory;
 use super::disk::{Call, OpenedFile};
 use super::entry::Attributes;
+use super::made::Made;
 use super::name::TreePath;
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, Metadata, OpenOptions};
@@ -39,6 +40,8 @@ pub(super) struct Tree {
     /// Directories made, which get their attributes when all is in them.
     made: Vec<(TreePath, Attributes)>,
     made_bytes: usize,
+    /// The same, for a transfer that goes on with this one.
+    list: Made,
 }
 
 /// Directories whose new names may not be there after a crash, and why.
@@ -57,8 +60,9 @@ impl Unsynced {
 }
 
 impl Tree {
-    pub(super) fn new(directory: Arc<Directory>) -> Self {
+    pub(super) fn new(directory: Arc<Directory>, token: u64) -> Self {
         Self {
+            list: Made::new(directory.clone(), token),
             directory,
             opened: VecDeque::new(),
             touched: BTreeSet::new(),
@@ -127,19 +131,23 @@ impl Tree {
         #[cfg(unix)]
         cap_std::fs::DirBuilderExt::mode(&mut builder, u32::from(attributes.mode | 0o700));
         self.directory.disk().ask(&Call::MakeDir(path.as_str()))?;
-        match parent.create_dir_with(path.name(), &builder) {
-            Ok(()) => {
-                self.made_bytes += cost;
-                self.made.push((path.clone(), attributes));
-                self.touch(path);
-                Ok(())
-            }
+        let is_new = match parent.create_dir_with(path.name(), &builder) {
+            Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let is_dir = parent.symlink_metadata(path.name())?.is_dir();
-                if is_dir { Ok(()) } else { Err(error) }
+                if !parent.symlink_metadata(path.name())?.is_dir() {
+                    return Err(error);
+                }
+                self.list.was_cut_off(path)
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        if is_new {
+            self.made_bytes += cost;
+            self.made.push((path.clone(), attributes));
+            self.touch(path);
+            self.list.note(path)?;
         }
+        Ok(())
     }
 
     /// Gives a partial file its path, in one step.
@@ -192,6 +200,7 @@ impl Tree {
                 )
             });
         }
+        self.list.finish();
     }
 
     /// The name of that path is to be on stable storage after the next [`Tree::sync_names`].
@@ -255,7 +264,7 @@ mod tests {
     fn a_directory_that_cannot_be_synced_fails_what_it_holds_and_nothing_else() {
         let temp = tempfile::tempdir().expect("room");
         let directory = Arc::new(Directory::open(temp.path()).expect("writable"));
-        let mut tree = Tree::new(directory.clone());
+        let mut tree = Tree::new(directory.clone(), 1);
         let path = |path: &str| TreePath::parse(path).expect("a path");
         let attributes = Attributes { mode: 0o755, seconds: 1, nanoseconds: 0 };
         ["a", "ab", "a/deep"].iter().for_each(|at| tree.make(&path(at), attributes).expect(at));
@@ -301,7 +310,7 @@ mod tests {
             });
             for round in 0..rounds() {
                 // A new one each time, so that nothing is held open from before.
-                let mut tree = Tree::new(directory.clone());
+                let mut tree = Tree::new(directory.clone(), 1);
                 let path =
                     |name: &str| TreePath::parse(&format!("d/{name}{round}")).expect("a path");
                 let _ = tree.look(&path("file"));

@@ -16,7 +16,7 @@ pub struct Compare {
         num_args = 0..,
         value_name = "FILE HOST",
         help = "The file to send, if not made-up bytes; and HOST[:PORT] of a `volley recv --open \
-                --overwrite` to compare over the real path to it, if not over a link made here"
+                --discard` to compare over the real path to it, if not over a link made here"
     )]
     pub words: Vec<PathBuf>,
     /// Bytes to make up and send

@@ -153,6 +153,7 @@ fn reception(inbox: &Path) -> Result<Reception, Failure> {
     Ok(Reception {
         directory: Arc::new(Directory::open(inbox)?),
         existing: Existing::default(),
+        discards: false,
         takes_hidden: true,
         once: true,
         impairment: None,

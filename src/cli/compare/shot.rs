@@ -97,6 +97,11 @@ fn judge(
     };
     let report = &finished.report;
     let (ended, elapsed, bytes) = match report.verdict() {
+        // What is there already is not sent, and nothing is measured.
+        None if report.counts.same + report.counts.left > 0 => {
+            let text = "the receiver has the file already; start it with --discard";
+            (Ended::Failed(text.into()), lasted, 0)
+        }
         None => (Ended::Complete, finished.elapsed, report.committed_bytes()),
         Some(_) if is_up => (Ended::CutOff, lasted, handed_over),
         Some(_) => {

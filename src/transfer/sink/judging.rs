@@ -46,6 +46,9 @@ impl Sink {
         place: (TreePath, u32),
     ) -> Result<(), Failure> {
         let (path, kind) = offered;
+        if self.policy.discards {
+            return self.take_for_nothing(index, path, kind);
+        }
         if let Kind::Directory { attributes } = kind {
             self.commits.directory(index, path, attributes)?;
             self.reports.push(Report::Accepted { index });
@@ -73,6 +76,18 @@ impl Sink {
             }
             _ => self.on_other(index, (path, kind), place, found),
         }
+    }
+
+    /// Takes an entry that is not kept.
+    fn take_for_nothing(&mut self, index: u32, path: TreePath, kind: Kind) -> Result<(), Failure> {
+        let hash = match &kind {
+            Kind::Directory { .. } => Hash::of(b""),
+            Kind::Link { target } => Hash::of(target.as_bytes()),
+            Kind::File { .. } => return self.accept(index, (path.clone(), kind), (path, 0)),
+        };
+        self.reports.push(Report::Accepted { index });
+        self.commits.nothing(index, path, hash);
+        Ok(())
     }
 
     /// Something else has the name.
@@ -139,7 +154,7 @@ impl Sink {
         let State::Checked(check) = std::mem::replace(&mut file.state, State::Over) else {
             return;
         };
-        let Check { offered, place, dropped, .. } = *check;
+        let Check { offered, place, dropped, theirs, root, .. } = *check;
         if let Finding::Same(hash) = finding {
             self.reports.push(Report::Accepted { index });
             return self.commits.same(index, place.0, hash, true);
@@ -148,6 +163,14 @@ impl Sink {
             return self.reports.push(Report::Failed { index, failure });
         }
         self.reports.extend(dropped.iter().map(Report::Again));
+        // What the sender has told it does not tell again.
+        if let Some(open) = self.open_file(index) {
+            let is_news = |(group, _): &(u64, Hash)| !open.groups.knows(*group);
+            open.expected = theirs.into_iter().filter(is_news).collect();
+        }
+        if let Some(root) = root {
+            self.expect_root(index, root);
+        }
     }
 
     /// The entry is wanted, and will lie at `place`.
@@ -190,7 +213,7 @@ impl Sink {
         let (path, Kind::File { size, is_sparse, attributes, source }) = offered else {
             unreachable!("its caller has looked")
         };
-        let key = source.map(|source| Key::new(path, source));
+        let key = source.filter(|_| !self.policy.discards).map(|source| Key::new(path, source));
         let mut open = OpenFile::new(place, key, attributes, is_sparse);
         let there = self.take_up(index, &mut open, size);
         // How much of it is holes shows when it is written.

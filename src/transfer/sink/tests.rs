@@ -1,3 +1,5 @@
+//! A sink, job by job.
+
 use super::super::entry::{Attributes, Kind, SourceId};
 use super::super::hash::{group_range, group_value};
 use super::super::job::WriteBatch;
@@ -25,7 +27,7 @@ impl Bench {
     fn new(existing: Existing, can_repeat: bool) -> Self {
         let temp = tempfile::tempdir().expect("a directory");
         let directory = Arc::new(Directory::open(temp.path()).expect("writable"));
-        let sink = Sink::new(directory, SinkPolicy { existing, can_repeat }, 1);
+        let sink = Sink::new(directory, SinkPolicy { existing, can_repeat, discards: false }, 1);
         Self { temp, sink }
     }
 
@@ -570,6 +572,50 @@ fn what_differs_is_refused_replaced_left_or_kept_beside_it() {
         assert!(matches!(reports[..], [.., Report::Committed { .. }]), "{reports:?}");
         assert_eq!((&read(&bench, "a.txt")[..], &read(&bench, "a-1.txt")[..]), (there, offered));
     }
+}
+
+/// What the sender says while both are compared it does not say again.
+#[test]
+fn what_was_told_during_a_comparison_is_known_after_it() {
+    let (there, offered) = (contents(2 * GROUP), vec![9; 2 * GROUP as usize]);
+    let mut bench = Bench::new(Existing::Overwrite, true);
+    fs::write(bench.path("a"), &there).expect("written");
+    let wanted = Some((TreePath::parse("a").expect("a path"), file(2 * GROUP, false, PLAIN)));
+    bench.sink.run(Job::Offer { index: 0, wanted, range: 0..2 * GROUP });
+    let values = offered.chunks(GROUP as usize).zip(0..);
+    let values = values.map(|(part, group)| group_value(group, part, 2 * GROUP)).collect();
+    bench.sink.run(Job::Expect { index: 0, first: 0, values });
+    bench.sink.run(Job::ExpectRoot { index: 0, hash: Hash::of(&offered) });
+    bench.sink.rest();
+    let reports = bench.write(0, &offered);
+    let hash = Hash::of(&offered);
+    assert_eq!(reports.last(), Some(&Report::Committed { index: 0, hash }), "{reports:?}");
+}
+
+#[test]
+fn what_is_thrown_away_was_verified_and_leaves_nothing() {
+    let mut bench = Bench::new(Existing::Refuse, true);
+    fs::write(bench.path("a"), b"old").expect("written");
+    bench.sink = Sink::new(
+        bench.sink.maker.directory.clone(),
+        SinkPolicy { discards: true, can_repeat: true, ..SinkPolicy::default() },
+        2,
+    );
+    let bytes = contents(GROUP + 5);
+    let end = bytes.len() as u64;
+    let reports = bench.offer_kind(0, "d", 0..0, directory());
+    assert!(matches!(reports[..], [Report::Accepted { .. }, Report::Committed { .. }]));
+    bench.offer(1, "a", 0..end);
+    bench.write(0, &vec![1; bytes.len()]);
+    let reports = bench.expect_all(1, &bytes);
+    assert!(reports.iter().any(|report| matches!(report, Report::Again(_))), "{reports:?}");
+    let reports = bench.write(0, &bytes);
+    assert_eq!(reports, [Report::Committed { index: 1, hash: Hash::of(&bytes) }]);
+    let link = Kind::Link { target: "a".into() };
+    bench.offer_kind(2, "l", end..end, link);
+    bench.run(Job::Finish);
+    assert_eq!(fs::read(bench.path("a")).expect("there"), b"old");
+    assert_eq!((bench.partials(), fs::read_dir(bench.temp.path()).expect("there").count()), (0, 2));
 }
 
 #[test]

@@ -170,7 +170,7 @@ impl Side for Owner {
         let Some(sink) = self.sink.as_mut().filter(|_| !self.is_stalled) else {
             return;
         };
-        while let Some(job) = self.session.next_job() {
+        while let Some(job) = self.session.next_job(now) {
             for report in sink.run(job) {
                 self.session.on_report(now, report);
             }

@@ -43,9 +43,12 @@ impl Worker {
         let thread = thread::Builder::new().spawn(move || {
             let stopped = Stopped { id, told: told.clone(), waker: waker.clone() };
             let tell = |reports: Vec<Report>| {
-                let is_told = reports.is_empty() || told.send((id, Some(reports))).is_ok();
-                waker.wake();
-                is_told && !closed.load(Ordering::Relaxed)
+                if !reports.is_empty() {
+                    // Who does not listen any more closes its workers.
+                    let _ = told.send((id, Some(reports)));
+                    waker.wake();
+                }
+                !closed.load(Ordering::Relaxed)
             };
             let _ = work(&mut sink, &queue, tell);
             // What is not committed is put away before anybody hears that this is over.

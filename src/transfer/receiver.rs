@@ -26,6 +26,9 @@ const JOBS_MAX: usize = 1 << 13;
 /// A write is handed on when it is this long, at the latest.
 const BATCH_LEN: usize = 512 << 10;
 
+/// Fewer bytes than that are worth waiting a moment for more.
+const GATHER_LEN: usize = 64 << 10;
+
 /// Bytes of messages that may wait for room among the jobs.
 const MESSAGES_MAX: usize = 64 << 10;
 
@@ -266,12 +269,21 @@ impl Receiving {
         self.jobs.push_back(job);
     }
 
-    fn flush(&mut self) {
+    /// Makes a job of the bytes taken.
+    pub fn flush(&mut self) {
         if !self.batch.is_empty() {
             self.queued += self.batch.len();
             self.waiting += 1;
             self.jobs.push_back(Job::Write(std::mem::take(&mut self.batch)));
         }
+    }
+
+    /// Whether there is nothing for the sink to do but to write a few bytes, and more are to come.
+    #[must_use]
+    pub fn is_gathering(&self) -> bool {
+        let taken = self.written + (self.queued + self.batch.len()) as u64;
+        let is_few = !self.batch.is_empty() && self.batch.len() < GATHER_LEN;
+        self.jobs.is_empty() && is_few && taken < self.offered
     }
 
     /// The next thing for the sink to do.
@@ -401,6 +413,30 @@ mod tests {
         }
         assert!(receiving.take_data(taken, &[0; 60_000]));
         assert!(receiving.take_demands().contains(&Demand::Written(taken)));
+    }
+
+    #[test]
+    fn few_bytes_are_gathered_while_more_are_to_come() {
+        let mut receiving = Receiving::new(false);
+        say(&mut receiving, &offer(1 << 20, "a")).expect("a file");
+        assert!(!receiving.is_gathering(), "there is an offer to hand on");
+        receiving.next_job();
+        let mut take = |offset, len| {
+            assert!(receiving.take_data(offset, &vec![0; len]));
+            receiving.is_gathering()
+        };
+        assert!(take(0, 1_000));
+        assert!(take(1_000, GATHER_LEN - 1_001));
+        assert!(!take(GATHER_LEN as u64 - 1, 1), "it is worth a write");
+        receiving.next_job();
+        let offset = GATHER_LEN as u64;
+        assert!(receiving.take_data(offset, &[0; 1]) && receiving.is_gathering());
+        receiving.flush();
+        assert!(!receiving.is_gathering(), "it is a job now");
+        receiving.next_job();
+        assert!(receiving.take_data(offset + 1, &vec![0; (1 << 20) - GATHER_LEN - 2]));
+        receiving.next_job();
+        assert!(receiving.take_data((1 << 20) - 1, &[0; 1]) && !receiving.is_gathering());
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Engine {
 
     /// Hands jobs to the session's worker, which begins with the first one.
     fn pass_jobs(&self, id: u64, served: &mut Served) {
-        while let Some(job) = served.session.next_job() {
+        while let Some(job) = served.session.next_job(self.clock.now()) {
             if let Some(sink) = served.sink.take() {
                 match Worker::start(id, sink, self.told.0.clone(), self.waiter.waker()) {
                     Ok(worker) => served.worker = Some(worker),

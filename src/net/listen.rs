@@ -235,7 +235,7 @@ impl Serving {
         for (path, datagram) in self.engine.take_hellos() {
             self.on_hello(path, &datagram);
         }
-        loop {
+        while self.engine.has_caller() {
             let (stream, peer) = match self.tcp.accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

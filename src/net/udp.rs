@@ -231,8 +231,8 @@ impl Default for ReceiveBuffers {
 
 impl ReceiveBuffers {
     /// Receives what has arrived, up to the size of the buffers, and passes on each datagram with
-    /// when the system took it in, where it tells that: in time since 1970. False if there was
-    /// nothing.
+    /// when the system took it in, where it tells that: in time since 1970. True if that filled the
+    /// buffers, so that more may be there.
     ///
     /// # Errors
     /// The socket itself does not work any more.
@@ -265,7 +265,7 @@ impl ReceiveBuffers {
                 each(path, meta.timestamp, datagram);
             }
         }
-        Ok(true)
+        Ok(count == RECEIVE_BUFFERS)
     }
 }
 

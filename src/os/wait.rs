@@ -8,6 +8,22 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// What a wait found at a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// Something arrived.
+    pub is_readable: bool,
+    /// There is news of what was sent.
+    pub has_error: bool,
+}
+
+impl Ready {
+    fn of(flags: PollFlags) -> Self {
+        let has_error = flags.contains(PollFlags::ERR);
+        Self { is_readable: !flags.difference(PollFlags::ERR).is_empty(), has_error }
+    }
+}
+
 /// Ends a [`Waiter`]'s wait from any thread.
 #[derive(Clone, Debug)]
 pub struct Waker(Arc<Pipe>);
@@ -54,11 +70,16 @@ impl Waiter {
         self.waker.clone()
     }
 
-    /// Waits until one of `sockets` is readable, or woken, or `timeout` has passed.
+    /// Waits until one of `sockets` is readable or has an error to tell, or woken, or `timeout` has
+    /// passed. Says what there is at each.
     ///
     /// # Errors
     /// As the system says.
-    pub fn wait_readable(&self, sockets: &[BorrowedFd<'_>], timeout: Duration) -> io::Result<()> {
+    pub fn wait_readable(
+        &self,
+        sockets: &[BorrowedFd<'_>],
+        timeout: Duration,
+    ) -> io::Result<Vec<Ready>> {
         let mut fds: Vec<PollFd<'_>> =
             sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
         fds.push(PollFd::new(&self.wakes, PollFlags::IN));
@@ -70,7 +91,7 @@ impl Waiter {
             // its news already: reading what it left makes them seen, which a store alone would not.
             self.waker.0.is_full.swap(false, Ordering::AcqRel);
         }
-        Ok(())
+        Ok(fds.iter().map(|fd| Ready::of(fd.revents())).collect())
     }
 
     /// Waits until some of `sockets` are readable or have an error to tell, or `timeout` has passed.

@@ -53,8 +53,8 @@ impl Port {
         }
     }
 
-    /// Passes on what has arrived, up to the size of the buffers, or puts it into the link; false if
-    /// there was nothing.
+    /// Passes on what has arrived, up to the size of the buffers, or puts it into the link; true if more
+    /// may be there.
     ///
     /// # Errors
     /// The socket does not work any more.

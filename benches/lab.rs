@@ -1,5 +1,6 @@
 //! How well `volley lab` keeps what it is asked for, by programs that know nothing of it: the rate and the
-//! loss by iperf3, the delay by ping, and how much kernel TCP it carries at all.
+//! loss by iperf3, the delay by ping, and how much kernel TCP it carries at all. Then what a transfer over
+//! such a link, where datagrams arrive one by one, costs the processors of both sides.
 //!
 //! `VOLLEY_BENCH_SECONDS` sets how long each measurement takes (3).
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measures")]
@@ -31,6 +32,9 @@ fn main() {
         loss(seconds, percent);
     }
     most(seconds);
+    for carrier in ["--cc fixed:97Mbit", "--tcp"] {
+        processor_time(carrier);
+    }
 }
 
 /// A third more is offered than the link lets through: what comes out is the rate. The queue, a tenth
@@ -91,6 +95,44 @@ fn most(seconds: u32) {
         "most   kernel TCP over a link that does nothing: {:.0} Mbit/s, {again} sent again",
         rate / 1e6
     );
+}
+
+/// 50 MB over 100 Mbit/s: what sender and receiver spent, by the shell's own account of its children.
+fn processor_time(carrier: &str) {
+    const SIZE: usize = 50_000_000;
+    let dir = tempfile::tempdir().expect("a directory to work in");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(path("file"), vec![1; SIZE]).expect("space");
+    std::fs::create_dir(path("to")).expect("a fresh directory");
+    let volley = env!("CARGO_BIN_EXE_volley");
+    let line = format!(
+        "$B sh -c '{volley} recv --open --once -q {to}; times' > {received} & \
+         until $B grep -q :1BCD /proc/net/udp /proc/net/udp6; do sleep 0.05; done; \
+         $A sh -c '{volley} send --open -q {carrier} {file} $IPB; times' > {sent}; wait",
+        to = path("to"),
+        file = path("file"),
+        received = path("received"),
+        sent = path("sent"),
+    );
+    let output = lab("--rate 100Mbit --delay 5ms", &line);
+    assert!(output.status.success(), "{output:?}");
+    let [sender, receiver] = ["sent", "received"].map(|side| {
+        let times = std::fs::read_to_string(path(side)).expect("written");
+        children_seconds(&times).unwrap_or_else(|| panic!("no times: {times}"))
+    });
+    println!(
+        "cost   50 MB at 100 Mbit/s, {carrier}: {sender:.2} s of processor time at the sender, {receiver:.2} s \
+         at the receiver"
+    );
+}
+
+/// User and system time in the second line of what `times` prints, as in `0m0.25s 0m1.50s`.
+fn children_seconds(times: &str) -> Option<f64> {
+    let parse = |time: &str| {
+        let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
+        Some(60.0 * minutes.parse::<f64>().ok()? + seconds.parse::<f64>().ok()?)
+    };
+    times.lines().nth(1)?.split_whitespace().map(parse).sum()
 }
 
 /// A server in B and a client in A.

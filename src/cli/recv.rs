@@ -11,6 +11,7 @@ use super::{Stop, require_open, show_peer, summary};
 use crate::base::units::show_size;
 use crate::net::listen::{Listener, Reception};
 use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Notice, Observer};
+use crate::os::limits;
 use crate::report::summary::{Direction, Summary, plural};
 use crate::transfer::area::Waiting;
 use crate::transfer::directory::Directory;
@@ -33,6 +34,7 @@ pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), S
     };
     let console = output.console(order.output.quiet);
     let _deadline = Deadline::after(order.timeout, interrupt);
+    limits::raise_open_files();
     let listener = Listener::bind(bind, port)?;
     let directory = Arc::new(Directory::open(&order.directory)?);
     greet(&console, order, &directory, listener.address());

@@ -12,12 +12,14 @@ mod port;
 mod serving;
 mod sessions;
 
+use self::ending::Retiring;
 use self::port::Port;
 use self::sessions::{Served, Sessions};
 use super::impair::ImpairedLink;
+use super::places::Place;
 use super::udp::{Path, Udp};
-use super::worker::{Told, Worker};
-use super::{Finished, Impairment, Observer};
+use super::worker::Told;
+use super::{Impairment, Observer};
 use crate::base::time::{Duration, Instant};
 use crate::os::clock::{self, Clock};
 use crate::os::wait::{Ready, Waiter};
@@ -54,8 +56,7 @@ pub struct Engine {
     observer: Observer,
     sessions: Sessions,
     next_id: u64,
-    /// Workers of sessions that are over, and what is to be told once they have stopped.
-    retiring: BTreeMap<u64, (Worker, Option<Box<Finished>>)>,
+    retiring: BTreeMap<u64, Retiring>,
     told: (Sender<Told>, Receiver<Told>),
     batch: Batch,
     next_progress: Instant,
@@ -168,21 +169,24 @@ impl Engine {
         }
     }
 
-    /// Takes a session in; a receiving one with its sink. Returns its number.
+    /// Takes a session in; a receiving one with its sink and its place at the listener. Returns its
+    /// number.
     pub fn add(
         &mut self,
         session: Session,
         connection_id: ConnectionId,
         path: Path,
-        sink: Option<Sink>,
+        guest: Option<(Sink, Place)>,
     ) -> u64 {
         let id = self.take_id();
+        let (sink, place) = guest.unzip();
         let served = Served {
             session,
             path,
             other_path: None,
             sink,
             worker: None,
+            place,
             began: self.now(),
             is_announced: false,
             phase: None,
@@ -210,11 +214,16 @@ impl Engine {
         self.sessions.take_hellos()
     }
 
-    /// Sessions whose peer has not proven its address, and sessions in all.
+    /// Sessions whose peer has not proven its address.
     #[must_use]
-    pub fn load(&self) -> (usize, usize) {
-        let half_open = self.sessions.iter().filter(|(_, served)| !served.session.is_validated());
-        (half_open.count(), self.sessions.iter().count() + self.retiring.len())
+    pub fn half_open(&self) -> usize {
+        self.sessions.half_open()
+    }
+
+    /// Whether no session is being served.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.sessions.is_empty() && self.retiring.is_empty()
     }
 
     /// Whether datagrams that were sent have yet to leave the imperfect link: the last words of a
@@ -250,9 +259,7 @@ impl Engine {
         port.release(now, |path, datagram| sessions.dispatch(now, path, datagram));
         self.take_reports(now);
         self.sessions.fire_deadlines(now);
-        for id in self.sessions.take_touched() {
-            self.serve(id);
-        }
+        self.serve_touched();
         self.tell_progress(now);
         Ok(())
     }
@@ -296,7 +303,7 @@ impl Engine {
         let patience = if self.sessions.has_touched() { Duration::ZERO } else { patience };
         let deadline = self.sessions.next_deadline();
         let release = self.port.next_release();
-        let progress = Some(self.next_progress).filter(|_| self.sessions.iter().next().is_some());
+        let progress = Some(self.next_progress).filter(|_| !self.sessions.is_empty());
         let until = [deadline, release, progress].into_iter().flatten().min();
         let timeout = until.map_or(patience, |at| at.since(now).min(patience));
         let mut sockets = vec![self.port.udp.socket().as_fd()];

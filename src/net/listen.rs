@@ -1,6 +1,7 @@
 //! Receiving files: one datagram socket and one stream socket on the same port serve everybody.
 
 use super::engine::Engine;
+use super::places::Places;
 use super::udp::{Path, Udp, is_no_family};
 use super::{Impairment, Interrupt, Notice, Observer, tcp};
 use crate::base::text::show_error;
@@ -22,9 +23,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
-
-/// Transfers at the same time, over each carrier.
-pub const TRANSFERS_MAX: usize = 256;
 
 /// The loop looks at the interrupt this often.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -209,6 +207,7 @@ struct Serving {
     tcp: TcpListener,
     streams: tcp::Streams,
     acceptor: Acceptor,
+    places: Places,
     /// HELLOs that have a session, by where they came from and what they call it.
     known: HashMap<(SocketAddr, ConnectionId), u64>,
     reception: Reception,
@@ -220,10 +219,12 @@ impl Serving {
         let mut engine =
             Engine::new(udp, reception.impairment.as_ref(), reception.traces, observer.clone())?;
         engine.also_wake_for(tcp.try_clone()?);
+        let places = Places::default();
         Ok(Self {
             engine,
             tcp,
-            streams: tcp::Streams::new(observer),
+            streams: tcp::Streams::new(observer, places.clone()),
+            places,
             acceptor: Acceptor::new(clock::random_bytes()),
             known: HashMap::new(),
             reception: reception.clone(),
@@ -259,8 +260,8 @@ impl Serving {
         if let Some(id) = self.known.get(&(path.peer, theirs)) {
             return self.engine.deliver_to(*id, path, datagram);
         }
-        let (half_open, total) = self.engine.load();
-        let load = Load { half_open, total, limit: TRANSFERS_MAX };
+        let full = self.places.refusal(path.peer.ip());
+        let load = Load { half_open: self.engine.half_open(), full };
         let now = self.engine.now();
         match self.acceptor.on_hello(now, &address_bytes(path.peer), datagram, load) {
             Answer::Accept(hello) => self.accept(path, &hello, datagram),
@@ -282,7 +283,8 @@ impl Serving {
         let receiving = Receiving::new(self.reception.takes_hidden);
         let session = Session::receiving(connection, receiving);
         let sink = self.sink(true);
-        let id = self.engine.add(session, connection_id, path, Some(sink));
+        let place = self.places.take(path.peer.ip());
+        let id = self.engine.add(session, connection_id, path, Some((sink, place)));
         self.known.insert((path.peer, hello.connection_id), id);
     }
 
@@ -299,8 +301,7 @@ impl Serving {
     fn end(mut self, failure: &Failure) -> io::Result<()> {
         self.engine.abort_all(failure);
         let until = self.engine.now() + FAREWELL;
-        while (self.engine.load().1 > 0 || self.engine.holds_outgoing())
-            && self.engine.now() < until
+        while (!self.engine.is_idle() || self.engine.holds_outgoing()) && self.engine.now() < until
         {
             self.engine.turn(Duration::from_millis(10))?;
         }

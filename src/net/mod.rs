@@ -9,6 +9,7 @@ pub mod dial;
 pub mod engine;
 pub mod impair;
 pub mod listen;
+pub mod places;
 pub mod probe;
 pub mod refusal;
 pub mod relay;

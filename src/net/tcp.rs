@@ -47,7 +47,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&SockAddr::from(address))?;
-    socket.listen(128)?;
+    // Hundreds may call at the same moment.
+    socket.listen(1024)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }

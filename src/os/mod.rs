@@ -2,5 +2,6 @@
 //! ready. Drivers use it, and nobody else does: what is below and beside them repeats from a seed.
 
 pub mod clock;
+pub mod limits;
 pub mod signals;
 pub mod wait;

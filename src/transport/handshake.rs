@@ -27,10 +27,8 @@ const COOKIE_LEN: usize = 16;
 pub struct Load {
     /// Connections whose initiator has not proven its address.
     pub half_open: usize,
-    /// Connections in all.
-    pub total: usize,
-    /// Connections that the listener will have.
-    pub limit: usize,
+    /// Why there is no room for another one from there, if there is none: a sentence for a person.
+    pub full: Option<&'static str>,
 }
 
 /// What to do about a HELLO.
@@ -85,11 +83,10 @@ impl Acceptor {
             return self.decline(now, answer);
         }
         let proven = self.knows(now, peer, &hello);
-        if load.total >= load.limit && proven {
-            let reason = "as many transfers as it serves are under way";
+        if let Some(reason) = load.full.filter(|_| proven) {
             return self.decline(now, refuse(id, RefuseCode::Busy, reason));
         }
-        if proven || (load.half_open < HALF_OPEN_QUIET && load.total < load.limit) {
+        if proven || (load.half_open < HALF_OPEN_QUIET && load.full.is_none()) {
             return Answer::Accept(hello);
         }
         let cookie = self.cookie(span_number(now), peer, id);
@@ -202,9 +199,9 @@ mod tests {
         COOKIE_MAX, Parameters, Strategy, Suite, read_refuse, read_versions,
     };
 
-    const QUIET: Load = Load { half_open: 0, total: 0, limit: 100 };
-    const BUSY: Load = Load { half_open: HALF_OPEN_QUIET, total: 64, limit: 100 };
-    const FULL: Load = Load { half_open: 0, total: 100, limit: 100 };
+    const QUIET: Load = Load { half_open: 0, full: None };
+    const BUSY: Load = Load { half_open: HALF_OPEN_QUIET, full: None };
+    const FULL: Load = Load { half_open: 0, full: Some("full") };
 
     fn hello(versions: &[u16], cookie: &[u8]) -> Vec<u8> {
         let hello = Hello {

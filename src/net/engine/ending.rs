@@ -3,12 +3,21 @@
 use super::Engine;
 use super::sessions::Served;
 use crate::base::time::{Duration, Instant};
+use crate::net::places::Place;
+use crate::net::worker::Worker;
 use crate::net::{Carrier, Finished, Notice, internal_error};
 use crate::transfer::outcome::{Ledger, TransferReport};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How often owners are told how far a session is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What is left of a session that is over until its worker has stopped.
+pub(super) struct Retiring {
+    finished: Option<Box<Finished>>,
+    _worker: Worker,
+    _place: Option<Place>,
+}
 
 impl Engine {
     pub(super) fn retire(&mut self, id: u64, served: Served) {
@@ -24,7 +33,7 @@ impl Engine {
         // Where not even this works, the peer misses us after a while.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             served.session.abort(now, told);
-            self.transmit(&mut served);
+            self.transmit(&mut served, 1);
         }));
         let report =
             catch_unwind(AssertUnwindSafe(|| served.session.report_failure(failure.clone())));
@@ -48,7 +57,8 @@ impl Engine {
         match served.worker.take() {
             Some(mut worker) => {
                 worker.close();
-                self.retiring.insert(id, (worker, finished));
+                let retiring = Retiring { finished, _worker: worker, _place: served.place };
+                self.retiring.insert(id, retiring);
             }
             None => self.tell_ended(id, finished),
         }
@@ -56,7 +66,7 @@ impl Engine {
 
     /// A closed worker has put away what is not committed: only now the transfer is over.
     pub(super) fn bury(&mut self, id: u64) {
-        if let Some((_, finished)) = self.retiring.remove(&id) {
+        if let Some(Retiring { finished, .. }) = self.retiring.remove(&id) {
             self.tell_ended(id, finished);
         }
     }

@@ -8,17 +8,33 @@ use crate::net::{Carrier, Notice};
 use crate::transfer::outcome::{Failure, Reason};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Trains that one session sends in one turn, so that others get theirs.
+/// Trains that one session sends in one turn, at most.
 const TRAINS_MAX: usize = 8;
 
+/// Trains that all sessions send in one turn, unless they are more than that: meanwhile nothing is
+/// received, and the socket has room for some milliseconds only.
+const TRAINS_OF_ALL: usize = 32;
+
+/// Trains that each of so many sessions sends in one turn.
+fn trains_of_each(sessions: usize) -> usize {
+    (TRAINS_OF_ALL / sessions.max(1)).clamp(1, TRAINS_MAX)
+}
+
 impl Engine {
+    /// Serves the sessions that were touched.
+    pub(super) fn serve_touched(&mut self) {
+        let touched = self.sessions.take_touched();
+        let trains = trains_of_each(touched.len());
+        touched.into_iter().for_each(|id| self.serve(id, trains));
+    }
+
     /// Does what a session that was touched wants done. A panic ends this session only.
-    pub(super) fn serve(&mut self, id: u64) {
+    fn serve(&mut self, id: u64, trains: usize) {
         let Some(mut served) = self.sessions.take(id) else {
             return;
         };
         let is_sound = !served.is_broken;
-        let step = AssertUnwindSafe(|| is_sound && self.step(id, &mut served));
+        let step = AssertUnwindSafe(|| is_sound && self.step(id, &mut served, trains));
         match catch_unwind(step) {
             Ok(has_more) if !served.is_broken => {
                 if served.session.is_over() {
@@ -32,14 +48,14 @@ impl Engine {
     }
 
     /// True if there is more to send than fits into one turn.
-    fn step(&mut self, id: u64, served: &mut Served) -> bool {
+    fn step(&mut self, id: u64, served: &mut Served, trains: usize) -> bool {
         if !served.is_announced && served.session.is_validated() {
             served.is_announced = true;
             let peer = served.path.peer;
             (self.observer)(Notice::Started { id, peer, carrier: Carrier::Udp });
         }
         self.pass_jobs(id, served);
-        let has_more = self.transmit(served);
+        let has_more = self.transmit(served, trains);
         if self.traces {
             served.tell_trace(id, self.clock.now(), self.port.take_trace(), &self.observer);
         }
@@ -66,9 +82,9 @@ impl Engine {
         }
     }
 
-    /// Sends what the session wants to send; true if there is more than fits into one turn.
-    pub(super) fn transmit(&mut self, served: &mut Served) -> bool {
-        for _ in 0..TRAINS_MAX {
+    /// Sends what the session wants to send, in so many trains; true if there is more.
+    pub(super) fn transmit(&mut self, served: &mut Served, trains: usize) -> bool {
+        for _ in 0..trains {
             let now = self.clock.now();
             if !served.session.poll_transmit(now, &mut self.batch) {
                 return false;
@@ -78,5 +94,16 @@ impl Engine {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_is_as_long_for_many_as_for_few() {
+        assert_eq!([0, 1, 4].map(trains_of_each), [TRAINS_MAX; 3]);
+        assert_eq!([8, 32, 512].map(trains_of_each), [4, 1, 1]);
     }
 }

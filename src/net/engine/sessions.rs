@@ -1,6 +1,7 @@
 //! The sessions of a loop, and what finds them: connection ids, deadlines, what was touched.
 
 use crate::base::time::Instant;
+use crate::net::places::Place;
 use crate::net::refusal::Refusal;
 use crate::net::udp::Path;
 use crate::net::worker::Worker;
@@ -27,6 +28,8 @@ pub(super) struct Served {
     /// Until there is something for it to do.
     pub(super) sink: Option<Sink>,
     pub(super) worker: Option<Worker>,
+    /// Its place at a listener.
+    pub(super) place: Option<Place>,
     pub(super) began: Instant,
     pub(super) is_announced: bool,
     /// Where it was when its owner was last told.
@@ -96,6 +99,10 @@ pub(super) struct Sessions {
     ids: HashMap<ConnectionId, u64>,
     deadlines: BTreeSet<(Instant, u64)>,
     touched: BTreeSet<u64>,
+    /// The session that was served first in the last turn.
+    last_first: u64,
+    /// Those whose peer has not proven its address.
+    half_open: BTreeSet<u64>,
     hellos: Vec<(Path, Vec<u8>)>,
     damaged: u64,
 }
@@ -103,6 +110,7 @@ pub(super) struct Sessions {
 impl Sessions {
     pub(super) fn add(&mut self, id: u64, connection_id: ConnectionId, served: Served) {
         self.served.insert(id, served);
+        self.half_open.insert(id);
         self.ids.insert(connection_id, id);
         self.touched.insert(id);
     }
@@ -180,9 +188,14 @@ impl Sessions {
         }
     }
 
-    /// The numbers of the sessions to serve in this turn.
-    pub(super) fn take_touched(&mut self) -> BTreeSet<u64> {
-        std::mem::take(&mut self.touched)
+    /// The numbers of the sessions to serve in this turn. Another one is the first each time, for the first
+    /// ones find most room at the socket.
+    pub(super) fn take_touched(&mut self) -> Vec<u64> {
+        let mut in_turn: Vec<u64> = std::mem::take(&mut self.touched).into_iter().collect();
+        let first = in_turn.partition_point(|id| *id <= self.last_first);
+        in_turn.rotate_left(first);
+        self.last_first = in_turn.first().copied().unwrap_or(self.last_first);
+        in_turn
     }
 
     pub(super) fn has_touched(&self) -> bool {
@@ -201,6 +214,9 @@ impl Sessions {
     /// Puts a session back; to be served again in the next turn if `has_more`.
     pub(super) fn put_back(&mut self, id: u64, served: Served, has_more: bool) {
         self.deadlines.extend(served.deadline.map(|at| (at, id)));
+        if served.session.is_validated() {
+            self.half_open.remove(&id);
+        }
         self.served.insert(id, served);
         if has_more {
             self.touched.insert(id);
@@ -208,7 +224,16 @@ impl Sessions {
     }
 
     pub(super) fn forget(&mut self, id: u64) {
+        self.half_open.remove(&id);
         self.ids.retain(|_, known| *known != id);
+    }
+
+    pub(super) fn half_open(&self) -> usize {
+        self.half_open.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.served.is_empty()
     }
 
     pub(super) fn contains(&self, id: u64) -> bool {
@@ -229,5 +254,26 @@ impl Sessions {
 
     pub(super) fn take_hellos(&mut self) -> Vec<(Path, Vec<u8>)> {
         std::mem::take(&mut self.hellos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_session_is_the_first_one_in_turn() {
+        let mut sessions = Sessions::default();
+        let mut serve = |touched: [u64; 3]| {
+            sessions.touched.extend(touched);
+            sessions.take_touched()
+        };
+        for _ in 0..2 {
+            assert_eq!(serve([2, 5, 9]), [2, 5, 9]);
+            assert_eq!(serve([2, 5, 9]), [5, 9, 2]);
+            assert_eq!(serve([2, 5, 9]), [9, 2, 5]);
+        }
+        assert_eq!(serve([6, 7, 12]), [12, 6, 7], "after the last one that was first");
+        assert!(sessions.take_touched().is_empty());
     }
 }

@@ -4,7 +4,7 @@ use super::outlet::{Outlet, Pulse};
 use super::record::{Record, RecordReader, is_timeout};
 use super::{CONNECT_TIMEOUT, SILENCE, lost, prepare, until_silent};
 use crate::base::time::{Duration, Instant};
-use crate::net::listen::TRANSFERS_MAX;
+use crate::net::places::{Place, Places};
 use crate::net::worker::CHECKPOINT;
 use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, SIGTERM, internal_error};
 use crate::os::clock::Clock;
@@ -42,6 +42,7 @@ const AGAIN: &str = "its user has to send again";
 pub struct Streams {
     observer: Observer,
     end: End,
+    places: Places,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -54,11 +55,11 @@ impl std::fmt::Debug for Streams {
 impl Streams {
     /// No streams yet.
     #[must_use]
-    pub fn new(observer: Observer) -> Self {
-        Self { observer, end: End::default(), threads: Vec::new() }
+    pub fn new(observer: Observer, places: Places) -> Self {
+        Self { observer, places, end: End::default(), threads: Vec::new() }
     }
 
-    /// Serves a stream on a thread of its own. Beyond the limit it is closed at once.
+    /// Serves a stream on a thread of its own. Where there is no place for it, it is closed at once.
     pub fn serve(
         &mut self,
         id: u64,
@@ -73,9 +74,9 @@ impl Streams {
         let Ok(outlet) = outlet else {
             return;
         };
-        if self.threads.len() >= TRANSFERS_MAX {
-            let reason = b"as many transfers as it serves are under way";
-            let _ = outlet.write(&Record::Close { code: Reason::Refused.code().into(), reason });
+        if let Some(reason) = self.places.refusal(peer.ip()) {
+            let (code, reason) = (Reason::Refused.code().into(), reason.as_bytes());
+            let _ = outlet.write(&Record::Close { code, reason });
             return;
         }
         let download = Download {
@@ -84,6 +85,7 @@ impl Streams {
             outlet,
             pulse: None,
             peer,
+            _place: self.places.take(peer.ip()),
             clock: Clock::start(),
             end: self.end.clone(),
             observer: self.observer.clone(),
@@ -124,6 +126,7 @@ struct Download {
     /// Once the sender is known to be one of ours.
     pulse: Option<Pulse>,
     peer: SocketAddr,
+    _place: Place,
     clock: Clock,
     end: End,
     observer: Observer,

@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
-use common::process::{PROGRAM, RECEIVE};
+use common::process::{RECEIVE, can, start_as_ordinary_user};
 use common::terminal::Terminal;
 use common::{Bench, CARRIERS, Outcome, Receiver, Running, free_port, note, words};
 use std::ffi::OsString;
@@ -14,7 +14,6 @@ use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Slow enough that what a test does happens in the middle of a transfer.
@@ -332,17 +331,6 @@ fn a_port_in_use_is_named_whichever_protocol_has_it() {
     }
 }
 
-/// The tool is there and may do what it is needed for; says so where it is not.
-fn can(tool: &[&str]) -> bool {
-    let mut command = Command::new(tool[0]);
-    let tried = command.args(&tool[1..]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let can = tried.is_ok_and(|status| status.success());
-    if !can {
-        note(&format!("skipped: this machine does not let {tool:?} run"));
-    }
-    can
-}
-
 /// A network of its own in which IPv6 is off.
 const WITHOUT_IPV6: &str = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
 
@@ -379,17 +367,6 @@ fn a_host_that_listens_on_ipv4_only_does_not_answer_on_ipv6() {
         let line = format!("send file [::1]:{port} --open {carrier}");
         bench.volley(&words(&line)).expect_code(3).expect_words(&["::1", port, "check"]);
     }
-}
-
-/// Starts the program as somebody who may not do everything; `None` where that cannot be had.
-fn start_as_ordinary_user(directory: &Path, arguments: &[&str]) -> Option<Running> {
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
-    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-    if !is_root {
-        return Some(Running::start(directory, arguments));
-    }
-    let can = can(&[&nobody[..], &[PROGRAM, "--version"]].concat());
-    can.then(|| Running::start_in(&nobody, directory, arguments))
 }
 
 #[test]

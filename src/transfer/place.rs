@@ -1,7 +1,8 @@
-//! Where the sender finds a file, and what tells whether it is still the same one.
+//! Where the sender finds a file, what tells whether it is still the same one, and why it cannot be read.
 
 use super::entry::SourceId;
-use crate::base::text::escape;
+use super::outcome::{Failure, Reason};
+use crate::base::text::{escape, show_error};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 use std::ffi::OsStr;
@@ -147,4 +148,16 @@ impl Stamp {
     pub(super) fn of_file(file: &File) -> io::Result<Self> {
         Metadata::from_file(file).map(|metadata| Self::of(&metadata))
     }
+}
+
+/// Why what is shown as that cannot be read, and what to do.
+pub(super) fn read_failure(shown: &str, error: &io::Error) -> Failure {
+    let advice = match error.kind() {
+        io::ErrorKind::PermissionDenied => "; ask its owner for leave to read it",
+        _ if rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO) => {
+            "; its disk may be failing: save what you can"
+        }
+        _ => "",
+    };
+    Failure::new(Reason::Source, format!("cannot read {shown}: {}{advice}", show_error(error)))
 }

@@ -6,11 +6,10 @@ use super::message::{UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
 use super::name::{PATH_MAX, TreePath};
 use super::open_files::OpenFiles;
 use super::outcome::{Failure, Reason};
-use super::place::{Place, Stamp};
+use super::place::{Place, Stamp, read_failure};
 use super::positioned::read_exact_at;
 use super::walk::Candidate;
 use super::window::Window;
-use crate::base::text::show_error;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -75,20 +74,21 @@ impl Item {
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            return self.changed("it became shorter");
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.changed("it became shorter"),
+            io::ErrorKind::NotFound => self.changed("it was removed or renamed"),
+            _ => read_failure(&self.place.show(), error),
         }
-        let path = self.place.show();
-        Failure::new(Reason::Source, format!("cannot read {path}: {}", show_error(error)))
     }
 
     fn compare(&self, now: Stamp) -> Result<(), Failure> {
-        match now {
-            now if now == self.stamp => Ok(()),
-            now if now.size > self.stamp.size => Err(self.changed("it became longer")),
-            now if now.size < self.stamp.size => Err(self.changed("it became shorter")),
-            _ => Err(self.changed("it was written to, replaced or removed")),
-        }
+        let how = match now {
+            now if now == self.stamp => return Ok(()),
+            now if now.size > self.stamp.size => "it became longer",
+            now if now.size < self.stamp.size => "it became shorter",
+            _ => "it was written to, replaced or removed, or has another mode",
+        };
+        Err(self.changed(how))
     }
 
     fn changed(&self, how: &str) -> Failure {
@@ -221,14 +221,14 @@ impl Source {
         item.compare(stamp.map_err(|error| item.failure(&error))?)
     }
 
-    /// Fills `buffer` from the file, which must be the one that was offered when it is opened, and still
-    /// be if `is_last` of its first reading.
+    /// Fills `buffer` from the file, which must be the one that was offered when it is opened, and after
+    /// each part that `is_first_read`: one that changes fails before the rest has gone in vain.
     fn read_part(
         &mut self,
         index: u32,
         at: u64,
         buffer: &mut [u8],
-        is_last: bool,
+        is_first_read: bool,
     ) -> Result<(), Failure> {
         let item = self.items.get(index).expect("only items are read");
         let mut other = None;
@@ -239,7 +239,7 @@ impl Source {
         });
         let read = handle.and_then(|handle| {
             read_exact_at(handle, buffer, at)?;
-            if is_last { Stamp::of_file(handle).map(Some) } else { Ok(None) }
+            if is_first_read { Stamp::of_file(handle).map(Some) } else { Ok(None) }
         });
         let result = match (other, read) {
             (Some(changed), _) => Err(changed),
@@ -247,7 +247,7 @@ impl Source {
             (None, Ok(Some(stamp))) => item.compare(stamp),
             (None, Ok(None)) => Ok(()),
         };
-        if is_last || result.is_err() {
+        if result.is_err() {
             self.handles.close(index);
         }
         result
@@ -279,12 +279,12 @@ impl Source {
     /// Reads a group for the first time and hashes it.
     fn load(&mut self, index: u32, group: u64) -> Result<(), Failure> {
         let item = self.items.get(index).expect("only items are read");
-        let (size, is_last) = (item.size(), item.lacks_one());
+        let size = item.size();
         let range = group_range(group, size);
         let mut bytes = std::mem::take(&mut self.cache);
         self.cached = None;
         bytes.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
-        self.read_part(index, range.start, &mut bytes, is_last)?;
+        self.read_part(index, range.start, &mut bytes, true)?;
         let value = group_value(group, &bytes, size);
         self.cache = bytes;
         self.cached = Some((index, group));
@@ -304,6 +304,7 @@ impl Source {
         {
             item.root = Some(root);
             self.news.push((index, Hashed::Root(root)));
+            self.handles.close(index);
         }
     }
 
@@ -407,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_changes_is_noticed() {
+    fn a_source_that_changes_is_noticed_with_its_next_group() {
         for (change, word) in [
             ("longer", "longer"),
             ("shorter", "shorter"),
@@ -415,15 +416,15 @@ mod tests {
             ("gone", "removed"),
             ("replaced", "replaced"),
         ] {
-            let (dir, mut source) = source_of(&[&vec![1; 2 << 20]]);
+            let (dir, mut source) = source_of(&[&vec![1; 3 << 20]]);
             source.read(0, &mut [0; 100]).expect("unchanged so far");
             let path = dir.path().join("file0");
             match change {
-                "longer" => fs::write(&path, vec![1; 3 << 20]).expect("written"),
+                "longer" => fs::write(&path, vec![1; 4 << 20]).expect("written"),
                 "shorter" => fs::write(&path, b"x").expect("written"),
                 "gone" => fs::remove_file(&path).expect("there"),
                 "replaced" => {
-                    fs::write(dir.path().join("other"), vec![1; 2 << 20]).expect("written");
+                    fs::write(dir.path().join("other"), vec![1; 3 << 20]).expect("written");
                     fs::rename(dir.path().join("other"), &path).expect("there");
                 }
                 _ => {

@@ -8,9 +8,9 @@
 use super::entry::{Attributes, Kind, MODE_MASK};
 use super::name::{TreePath, link_fault, show_start};
 use super::outcome::{Failure, Reason};
-use super::place::{Place, Stamp};
+use super::place::{Place, Stamp, read_failure};
 use super::rules::Rules;
-use crate::base::text::{escape, show_error};
+use crate::base::text::escape;
 use cap_std::fs::{DirEntry, Metadata, ReadDir};
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
@@ -313,14 +313,6 @@ fn unreadable(place: &Place, error: &io::Error) -> Step {
     let name = place.show();
     let failure = read_failure(&name, error);
     Step::Failed { name, failure }
-}
-
-fn read_failure(shown: &str, error: &io::Error) -> Failure {
-    let advice = match error.kind() {
-        io::ErrorKind::PermissionDenied => "; ask its owner for leave to read it",
-        _ => "",
-    };
-    Failure::new(Reason::Source, format!("cannot read {shown}: {}{advice}", show_error(error)))
 }
 
 /// Looks at what was named, and holds it if it is a directory. Named links are followed: who names one means

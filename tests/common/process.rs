@@ -1,6 +1,6 @@
 //! The program as a process: what it is given, what it writes, how it ends.
 
-use super::{PATIENCE, SILENCE, wait_at_most, wait_until};
+use super::{PATIENCE, SILENCE, note, wait_at_most, wait_until};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::Read;
@@ -327,4 +327,26 @@ fn address_in(greeting: &str) -> Option<String> {
     let start = greeting.find("127.0.0.1:")?;
     let rest = &greeting[start..];
     Some(rest[..rest.find(' ')?].to_owned())
+}
+
+/// The tool is there and may do what it is needed for; says so where it is not.
+pub(crate) fn can(tool: &[&str]) -> bool {
+    let mut command = Command::new(tool[0]);
+    let tried = command.args(&tool[1..]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let can = tried.is_ok_and(|status| status.success());
+    if !can {
+        note(&format!("skipped: this machine does not let {tool:?} run"));
+    }
+    can
+}
+
+/// Starts the program as somebody who may not do everything; `None` where that cannot be had.
+pub(crate) fn start_as_ordinary_user(directory: &Path, arguments: &[&str]) -> Option<Running> {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    if !is_root {
+        return Some(Running::start(directory, arguments));
+    }
+    let can = can(&[&nobody[..], &[PROGRAM, "--version"]].concat());
+    can.then(|| Running::start_in(&nobody, directory, arguments))
 }

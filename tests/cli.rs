@@ -75,7 +75,9 @@ fn a_name_may_hold_spaces_quotes_and_letters_of_any_script() {
         let bench = Bench::new();
         names.iter().for_each(|name| bench.file(name, 5));
         let receiver = bench.receive(&["--once"]);
-        let line = [&["send", "--open"], carrier, &["--"], &names, &[&receiver.address]].concat();
+        // A dash alone means standard input.
+        let typed = names.map(|name| if name == "-" { "./-" } else { name });
+        let line = [&["send", "--open"], carrier, &["--"], &typed, &[&receiver.address]].concat();
         bench.volley(&line).expect_code(0);
         receiver.finish().expect_code(0);
         bench.expect_arrived(&names);

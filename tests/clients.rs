@@ -15,8 +15,8 @@ use volley::net::places::{TRANSFERS_MAX, TRANSFERS_OF_ONE_MAX};
 use volley::net::tcp::record::Record;
 use volley::net::{Interrupt, Notice, Observer};
 use volley::transfer::directory::Directory;
+use volley::transfer::keeping::Keeping;
 use volley::transfer::outcome::{Failure, Reason};
-use volley::transfer::policy::Existing;
 
 /// Twenty at once, then one more; `carrier` says how each of them sends.
 fn serve_twenty_and_one_more<'a>(carrier: impl Fn(usize) -> &'a [&'a str] + Sync) {
@@ -99,8 +99,7 @@ fn a_panic_in_one_connection_ends_that_connection_only() {
         let address = listener.address().to_string();
         let reception = Reception {
             directory: Arc::new(Directory::open(&bench.to()).expect("there")),
-            existing: Existing::default(),
-            discards: false,
+            keeping: Keeping::default(),
             takes_hidden: false,
             once: false,
             impairment: None,

@@ -3,12 +3,14 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
+use common::process::{RECEIVE, start_as_ordinary_user};
 use common::tree::{expect_same, make_empty_files, make_random, snapshot};
-use common::{Bench, CARRIERS, seed, words};
+use common::{Bench, CARRIERS, Receiver, seed, words};
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 /// Sends the tree `tree`, expects this exit code, and says what the sender said.
 fn send_tree(bench: &Bench, options: &[&str], code: i32) -> String {
@@ -183,6 +185,31 @@ fn hidden_names_inside_a_tree_go_along_but_a_hidden_tree_does_not() {
     bench.send(&receiver, &[".ssh"], &[]).expect_code(6).expect_words(&["--hidden"]);
     receiver.stop();
     bench.expect_names(&["tree"]);
+}
+
+#[test]
+fn what_is_read_back_from_the_disk_arrives_as_it_is() {
+    for carrier in CARRIERS {
+        let bench = Bench::new();
+        make_random(&bench.from().join("tree"), seed());
+        bench.file("tree/long", 3_000_000);
+        bench.file("tree/closed", 5_000);
+        let set_mode = |path: &Path, mode| {
+            fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+        };
+        // Its owner may not even read it there; who sends it may do everything.
+        if rustix::process::geteuid().is_root() {
+            set_mode(&bench.from().join("tree/closed"), 0o200);
+        }
+        set_mode(bench.to().parent().expect("the bench"), 0o755);
+        set_mode(&bench.to(), 0o777);
+        let line = [&RECEIVE[..], &["--once", "--verify"]].concat();
+        let Some(receiver) = start_as_ordinary_user(&bench.to(), &line) else { return };
+        let receiver = Receiver::listen(receiver);
+        bench.send(&receiver, &["tree"], &[carrier, &["--links"]].concat()).expect_code(0);
+        receiver.finish_by_farewell().expect_code(0);
+        expect_same(&bench.from().join("tree"), &bench.to().join("tree"), true);
+    }
 }
 
 #[test]

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use volley::base::time::Instant;
 use volley::transfer::directory::Directory;
+use volley::transfer::keeping::Keeping;
 use volley::transfer::name::PARTIAL_AREA;
 use volley::transfer::outcome::{Failure, Reason};
-use volley::transfer::policy::{Existing, SinkPolicy};
 use volley::transfer::receiver::Receiving;
 use volley::transfer::sender::Sending;
 use volley::transfer::session::Session;
-use volley::transfer::sink::Sink;
+use volley::transfer::sink::{Sink, SinkPolicy};
 use volley::transfer::walk::Selection;
 use volley::transport::batch::Batch;
 use volley::transport::{Connection, PathId};
@@ -43,8 +43,8 @@ pub(crate) fn receiver(bytes: &[u8]) {
     fs::create_dir(&target).expect("room for temporary files");
     fs::write(target.join(MINE), "mine").expect("room for temporary files");
     let directory = Directory::open(&target).expect("it is empty");
-    let policy =
-        SinkPolicy { existing: Existing::Refuse, can_repeat: how & 1 == 0, discards: how & 4 != 0 };
+    let keeping = Keeping { discards: how & 4 != 0, ..Keeping::default() };
+    let policy = SinkPolicy { keeping, can_repeat: how & 1 == 0 };
     let connection = Connection::respond(Instant::ZERO, config, ConnectionId(2), &hello, 0);
     let mut owner = Owner {
         session: Session::receiving(connection, Receiving::new(how & 2 == 0)),

@@ -9,6 +9,7 @@ mod tree;
 use super::link_options::LinkOptions;
 use crate::base::time::Duration;
 use crate::base::units::{Rate, parse_duration};
+use crate::transfer::name::TreePath;
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
 use clap::{Args, Parser, Subcommand};
@@ -98,9 +99,12 @@ pub struct Send {
         required = true,
         num_args = 1..,
         value_name = "PATH... DEST",
-        help = "The files and directories to send, then where to: HOST[:PORT]. A directory goes with all that is in it, under its own name, with or without a slash behind it"
+        help = "The files and directories to send, then where to: HOST[:PORT]. A directory goes with all that is in it, under its own name, with or without a slash behind it. - is standard input (./- a file of that name)"
     )]
     pub words: Vec<PathBuf>,
+    /// What standard input is called at the receiver, where - is sent: "stdin" unless given
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    pub name: Option<TreePath>,
     /// No authentication, no encryption: for the classroom and trusted wires
     #[arg(long)]
     pub open: bool,
@@ -123,6 +127,9 @@ pub struct Send {
     /// Where a report goes
     #[command(flatten)]
     pub report: ReportOptions,
+    /// Where committed files are listed
+    #[command(flatten)]
+    pub manifest: ManifestOptions,
     /// What of directories goes.
     #[command(flatten)]
     pub tree: TreeOptions,
@@ -157,7 +164,8 @@ impl ArqOptions {
 /// `volley recv`
 #[derive(Debug, Args)]
 pub struct Recv {
-    /// Where the files go
+    /// Where the files go; - writes the one file that is received to standard output, once it is complete and
+    /// verified, and ends (./- is a directory of that name)
     #[arg(default_value = ".", value_name = "DIR")]
     pub directory: PathBuf,
     /// No authentication, no encryption: for the classroom and trusted wires
@@ -172,6 +180,10 @@ pub struct Recv {
     /// Take everything, verify it, and keep nothing: for measuring (`volley compare`) and for lectures
     #[arg(long)]
     pub discard: bool,
+    /// Before a file gets its name, read it back from the disk and compare it with the sender's hash. On Linux the
+    /// system first forgets its own copy; a disk with a cache of its own may answer from that
+    #[arg(long)]
+    pub verify: bool,
     /// End the whole command after this long, and tell the senders
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
@@ -185,6 +197,9 @@ pub struct Recv {
     /// What becomes of files that are there
     #[command(flatten)]
     pub existing: ExistingOptions,
+    /// Where committed files are listed
+    #[command(flatten)]
+    pub manifest: ManifestOptions,
     /// An imperfect link in front of the socket
     #[command(flatten)]
     pub link: LinkOptions,
@@ -262,6 +277,15 @@ pub struct ReportOptions {
     pub file: Option<PathBuf>,
 }
 
+/// Where committed files are listed.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ManifestOptions {
+    /// List each file in this one as soon as it is committed: hash and path, as `b3sum --check` reads them;
+    /// replaces the file
+    #[arg(id = "manifest", long, value_name = "FILE", help_heading = "Output")]
+    pub file: Option<PathBuf>,
+}
+
 /// What to print.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
@@ -297,6 +321,14 @@ fn parse_strategy(text: &str) -> Result<Strategy, String> {
         let names = STRATEGIES.map(|(name, _)| name);
         format!("write one of {}", names.join(", "))
     })
+}
+
+fn parse_name(text: &str) -> Result<TreePath, String> {
+    let name = TreePath::parse(text).map_err(|error| error.to_string())?;
+    if name.depth() > 0 {
+        return Err("write a name, without the directories that it is to lie in".into());
+    }
+    Ok(name)
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {

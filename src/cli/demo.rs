@@ -20,8 +20,8 @@ use crate::report::explain::{Narrator, Sentence};
 use crate::report::run::Report;
 use crate::report::summary::{Direction, show_counts};
 use crate::transfer::directory::Directory;
+use crate::transfer::keeping::Keeping;
 use crate::transfer::outcome::{Failure, Reason};
-use crate::transfer::policy::Existing;
 use crate::transfer::walk::Selection;
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
@@ -161,8 +161,7 @@ impl Scene {
         let addresses = vec![listener.address()];
         let reception = Reception {
             directory: Arc::new(Directory::open(&self.scratch.path().join("receiver"))?),
-            existing: Existing::default(),
-            discards: false,
+            keeping: Keeping::default(),
             takes_hidden: false,
             once: true,
             impairment: None,

@@ -20,6 +20,7 @@ pub mod ladder;
 pub mod lines;
 pub mod link_options;
 pub mod man;
+pub mod manifest;
 pub mod output;
 pub mod player;
 pub mod progress;
@@ -31,6 +32,8 @@ pub mod scratch;
 pub mod send;
 pub mod signals;
 pub mod simulate;
+pub mod stdin;
+pub mod stdout;
 pub mod story;
 pub mod sweep;
 pub mod terminal;
@@ -47,6 +50,7 @@ use console::Console;
 use output::Output;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit code for a command line that makes no sense.
@@ -119,6 +123,9 @@ fn insistence(place: Place, command: &Command) -> fn(i32) {
         (Place::Inside, _) => |_| {},
         (Place::Outside, Command::Compare(_) | Command::Lab(_)) => {
             |signal| signals::leave(signal, "all in it is gone")
+        }
+        (Place::Outside, Command::Recv(order)) if order.directory == Path::new(stdout::WORD) => {
+            |signal| signals::leave(signal, "what came so far lies among the temporary files")
         }
         (Place::Outside, _) => |signal| {
             signals::leave(signal, "the same command goes on from what was written down");

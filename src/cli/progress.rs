@@ -118,6 +118,52 @@ impl Meter {
     }
 }
 
+/// Bytes that come in, of which nobody knows how many there will be.
+#[derive(Debug)]
+pub struct Gauge {
+    console: Console,
+    bar: ProgressBar,
+    clock: Clock,
+    label: String,
+    next_plain: Instant,
+}
+
+impl Gauge {
+    /// A bar for what is called `label`.
+    #[must_use]
+    pub fn new(console: &Console, label: String) -> Self {
+        let bar = console.bars().add(ProgressBar::no_length());
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}");
+        bar.set_style(style.expect("a fixed template"));
+        let next_plain = Instant::ZERO + PLAIN_INTERVAL;
+        Self { console: console.clone(), bar, clock: Clock::start(), label, next_plain }
+    }
+
+    /// Shows how many there are.
+    pub fn update(&mut self, bytes: u64) {
+        let now = self.clock.now();
+        let line = || {
+            let average = Rate::of(bytes, now.since(Instant::ZERO));
+            format!("{}: {} so far (avg {average})", self.label, show_size(bytes))
+        };
+        if self.console.draws() {
+            self.bar.set_message(line());
+            self.bar.tick();
+        } else if now >= self.next_plain {
+            self.console.tell(&line());
+            self.next_plain = now + PLAIN_INTERVAL;
+        }
+    }
+}
+
+impl Drop for Gauge {
+    /// Takes the bar away.
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        self.console.bars().remove(&self.bar);
+    }
+}
+
 /// What is known of the path, at the sender of a UDP transfer.
 fn path(progress: &Progress) -> Option<String> {
     let stats = progress.stats.filter(|stats| stats.data_packets_sent > 0)?;

@@ -7,7 +7,9 @@ use super::output::Output;
 use super::progress::Meter;
 use super::send::announce;
 use super::signals::{Deadline, obituary};
-use super::{Stop, require_open, show_peer, summary};
+use super::stdout::{self, StandardOutput};
+use super::{Stop, manifest, require_open, show_peer, summary};
+use crate::base::text::escape;
 use crate::base::units::show_size;
 use crate::net::listen::{Listener, Reception};
 use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Notice, Observer};
@@ -15,6 +17,7 @@ use crate::os::limits;
 use crate::report::summary::{Direction, Summary, plural};
 use crate::transfer::area::Waiting;
 use crate::transfer::directory::Directory;
+use crate::transfer::keeping::Keeping;
 use crate::transfer::outcome::Reason;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -26,39 +29,57 @@ use std::sync::{Arc, Mutex};
 /// It could not listen, was interrupted, or the one transfer did not succeed.
 pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
     require_open(order.open, "receive")?;
+    stdout::refuse_options(order)?;
     let impairment = order.link.impairment()?;
     let (bind, port) = match order.bind.as_deref().map(parse_bind).transpose() {
         Ok(Some((address, port))) => (Some(address), port.unwrap_or(order.port)),
         Ok(None) => (None, order.port),
         Err(text) => return Err(Stop::Usage(text)),
     };
-    let console = output.console(order.output.quiet);
+    let console = match stdout::is_shown(&order.directory) {
+        true => Console::without_bars(order.output.quiet),
+        false => output.console(order.output.quiet),
+    };
     let _deadline = Deadline::after(order.timeout, interrupt);
     limits::raise_open_files();
     let listener = Listener::bind(bind, port)?;
-    let directory = Arc::new(Directory::open(&order.directory)?);
+    let manifest = manifest::create(order.manifest.file.as_deref())?;
+    let output_stream = StandardOutput::meant_by(&order.directory)?;
+    let directory = match &output_stream {
+        Some(stream) => stream.directory.clone(),
+        None => Arc::new(Directory::open(&order.directory)?),
+    };
+    let keeping = Keeping {
+        existing: order.existing.choose().map_err(Stop::Usage)?,
+        discards: order.discard,
+        verify: order.verify,
+        handover: output_stream.as_ref().map(|stream| stream.handover.clone()),
+        manifest: manifest.clone(),
+    };
     greet(&console, order, &directory, listener.address());
     output.listening(listener.address());
     announce(&console, impairment.as_ref());
     let reception = Reception {
         directory,
-        existing: order.existing.choose().map_err(Stop::Usage)?,
-        discards: order.discard,
+        keeping,
         takes_hidden: order.hidden,
-        once: order.once,
+        once: order.once || output_stream.is_some(),
         impairment: impairment.clone(),
         traces: output.wants_traces(),
     };
     let observer = observe(&console, impairment, output);
-    match listener.run(&reception, &observer, interrupt) {
+    let done = match listener.run(&reception, &observer, interrupt) {
         Ok(None) => Ok(()),
         Ok(Some(reason)) => Err(Stop::Told(reason)),
         Err(failure) if failure.reason.is_order() => {
             output.interrupted(&failure);
-            let text = obituary(
-                failure.reason,
-                "what is complete is kept, and of the rest what a later `send` can go on with",
-            );
+            let kept = match output_stream {
+                Some(_) => "standard output gets a complete file or nothing",
+                None => {
+                    "what is complete is kept, and of the rest what a later `send` can go on with"
+                }
+            };
+            let text = obituary(failure.reason, kept);
             match failure.reason {
                 Reason::Deadline => console.say(&text),
                 _ => console.tell(&text),
@@ -66,18 +87,30 @@ pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), S
             Err(Stop::Told(failure.reason))
         }
         Err(failure) => Err(failure.into()),
-    }
+    };
+    manifest::finish(manifest.as_ref(), &console, done)
 }
 
 /// Says what to type on the other machine.
 fn greet(console: &Console, order: &Recv, directory: &Directory, address: SocketAddr) {
-    let path = crate::base::text::escape(&directory.path().to_string_lossy());
+    let path = escape(&directory.path().to_string_lossy());
     let free = directory.free_space().map(|bytes| format!(" ({} free)", show_size(bytes)));
+    let free = free.unwrap_or_default();
+    let (into, what) = match stdout::is_meant(&order.directory) {
+        true => {
+            let path = escape(&std::env::temp_dir().to_string_lossy());
+            (
+                format!("one file for standard output, kept in {path}{free} until it is complete"),
+                "FILE",
+            )
+        }
+        false => (format!("into {path}{free}"), "PATH..."),
+    };
     let port = match address.port() {
         DEFAULT_PORT => String::new(),
         port => format!(":{port}"),
     };
-    let mut lines = vec![format!("receiving into {path}{}", free.unwrap_or_default())];
+    let mut lines = vec![format!("receiving {into}")];
     let Waiting { files, bytes } = directory.waiting();
     if files > 0 {
         let (files, size) =
@@ -98,7 +131,7 @@ fn greet(console: &Console, order: &Recv, directory: &Directory, address: Socket
             IpAddr::V6(ip) if !port.is_empty() => format!("[{ip}]"),
             ip => ip.to_string(),
         };
-        lines.push(format!("  volley send PATH... {host}{port} --open"));
+        lines.push(format!("  volley send {what} {host}{port} --open"));
     }
     console.tell(&lines.join("\n"));
 }

@@ -3,14 +3,14 @@
 use crate::os::clock;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes made up at a time.
 const CHUNK: usize = 1 << 20;
 
-/// A directory of one's own below the system's temporary one.
+/// A directory of one's own below the system's temporary one, into which nobody else can look.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
 
@@ -21,8 +21,20 @@ impl Scratch {
     /// There is no room, or no right to.
     pub fn make() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("volley-{:016x}", clock::random_u64()));
-        std::fs::create_dir(&path)?;
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path)?;
         Ok(Self(path))
+    }
+
+    /// A file that is gone when its last holder is, however that ends: it has no name.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn nameless_file(self) -> io::Result<File> {
+        // The name goes with the directory.
+        File::options().read(true).write(true).create_new(true).open(self.0.join("spool"))
     }
 
     /// Where it is.

@@ -7,7 +7,7 @@ use super::output::Output;
 use super::progress::Meter;
 use super::report::{Recorder, Target};
 use super::signals::{Deadline, obituary};
-use super::{Stop, require_open, summary, words};
+use super::{Stop, manifest, require_open, stdin, summary, words};
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial, tcp};
 use crate::report::run::Report;
 use crate::report::summary::{Direction, show_ways};
@@ -27,8 +27,9 @@ pub(super) const TRANSFER: u64 = 1;
 /// # Errors
 /// Anything but: every file is committed.
 pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
-    let (paths, destination) = words::split(&order.words)?;
-    let selection = order.tree.select(paths).map_err(Stop::Usage)?;
+    let (mut paths, destination) = words::split(&order.words)?;
+    let stdin_name = stdin::take(&mut paths, order.name.as_ref())?;
+    let mut selection = order.tree.select(paths).map_err(Stop::Usage)?;
     require_open(order.open, "send")?;
     let impairment = order.link.impairment()?;
     if order.tcp {
@@ -36,9 +37,14 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
     }
     let bind = order.bind.as_deref().map(parse_bind).transpose().map_err(Stop::Usage)?;
     let target = order.report.file.as_deref().map(Target::new).transpose()?;
+    selection.manifest = manifest::create(order.manifest.file.as_deref())?;
+    let manifest = selection.manifest.clone();
     let console = output.console(order.output.quiet);
     let _deadline = Deadline::after(order.timeout, interrupt);
     let addresses = destination.resolve_unless(interrupt)?;
+    if let Some(name) = stdin_name {
+        selection.spool = Some(stdin::spool(name, &console, interrupt)?);
+    }
     let recorder = Recorder::start(order.arq.arq, Report::bounds(1));
     let mut observer = observe(&console, output);
     if target.is_some() {
@@ -65,7 +71,7 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
         target.write(&recorder.report(&summary, &finished, impairment.as_ref()))?;
         console.tell(&format!("  report      {}", target.name()));
     }
-    concluded
+    manifest::finish(manifest.as_ref(), &console, concluded)
 }
 
 fn refuse_link_for_tcp(order: &Send, impairment: Option<&Impairment>) -> Result<(), Stop> {

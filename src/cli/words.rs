@@ -4,6 +4,7 @@
 use super::Stop;
 use super::complaint::nearest;
 use super::destination::Destination;
+use super::stdin;
 use crate::base::text::escape;
 use crate::transfer::outcome::{Failure, Reason};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,9 @@ fn fault(
     destination: &Result<Destination, String>,
 ) -> Option<String> {
     let shown = show(last);
+    if last == Path::new(stdin::WORD) && paths.is_empty() {
+        return Some("did you forget the destination? write: volley send - HOST".into());
+    }
     let is_host = |found: &Destination| found.resolve().is_ok();
     if last.exists() && (paths.is_empty() || !destination.as_ref().is_ok_and(is_host)) {
         let host = paths.iter().find(|path| is_missing(path) && looks_like_a_host(path));
@@ -74,7 +78,8 @@ fn looks_like_a_host(path: &Path) -> bool {
 }
 
 fn is_missing(path: &Path) -> bool {
-    path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    path != Path::new(stdin::WORD)
+        && path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Says which file may have been meant.
@@ -87,10 +92,6 @@ fn missing_failure(path: &Path) -> Failure {
         .take(NEIGHBOURS_MAX)
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
-    if wanted == "-" {
-        let text = "standard input cannot be sent; write it to a file, and name that";
-        return Failure::new(Reason::Source, text);
-    }
     let hint = match nearest(&wanted, names.iter().map(String::as_str)) {
         Some(near) => {
             let near = parent.map_or_else(|| near.into(), |parent| parent.join(near));

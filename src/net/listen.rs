@@ -8,11 +8,11 @@ use crate::base::text::show_error;
 use crate::base::time::Duration;
 use crate::os::clock;
 use crate::transfer::directory::Directory;
+use crate::transfer::keeping::Keeping;
 use crate::transfer::outcome::{Failure, Reason};
-use crate::transfer::policy::{Existing, SinkPolicy};
 use crate::transfer::receiver::Receiving;
 use crate::transfer::session::Session;
-use crate::transfer::sink::Sink;
+use crate::transfer::sink::{Sink, SinkPolicy};
 use crate::transport::Connection;
 use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
@@ -42,10 +42,8 @@ const ONE_IS_ENOUGH: &str = "it was started for one transfer (--once), and that 
 pub struct Reception {
     /// Where files go.
     pub directory: Arc<Directory>,
-    /// What becomes of what has a name that something else has.
-    pub existing: Existing,
-    /// Keep nothing of what comes.
-    pub discards: bool,
+    /// How they are kept.
+    pub keeping: Keeping,
     /// Take names that begin with a dot.
     pub takes_hidden: bool,
     /// End after one transfer that completed.
@@ -246,7 +244,7 @@ impl Serving {
                 }
             };
             let sink = self.sink(false);
-            let receiving = Receiving::new(self.reception.takes_hidden);
+            let receiving = self.receiving();
             let id = self.engine.take_id();
             self.streams.serve(id, stream, peer, receiving, sink);
         }
@@ -280,7 +278,7 @@ impl Serving {
         let config = engine.config(path, CongestionChoice::Cubic, ArqConfig::default());
         let connection =
             Connection::respond(engine.now(), config, connection_id, hello, header.packet_number);
-        let receiving = Receiving::new(self.reception.takes_hidden);
+        let receiving = self.receiving();
         let session = Session::receiving(connection, receiving);
         let sink = self.sink(true);
         let place = self.places.take(path.peer.ip());
@@ -289,12 +287,15 @@ impl Serving {
     }
 
     fn sink(&self, can_repeat: bool) -> Sink {
-        let policy = SinkPolicy {
-            existing: self.reception.existing,
-            discards: self.reception.discards,
-            can_repeat,
-        };
-        Sink::new(self.reception.directory.clone(), policy, clock::random_u64())
+        let Reception { directory, keeping, .. } = self.reception.clone();
+        Sink::new(directory, SinkPolicy { keeping, can_repeat }, clock::random_u64())
+    }
+
+    fn receiving(&self) -> Receiving {
+        match self.reception.keeping.handover {
+            Some(_) => Receiving::one_file(),
+            None => Receiving::new(self.reception.takes_hidden),
+        }
     }
 
     /// Tells all peers, and waits a moment until they have been told.

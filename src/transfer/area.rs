@@ -164,6 +164,26 @@ impl Partial {
         Ok(OpenedFile::new(opened?.into_std(), &path, &self.area.disk))
     }
 
+    /// Opens it for reading, whatever its mode says: nobody else can get at it meanwhile.
+    pub(super) fn read(&self) -> io::Result<OpenedFile> {
+        let path = self.path();
+        self.area.disk.ask(&Call::Look(&path))?;
+        let dir = &self.area.dir;
+        let opened = match dir.open(&self.name) {
+            #[cfg(unix)]
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                use cap_std::fs::{Permissions, PermissionsExt};
+                let wanted = dir.symlink_metadata(&self.name)?.permissions();
+                dir.set_permissions(&self.name, Permissions::from_mode(wanted.mode() | 0o400))?;
+                let opened = dir.open(&self.name);
+                dir.set_permissions(&self.name, wanted)?;
+                opened
+            }
+            opened => opened,
+        };
+        Ok(OpenedFile::new(opened?.into_std(), &path, &self.area.disk))
+    }
+
     /// Puts its contents on stable storage.
     pub(super) fn sync(&self) -> io::Result<()> {
         let path = self.path();

@@ -7,16 +7,18 @@ use super::area::Partial;
 use super::directory::Directory;
 use super::disk::OpenedFile;
 use super::entry::Attributes;
+use super::handover::Handover;
 use super::hash::Hash;
 use super::incoming::Storage;
 use super::job::Report;
+use super::keeping::{Existing, Keeping};
 use super::name::TreePath;
 use super::outcome::{Failure, Reason};
-use super::policy::{Existing, SinkPolicy};
 use super::tree::{SYNCED_SINGLY_MAX, Tree};
 use super::unfinished::Unfinished;
 use crate::base::text::show_error;
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek};
 use std::sync::Arc;
 
 /// Entries that wait, at most.
@@ -33,7 +35,7 @@ pub(super) const NUMBERS_MAX: u32 = 1_000;
 pub(super) struct Commits {
     directory: Arc<Directory>,
     tree: Tree,
-    policy: SinkPolicy,
+    keeping: Keeping,
     ready: Vec<Ready>,
     ready_bytes: u64,
 }
@@ -59,6 +61,13 @@ enum What {
     Same { is_file: bool },
 }
 
+impl What {
+    /// Whether it has contents.
+    fn is_file(&self) -> bool {
+        matches!(self, Self::File(_) | Self::Same { is_file: true })
+    }
+}
+
 /// What there is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -70,9 +79,9 @@ pub(super) enum Found {
 }
 
 impl Commits {
-    pub(super) fn new(directory: Arc<Directory>, policy: SinkPolicy, token: u64) -> Self {
+    pub(super) fn new(directory: Arc<Directory>, keeping: Keeping, token: u64) -> Self {
         let tree = Tree::new(directory.clone(), token);
-        Self { directory, tree, policy, ready: Vec::new(), ready_bytes: 0 }
+        Self { directory, tree, keeping, ready: Vec::new(), ready_bytes: 0 }
     }
 
     /// What is there already.
@@ -163,13 +172,20 @@ impl Commits {
         let ready = self.sync_contents(ready, reports);
         let mut named = Vec::with_capacity(ready.len());
         for mut ready in ready {
-            match self.give_name(&mut ready, reports) {
+            let verified = if self.keeping.verify { self.verify(&ready) } else { Ok(()) };
+            match verified.and_then(|()| self.give_name(&mut ready, reports)) {
                 Ok(unfinished) => named.push((ready, unfinished)),
                 Err(failure) => give_up(&ready, failure, reports),
             }
         }
         let unsynced = self.tree.sync_names();
         for (Ready { index, hash, path, what }, unfinished) in named {
+            if let Some(manifest) = &self.keeping.manifest
+                && what.is_file()
+                && unsynced.error_of(&path).is_none()
+            {
+                manifest.add(&path, hash);
+            }
             reports.push(match (unsynced.error_of(&path), what) {
                 (Some(error), _) => {
                     Report::Failed { index, failure: storage_failure(&path, error) }
@@ -196,12 +212,11 @@ impl Commits {
 
     /// Those whose contents are on stable storage.
     fn sync_contents(&mut self, ready: Vec<Ready>, reports: &mut Vec<Report>) -> Vec<Ready> {
-        if self.policy.discards {
+        // What is handed over is not what is kept.
+        if self.keeping.discards || self.keeping.handover.is_some() {
             return ready;
         }
-        let has_contents =
-            |ready: &&Ready| matches!(ready.what, What::File(_) | What::Same { is_file: true });
-        let at_once = match ready.iter().filter(has_contents).count() {
+        let at_once = match ready.iter().filter(|ready| ready.what.is_file()).count() {
             0..=SYNCED_SINGLY_MAX => Ok(false),
             _ => self.directory.sync_file_system(),
         };
@@ -234,17 +249,48 @@ impl Commits {
         }
     }
 
+    /// Compares what the disk has of a file with what the sender said of it.
+    fn verify(&mut self, ready: &Ready) -> Result<(), Failure> {
+        let hash = match &ready.what {
+            What::File(Storage::Once(partial)) => {
+                partial.read().and_then(|file| hash_on_disk(file.file()))
+            }
+            What::File(Storage::Kept(claim)) => {
+                claim.with(|unfinished| hash_on_disk(unfinished.opened().file()))
+            }
+            What::Same { is_file: true } => {
+                self.tree.open_file(&ready.path).and_then(|file| hash_on_disk(file.file()))
+            }
+            What::Directory | What::Link(_) | What::Same { is_file: false } => return Ok(()),
+        };
+        match hash {
+            Ok(hash) if hash == ready.hash => Ok(()),
+            Ok(_) => {
+                let text = format!(
+                    "\"{}\" was read back from the receiver's disk other than it was written; nothing of it \
+                     is kept; check that disk, then send again",
+                    ready.path
+                );
+                Err(Failure::new(Reason::Integrity, text))
+            }
+            Err(error) => Err(storage_failure(&ready.path, &error)),
+        }
+    }
+
     /// Gives an entry its name, or the next one that is free; says what of it waits to be put away.
     fn give_name(
         &mut self,
         ready: &mut Ready,
         reports: &mut Vec<Report>,
     ) -> Result<Option<Unfinished>, Failure> {
+        if let (What::File(storage), Some(handover)) = (&ready.what, &self.keeping.handover) {
+            return hand_over(handover, storage, &ready.path).map(|()| None);
+        }
         let offered = ready.path.clone();
         for number in 1..=NUMBERS_MAX {
             let named = self.try_name(ready);
             match named {
-                Err(error) if is_taken(&error) && self.policy.existing == Existing::Rename => {
+                Err(error) if is_taken(&error) && self.keeping.existing == Existing::Rename => {
                     let free = offered.numbered(number);
                     ready.path = free.map_err(|_| exists(&offered, Found::Special))?;
                 }
@@ -263,10 +309,10 @@ impl Commits {
     }
 
     fn try_name(&mut self, ready: &Ready) -> io::Result<Option<Unfinished>> {
-        let overwrite = self.policy.existing == Existing::Overwrite;
-        let Self { tree, policy, .. } = self;
+        let overwrite = self.keeping.existing == Existing::Overwrite;
+        let Self { tree, keeping, .. } = self;
         if let What::File(storage) = &ready.what
-            && policy.discards
+            && keeping.discards
         {
             storage.discard();
             return Ok(None);
@@ -287,8 +333,33 @@ fn is_taken(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory)
 }
 
+/// Hands a file over in place of giving it its name.
+fn hand_over(handover: &Handover, storage: &Storage, path: &TreePath) -> Result<(), Failure> {
+    let Storage::Once(partial) = storage else {
+        unreachable!("what is handed over is not kept for later")
+    };
+    let file = partial.open().map_err(|error| storage_failure(path, &error))?;
+    handover.give(path, file.file())?;
+    partial.discard();
+    Ok(())
+}
+
+/// The hash of what a file has on the disk. Its contents are on stable storage, so that the system can forget
+/// its own copy of them, and has to ask the disk. A disk may have a copy of its own.
+fn hash_on_disk(mut file: &File) -> io::Result<Hash> {
+    #[cfg(target_os = "linux")]
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?;
+    file.rewind()?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file)?;
+    Ok(hasher.finalize().into())
+}
+
 fn give_up(ready: &Ready, failure: Failure, reports: &mut Vec<Report>) {
-    put_away(ready);
+    match &ready.what {
+        What::File(storage) if failure.reason == Reason::Integrity => storage.discard(),
+        _ => put_away(ready),
+    }
     reports.push(Report::Failed { index: ready.index, failure });
 }
 

@@ -18,6 +18,8 @@ pub(super) enum Place {
     Below { root: Arc<Root>, path: PathBuf },
     /// Wherever the path leads.
     Free(PathBuf),
+    /// A file without a name.
+    Held(Arc<File>),
 }
 
 /// A directory that was named.
@@ -70,6 +72,7 @@ impl Place {
                 }
                 options.open(path)
             }
+            Self::Held(file) => file.try_clone(),
         }
     }
 
@@ -78,6 +81,7 @@ impl Place {
             Self::Below { root, path } if path.as_os_str().is_empty() => root.dir.try_clone(),
             Self::Below { root, path } => root.dir.open_dir(path),
             Self::Free(path) => Dir::open_ambient_dir(path, ambient_authority()),
+            Self::Held(_) => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
 
@@ -86,6 +90,7 @@ impl Place {
         match self {
             Self::Below { root, path } => root.dir.metadata(path),
             Self::Free(path) => std::fs::metadata(path).map(Metadata::from_just_metadata),
+            Self::Held(file) => Metadata::from_file(file),
         }
     }
 
@@ -93,6 +98,7 @@ impl Place {
         match self {
             Self::Below { root, path } => root.dir.read_link_contents(path),
             Self::Free(path) => std::fs::read_link(path),
+            Self::Held(_) => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -100,6 +106,8 @@ impl Place {
         match self {
             Self::Below { root, path } => Self::Below { root: root.clone(), path: path.join(name) },
             Self::Free(path) => Self::Free(path.join(name)),
+            // No directory: nothing lies below it.
+            Self::Held(file) => Self::Held(file.clone()),
         }
     }
 
@@ -108,6 +116,7 @@ impl Place {
         let path = match self {
             Self::Below { root, path } => root.path.join(path),
             Self::Free(path) => path.clone(),
+            Self::Held(_) => return "standard input".into(),
         };
         escape(&path.to_string_lossy())
     }
@@ -160,4 +169,13 @@ pub(super) fn read_failure(shown: &str, error: &io::Error) -> Failure {
         _ => "",
     };
     Failure::new(Reason::Source, format!("cannot read {shown}: {}{advice}", show_error(error)))
+}
+
+/// Files that the system makes up as they are read, as in /proc, do not say how much that will be.
+pub(super) fn sizeless(shown: &str) -> Failure {
+    let text = format!(
+        "{shown} holds more or less than its size says; send what it holds as standard input: \
+         volley send - HOST < {shown}"
+    );
+    Failure::new(Reason::Source, text)
 }

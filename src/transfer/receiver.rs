@@ -2,17 +2,19 @@
 
 mod outcomes;
 
-use super::entry::{Entry, Kind, Sort};
+use super::entry::{Entry, Sort};
+use super::hash::Hash;
 use super::job::{Job, WriteBatch};
+use super::judge::{Judge, Takes};
 use super::message::{ENTRIES_MAX, Message, MessageReader, UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
-use super::name::{TreePath, link_fault, show_start};
+use super::name::show_start;
 use super::outcome::{Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
 use super::window::Window;
 use crate::transport::config::FIRST_FLIGHT;
 use crate::transport::stats::Stats;
 use crate::wire::cursor::Malformed;
 use crate::wire::header::OFFSET_END;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 /// Bytes that may wait for the disk: three times the credit's backlog, so that a sender that keeps to
@@ -61,7 +63,10 @@ struct Incoming {
 /// One transfer, seen from the side that keeps the files.
 #[derive(Debug, Default)]
 pub struct Receiving {
-    takes_hidden: bool,
+    judge: Judge,
+    /// Where one file is taken, it is complete only once it is known that nothing follows: its hash, until
+    /// then.
+    held_root: Option<(u32, Hash)>,
     messages: MessageReader,
     /// The entries that have no outcome yet, and some that have.
     entries: Window<Incoming>,
@@ -69,8 +74,6 @@ pub struct Receiving {
     text_len: usize,
     /// Bytes of the transfer space offered so far.
     offered: u64,
-    /// All paths that were offered, by their hashes: none is offered twice.
-    paths: HashSet<[u8; 16]>,
     ledger: Ledger,
     /// Entries below this index have been judged.
     judged: u32,
@@ -98,7 +101,14 @@ impl Receiving {
     /// A transfer that has not begun; hidden names are refused unless `takes_hidden`.
     #[must_use]
     pub fn new(takes_hidden: bool) -> Self {
-        Self { takes_hidden, ..Self::default() }
+        let takes = if takes_hidden { Takes::All } else { Takes::Visible };
+        Self { judge: Judge::new(takes), ..Self::default() }
+    }
+
+    /// A transfer that has not begun, of which one file is taken and nothing else; its name means nothing.
+    #[must_use]
+    pub fn one_file() -> Self {
+        Self { judge: Judge::new(Takes::One), ..Self::default() }
     }
 
     /// Where the sender's messages are to be appended.
@@ -132,6 +142,9 @@ impl Receiving {
             Message::OfferEnd => {
                 self.is_offer_complete = true;
                 self.demands.push(Demand::Total(self.offered));
+                if let Some((index, hash)) = self.held_root.take() {
+                    self.push_job(Job::ExpectRoot { index, hash });
+                }
                 self.finish();
             }
             Message::Groups { index, first, values } => {
@@ -140,7 +153,11 @@ impl Receiving {
             }
             Message::Root { index, hash } => {
                 self.known(index)?;
-                self.push_job(Job::ExpectRoot { index, hash });
+                if self.judge.takes_one() && !self.is_offer_complete {
+                    self.held_root = Some((index, hash));
+                } else {
+                    self.push_job(Job::ExpectRoot { index, hash });
+                }
             }
             Message::Failed { index, reason, text } => {
                 self.known(index)?;
@@ -181,7 +198,7 @@ impl Receiving {
         }
         let name = show_start(&entry.path);
         let (sort, range) = (entry.kind.sort(), start..end);
-        let wanted = self.judge_entry(entry);
+        let wanted = self.judge.judge(self.entries.next(), entry);
         self.offered = end;
         self.text_len += text_len;
         let index = self.entries.push(Incoming {
@@ -199,32 +216,21 @@ impl Receiving {
         };
         self.push_job(Job::Offer { index, wanted, range });
         if let Some(failure) = refused {
+            if self.judge.takes_one() {
+                self.refuse_first(&failure);
+            }
             self.reject(index, failure);
         }
         self.take_early();
         Ok(())
     }
 
-    /// Whether the path is one that may be written to, and what is offered may lie there.
-    fn judge_entry(&mut self, entry: Entry) -> Result<(TreePath, Kind), Failure> {
-        let refused = |text| Failure::new(Reason::Refused, text);
-        let path = TreePath::parse(&entry.path).map_err(|error| refused(error.to_string()))?;
-        if path.is_hidden() && !self.takes_hidden {
-            let text = format!("\"{path}\" is a hidden name; start recv with --hidden to take it");
-            return Err(refused(text));
+    /// Of several entries where one is taken, the first is not taken either.
+    fn refuse_first(&mut self, failure: &Failure) {
+        if self.entries.get(0).is_some_and(|first| !first.is_settled) {
+            self.push_job(Job::Forget { index: 0 });
+            self.reject(0, failure.clone());
         }
-        if let Kind::Link { target } = &entry.kind
-            && let Some(fault) = link_fault(&path, target)
-        {
-            let shown = show_start(target);
-            return Err(refused(format!("the link \"{path}\" says \"{shown}\": {fault}")));
-        }
-        let hash = blake3::hash(path.as_str().as_bytes());
-        let (half, _) = hash.as_bytes().split_first_chunk().expect("32 bytes");
-        if !self.paths.insert(*half) {
-            return Err(refused(format!("\"{path}\" is offered twice")));
-        }
-        Ok((path, entry.kind))
     }
 
     /// Takes file bytes; false if there is no room for them now.
@@ -339,8 +345,7 @@ fn note(ledger: &mut Ledger, index: u32, entry: &Incoming, outcome: FileOutcome)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::entry::{Attributes, SourceId};
-    use crate::transfer::hash::Hash;
+    use crate::transfer::entry::{Attributes, Kind, SourceId};
     use crate::transfer::job::Report;
 
     fn say(receiving: &mut Receiving, message: &Message) -> Result<(), Malformed> {
@@ -367,6 +372,34 @@ mod tests {
         assert!(!receiving.take_data(5, &[]));
         say(&mut receiving, &offer(10, "a")).expect("a file");
         assert!(!receiving.take_data(5, &[]));
+    }
+
+    fn roots(receiving: &mut Receiving) -> usize {
+        let jobs = std::iter::from_fn(|| receiving.next_job());
+        jobs.filter(|job| matches!(job, Job::ExpectRoot { .. })).count()
+    }
+
+    #[test]
+    fn the_only_file_is_complete_once_nothing_can_follow() {
+        let mut receiving = Receiving::one_file();
+        say(&mut receiving, &offer(3, ".a")).expect("a file");
+        say(&mut receiving, &Message::Root { index: 0, hash: Hash::of(b"abc") }).expect("known");
+        assert_eq!(roots(&mut receiving), 0);
+        say(&mut receiving, &Message::OfferEnd).expect("the end");
+        assert_eq!(roots(&mut receiving), 1);
+    }
+
+    #[test]
+    fn of_two_files_where_one_is_taken_neither_is() {
+        let mut receiving = Receiving::one_file();
+        say(&mut receiving, &offer(3, "a")).expect("a file");
+        say(&mut receiving, &Message::Root { index: 0, hash: Hash::of(b"abc") }).expect("known");
+        say(&mut receiving, &offer(3, "b")).expect("a file");
+        say(&mut receiving, &Message::OfferEnd).expect("the end");
+        let refused = |answer: &Message| matches!(answer, Message::Reject { reason, .. } if *reason == Reason::Refused);
+        assert_eq!(answers(&mut receiving).iter().filter(|answer| refused(answer)).count(), 2);
+        let report = receiving.report(None, None);
+        assert_eq!((report.counts.failed, report.verdict()), (2, Some(Reason::Refused)));
     }
 
     #[test]

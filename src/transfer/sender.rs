@@ -7,6 +7,7 @@
 
 use super::entry::{Entry, Kind, Sort};
 use super::hash::{Hash, group_count, group_range};
+use super::manifest::Manifest;
 use super::message::{AHEAD_MAX, ENTRIES_MAX, Message, MessageReader};
 use super::name::show_start;
 use super::outcome::{Done, Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
@@ -36,6 +37,7 @@ pub struct Sending {
     source: Source,
     messages: MessageReader,
     ledger: Ledger,
+    manifest: Option<Manifest>,
     /// The receiver has judged the entries below this index, whose bytes end at this offset.
     accepted: u32,
     accepted_end: u64,
@@ -64,6 +66,7 @@ impl Sending {
             source: Source::default(),
             messages: MessageReader::default(),
             ledger: Ledger::default(),
+            manifest: selection.manifest.clone(),
             accepted: 0,
             accepted_end: 0,
             is_finished: false,
@@ -273,6 +276,11 @@ impl Sending {
             // Whatever the outcome, no byte of the file is wanted any more.
             self.cancelled.push(item.range());
             self.unwanted.insert(item.range());
+        }
+        if let (Sort::File, Some(manifest)) = (item.sort, &self.manifest)
+            && let Some(hash) = outcome.as_ref().ok().and_then(Done::hash)
+        {
+            manifest.add(&item.path, *hash);
         }
         note(&mut self.ledger, index, item, outcome);
         self.source.forget_settled();

@@ -12,10 +12,10 @@ use super::directory::Directory;
 use super::hash::{GROUP, Hash, group_count};
 use super::incoming::{Incoming, Maker, OpenFile, Room, State, Storage, within};
 use super::job::{Job, Report};
+use super::keeping::Keeping;
 use super::message::AHEAD_MAX;
 use super::open_files::OpenFiles;
 use super::outcome::{Failure, Reason};
-use super::policy::SinkPolicy;
 use super::tree::dress;
 use super::window::Window;
 use crate::base::range_set::RangeSet;
@@ -24,6 +24,15 @@ use std::sync::Arc;
 
 /// Groups that are verified and not written down, at most: what comes again after the program was killed.
 const UNSAVED_MAX: usize = 24;
+
+/// How a sink treats what it receives.
+#[derive(Clone, Debug, Default)]
+pub struct SinkPolicy {
+    /// What becomes of what is complete.
+    pub keeping: Keeping,
+    /// Wrong bytes may come again: the carrier can repeat a range.
+    pub can_repeat: bool,
+}
 
 /// The entries of one transfer on their way into a directory.
 #[derive(Debug)]
@@ -55,7 +64,7 @@ impl Sink {
     #[must_use]
     pub fn new(directory: Arc<Directory>, policy: SinkPolicy, token: u64) -> Self {
         Self {
-            commits: Commits::new(directory.clone(), policy, token),
+            commits: Commits::new(directory.clone(), policy.keeping.clone(), token),
             maker: Maker { directory, token, claims: 0, handles: OpenFiles::default() },
             policy,
             files: Window::default(),

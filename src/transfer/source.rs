@@ -6,7 +6,7 @@ use super::message::{UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
 use super::name::{PATH_MAX, TreePath};
 use super::open_files::OpenFiles;
 use super::outcome::{Failure, Reason};
-use super::place::{Place, Stamp, read_failure};
+use super::place::{Place, Stamp, read_failure, sizeless};
 use super::positioned::read_exact_at;
 use super::walk::Candidate;
 use super::window::Window;
@@ -75,10 +75,19 @@ impl Item {
 
     fn failure(&self, error: &io::Error) -> Failure {
         match error.kind() {
+            io::ErrorKind::UnexpectedEof if self.is_unchanged() => sizeless(&self.place.show()),
             io::ErrorKind::UnexpectedEof => self.changed("it became shorter"),
             io::ErrorKind::NotFound => self.changed("it was removed or renamed"),
             _ => read_failure(&self.place.show(), error),
         }
+    }
+
+    fn is_unchanged(&self) -> bool {
+        self.stamp_now().is_ok_and(|now| now == self.stamp)
+    }
+
+    fn stamp_now(&self) -> io::Result<Stamp> {
+        self.place.open().and_then(|file| Stamp::of_file(&file))
     }
 
     fn compare(&self, now: Stamp) -> Result<(), Failure> {
@@ -217,8 +226,7 @@ impl Source {
         let Some(item) = self.items.get(index) else {
             return Ok(());
         };
-        let stamp = item.place.open().and_then(|file| Stamp::of_file(&file));
-        item.compare(stamp.map_err(|error| item.failure(&error))?)
+        item.compare(item.stamp_now().map_err(|error| item.failure(&error))?)
     }
 
     /// Fills `buffer` from the file, which must be the one that was offered when it is opened, and after

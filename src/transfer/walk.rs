@@ -6,15 +6,17 @@
 //! paths are taken as the system takes them: then leaving the tree is what was asked for.
 
 use super::entry::{Attributes, Kind, MODE_MASK};
+use super::manifest::Manifest;
 use super::name::{TreePath, link_fault, show_start};
 use super::outcome::{Failure, Reason};
-use super::place::{Place, Stamp, read_failure};
+use super::place::{Place, Stamp, read_failure, sizeless};
 use super::rules::Rules;
+use super::spool::Spool;
 use crate::base::text::escape;
 use cap_std::fs::{DirEntry, Metadata, ReadDir};
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Directories whose handles are held, of those that were named. Each costs a process one of the few files
@@ -38,6 +40,10 @@ pub enum Links {
 pub struct Selection {
     /// Files and directories.
     pub paths: Vec<PathBuf>,
+    /// What came from standard input, behind them.
+    pub spool: Option<Spool>,
+    /// Where each file is listed once it is committed.
+    pub manifest: Option<Manifest>,
     /// What becomes of symbolic links below the directories.
     pub links: Links,
     /// What of the directories goes.
@@ -103,9 +109,16 @@ impl Walk {
     pub(super) fn start(selection: &Selection) -> Result<Self, Failure> {
         let mut names = HashSet::new();
         let mut named = Vec::new();
-        for path in &selection.paths {
-            let holds = selection.links != Links::Follow && named.len() < ROOTS_MAX;
-            let candidate = look_at(path, holds)?;
+        let spool = selection.spool.iter().map(|spool| {
+            let unreadable = |error: io::Error| read_failure("standard input", &error);
+            spool.candidate().map_err(unreadable)
+        });
+        let paths = selection.paths.iter().zip(0..).map(|(path, place)| {
+            let holds = selection.links != Links::Follow && place < ROOTS_MAX;
+            look_at(path, holds)
+        });
+        for candidate in paths.chain(spool) {
+            let candidate = candidate?;
             if !names.insert(candidate.path.clone()) {
                 let text = format!("two of them would both be called \"{}\"", candidate.path);
                 return Err(Failure::new(Reason::Other, text));
@@ -266,7 +279,7 @@ impl Walk {
 
 impl Candidate {
     /// What is to be offered of a file or directory; the name of anything else.
-    fn new(path: TreePath, place: Place, metadata: &Metadata) -> Result<Self, String> {
+    pub(super) fn new(path: TreePath, place: Place, metadata: &Metadata) -> Result<Self, String> {
         let attributes = attributes_of(metadata);
         let kind = if metadata.is_dir() {
             Kind::Directory { attributes }
@@ -333,7 +346,10 @@ fn look_at(path: &Path, holds: bool) -> Result<Candidate, Failure> {
         Failure::new(Reason::Source, text)
     })?;
     if metadata.is_file() {
-        candidate.place.open().map_err(unreadable)?;
+        let mut file = candidate.place.open().map_err(unreadable)?;
+        if metadata.len() == 0 && file.read(&mut [0]).map_err(unreadable)? > 0 {
+            return Err(sizeless(&shown));
+        }
     }
     Ok(candidate)
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -116,6 +116,19 @@ impl Running {
         (Self::spawn(directory, arguments, &[], [writer.into(), Stdio::piped()]), reader)
     }
 
+    /// Starts the program with a standard input that the caller writes.
+    pub(crate) fn start_fed(
+        directory: &Path,
+        arguments: &[impl AsRef<OsStr>],
+        variables: &[(&str, &str)],
+    ) -> (Self, ChildStdin) {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).current_dir(directory).stdin(Stdio::piped());
+        let mut running = Self::run(command, variables, [Stdio::piped(), Stdio::piped()]);
+        let stdin = running.child.stdin.take().expect("a pipe");
+        (running, stdin)
+    }
+
     /// Starts the program with both outputs closed at the other end.
     pub(crate) fn start_unheard(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Self {
         let closed = || std::io::pipe().expect("a pipe").1.into();
@@ -140,7 +153,7 @@ impl Running {
     ) -> Self {
         let mut command = Command::new(outside[0]);
         command.args(&outside[1..]);
-        command.arg(PROGRAM).args(arguments).current_dir(directory);
+        command.arg(PROGRAM).args(arguments).current_dir(directory).stdin(Stdio::null());
         Self::run(command, &[], [Stdio::piped(), Stdio::piped()])
     }
 
@@ -151,7 +164,7 @@ impl Running {
         [stdout, stderr]: [Stdio; 2],
     ) -> Self {
         let mut command = Command::new(PROGRAM);
-        command.args(arguments).current_dir(directory);
+        command.args(arguments).current_dir(directory).stdin(Stdio::null());
         Self::run(command, variables, [stdout, stderr])
     }
 
@@ -163,7 +176,7 @@ impl Running {
             }
         }
         command.envs(variables.iter().copied());
-        let command = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        let command = command.stdout(stdout).stderr(stderr);
         let mut child = command.spawn().expect("the program starts");
         let stdout = child.stdout.take().map(Gathered::from);
         let stderr = child.stderr.take().map(Gathered::from);

@@ -36,6 +36,27 @@ impl Terminal {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
+        Self::start_in(&[], directory, arguments, environment)
+    }
+
+    /// Starts the program on a new terminal, but for its standard input, which the caller writes.
+    pub(crate) fn start_fed(directory: &Path, arguments: &[&str]) -> (Self, File) {
+        let pipe = directory.join("fed");
+        let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, mode, 0).expect("made");
+        let shell = ["sh", "-c", "exec \"$@\" < fed", "sh"];
+        let terminal = Self::start_in(&shell, directory, arguments, &[]);
+        // Waits until it is opened for reading.
+        (terminal, File::options().write(true).open(pipe).expect("made"))
+    }
+
+    /// Starts the program by way of another one, `outside`, to which it is the arguments.
+    fn start_in(
+        outside: &[&str],
+        directory: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         // Closed for the programs: a window that somebody else holds open cannot be closed.
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let keyboard = openpt(flags).expect("a pseudo terminal");
@@ -51,7 +72,9 @@ impl Terminal {
         };
         // setsid makes the terminal the one that signals its programs.
         let child = Command::new("setsid")
-            .args(["--ctty", PROGRAM])
+            .arg("--ctty")
+            .args(outside)
+            .arg(PROGRAM)
             .args(arguments)
             .current_dir(directory)
             .env_remove("NO_COLOR")

@@ -1,6 +1,6 @@
 //! What becomes of what comes under a name that something else has.
 
-use crate::transfer::policy::Existing;
+use crate::transfer::keeping::Existing;
 use clap::Args;
 
 /// What becomes of it. Without one of these it fails, and what is there stays.

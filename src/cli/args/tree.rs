@@ -44,6 +44,6 @@ impl TreeOptions {
             (false, false) => Links::Skip,
         };
         let rules = Rules::new(&self.include, &self.exclude)?;
-        Ok(Selection { paths, links, rules })
+        Ok(Selection { paths, links, rules, ..Selection::default() })
     }
 }

@@ -20,8 +20,8 @@ use crate::report::comparison::{Ended, Trial};
 use crate::report::run::Run;
 use crate::report::summary::LinkSummary;
 use crate::transfer::directory::Directory;
+use crate::transfer::keeping::Keeping;
 use crate::transfer::outcome::Failure;
-use crate::transfer::policy::Existing;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -152,8 +152,7 @@ fn lab_link(link: &Impairment, seed: u64) -> LabLink {
 fn reception(inbox: &Path) -> Result<Reception, Failure> {
     Ok(Reception {
         directory: Arc::new(Directory::open(inbox)?),
-        existing: Existing::default(),
-        discards: false,
+        keeping: Keeping::default(),
         takes_hidden: true,
         once: true,
         impairment: None,

@@ -9,10 +9,10 @@ use crate::transfer::hash::{Hash, group_count, group_range};
 use crate::transfer::incoming::{Incoming, OpenFile, State, Storage};
 use crate::transfer::job::Report;
 use crate::transfer::journal::Key;
+use crate::transfer::keeping::Existing;
 use crate::transfer::message::{AHEAD_MAX, VALUES_MAX};
 use crate::transfer::name::TreePath;
 use crate::transfer::outcome::Failure;
-use crate::transfer::policy::Existing;
 use std::ops::Range;
 
 /// Groups that are read of what has the name of a file, before a job is looked for.
@@ -46,7 +46,7 @@ impl Sink {
         place: (TreePath, u32),
     ) -> Result<(), Failure> {
         let (path, kind) = offered;
-        if self.policy.discards {
+        if self.policy.keeping.discards {
             return self.take_for_nothing(index, path, kind);
         }
         if let Kind::Directory { attributes } = kind {
@@ -57,7 +57,7 @@ impl Sink {
         let found = self.commits.look(&place.0)?;
         match (found, &kind) {
             (Found::Nothing, _) => self.accept(index, (path, kind), place),
-            (_, _) if self.policy.existing == Existing::Skip => {
+            (_, _) if self.policy.keeping.existing == Existing::Skip => {
                 self.reports.push(Report::Left { index });
                 Ok(())
             }
@@ -98,7 +98,7 @@ impl Sink {
         place: (TreePath, u32),
         found: Found,
     ) -> Result<(), Failure> {
-        match self.policy.existing {
+        match self.policy.keeping.existing {
             Existing::Overwrite if found != Found::Directory => self.accept(index, offered, place),
             Existing::Rename if place.1 < NUMBERS_MAX => {
                 let number = place.1 + 1;
@@ -213,7 +213,8 @@ impl Sink {
         let (path, Kind::File { size, is_sparse, attributes, source }) = offered else {
             unreachable!("its caller has looked")
         };
-        let key = source.filter(|_| !self.policy.discards).map(|source| Key::new(path, source));
+        let key =
+            source.filter(|_| !self.policy.keeping.discards).map(|source| Key::new(path, source));
         let mut open = OpenFile::new(place, key, attributes, is_sparse);
         let there = self.take_up(index, &mut open, size);
         // How much of it is holes shows when it is written.

@@ -3,8 +3,8 @@
 use super::super::entry::{Attributes, Kind, SourceId};
 use super::super::hash::{group_range, group_value};
 use super::super::job::WriteBatch;
+use super::super::keeping::Existing;
 use super::super::name::TreePath;
-use super::super::policy::Existing;
 use super::verifying::MISMATCHES_MAX;
 use super::*;
 use std::fs;
@@ -27,7 +27,8 @@ impl Bench {
     fn new(existing: Existing, can_repeat: bool) -> Self {
         let temp = tempfile::tempdir().expect("a directory");
         let directory = Arc::new(Directory::open(temp.path()).expect("writable"));
-        let sink = Sink::new(directory, SinkPolicy { existing, can_repeat, discards: false }, 1);
+        let keeping = Keeping { existing, ..Keeping::default() };
+        let sink = Sink::new(directory, SinkPolicy { keeping, can_repeat }, 1);
         Self { temp, sink }
     }
 
@@ -72,7 +73,7 @@ impl Bench {
 
     /// Another transfer into the same directory.
     fn again(&self) -> Sink {
-        Sink::new(self.sink.maker.directory.clone(), self.sink.policy, 2)
+        Sink::new(self.sink.maker.directory.clone(), self.sink.policy.clone(), 2)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -142,6 +143,46 @@ fn wrong_bytes_come_again_and_never_get_a_name() {
     assert!(!bench.path("a").exists());
     let hash = Hash::of(b"good");
     assert_eq!(bench.write(0, b"good"), [Report::Committed { index: 0, hash }]);
+}
+
+/// A file that is complete but for its name, and whose bytes on the disk change before it gets that.
+fn spoilt_before_its_name(verify: bool) -> (Bench, Vec<Report>) {
+    let mut bench = Bench::new(Existing::Refuse, true);
+    let keeping = Keeping { verify, ..Keeping::default() };
+    bench.sink.commits = Commits::new(bench.sink.maker.directory.clone(), keeping, 1);
+    for (index, path) in [(0, "bad"), (1, "good")] {
+        let wanted = Some((TreePath::parse(path).expect("a path"), file(4, false, PLAIN)));
+        let range = u64::from(index) * 4..u64::from(index) * 4 + 4;
+        bench.sink.run(Job::Offer { index, wanted, range });
+    }
+    let mut batch = WriteBatch::default();
+    batch.push(0, b"goodgood");
+    bench.sink.run(Job::Write(batch));
+    for index in 0..2 {
+        let reports = bench.sink.run(Job::ExpectRoot { index, hash: Hash::of(b"good") });
+        assert!(matches!(reports[..], [Report::Done { .. }]), "{reports:?}");
+    }
+    let partial = format!("{}/{:016x}-0", super::super::name::PARTIAL_AREA, 1);
+    fs::write(bench.path(&partial), b"evil").expect("it is there");
+    let reports = bench.sink.rest();
+    (bench, reports)
+}
+
+#[test]
+fn what_the_disk_has_changed_is_found_where_it_is_read_back() {
+    let (bench, reports) = spoilt_before_its_name(true);
+    let [Report::Failed { index: 0, failure }, Report::Committed { index: 1, .. }] = &reports[..]
+    else {
+        panic!("{reports:?}")
+    };
+    assert_eq!(failure.reason, Reason::Integrity);
+    assert!(failure.text.contains("read back") && failure.text.contains("\"bad\""), "{failure}");
+    assert!(!bench.path("bad").exists() && bench.partials() == 0);
+    assert_eq!(fs::read(bench.path("good")).expect("there"), b"good");
+    // Only then: what was verified on its way is not read once more.
+    let (bench, reports) = spoilt_before_its_name(false);
+    assert!(matches!(reports[..], [Report::Committed { .. }, Report::Committed { .. }]));
+    assert_eq!(fs::read(bench.path("bad")).expect("there"), b"evil");
 }
 
 #[test]
@@ -598,7 +639,7 @@ fn what_is_thrown_away_was_verified_and_leaves_nothing() {
     fs::write(bench.path("a"), b"old").expect("written");
     bench.sink = Sink::new(
         bench.sink.maker.directory.clone(),
-        SinkPolicy { discards: true, can_repeat: true, ..SinkPolicy::default() },
+        SinkPolicy { keeping: Keeping { discards: true, ..Keeping::default() }, can_repeat: true },
         2,
     );
     let bytes = contents(GROUP + 5);

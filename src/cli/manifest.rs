@@ -1,0 +1,37 @@
+//! `--manifest FILE`: a list of the files that are committed.
+
+use super::Stop;
+use super::console::Console;
+use crate::transfer::manifest::Manifest;
+use std::path::Path;
+
+/// Begins the list, if one is wanted.
+///
+/// # Errors
+/// It cannot be written there.
+pub fn create(file: Option<&Path>) -> Result<Option<Manifest>, Stop> {
+    match file {
+        Some(file) if file == Path::new("-") => Err(Stop::Usage(
+            "--manifest wants a file; /dev/stdout is standard output, and ./- a file of that name"
+                .into(),
+        )),
+        Some(file) => Ok(Some(Manifest::create(file)?)),
+        None => Ok(None),
+    }
+}
+
+/// Completes the list, whatever was `done`. A list that lacks a file is a failure, though the file is there.
+///
+/// # Errors
+/// What was done failed, or the list is not complete.
+pub fn finish(
+    manifest: Option<&Manifest>,
+    console: &Console,
+    done: Result<(), Stop>,
+) -> Result<(), Stop> {
+    let Some(Err(failure)) = manifest.map(Manifest::finish) else {
+        return done;
+    };
+    console.say(&format!("error: {}", failure.text));
+    done.and(Err(Stop::Told(failure.reason)))
+}

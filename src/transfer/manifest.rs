@@ -1,0 +1,132 @@
+//! A list of the files that are committed, as `b3sum --check` reads it, written as they are: in memory
+//! that does not grow with their number.
+
+use super::hash::Hash;
+use super::name::TreePath;
+use super::outcome::{Failure, Reason};
+use crate::base::text::{escape, show_error};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A list that any number of transfers add to.
+#[derive(Clone, Debug)]
+pub struct Manifest(Arc<Mutex<Listing>>);
+
+#[derive(Debug)]
+struct Listing {
+    /// As its user wrote it.
+    path: PathBuf,
+    file: File,
+    /// What went wrong first. Nothing is written after that.
+    error: Option<io::Error>,
+}
+
+impl Manifest {
+    /// An empty list in the file at `path`, which is replaced.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn create(path: &Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(|error| unwritable(path, &error))?;
+        Ok(Self(Arc::new(Mutex::new(Listing { path: path.to_owned(), file, error: None }))))
+    }
+
+    /// Adds a file. What goes wrong is told by [`Manifest::finish`]: the file is there all the same.
+    pub(super) fn add(&self, path: &TreePath, hash: Hash) {
+        let mut listing = self.listing();
+        if listing.error.is_none() {
+            listing.error = listing.file.write_all(line(path, hash).as_bytes()).err();
+        }
+    }
+
+    /// Puts the list on stable storage.
+    ///
+    /// # Errors
+    /// Not every file that was added is in it.
+    pub fn finish(&self) -> Result<(), Failure> {
+        let Listing { path, file, error } = &*self.listing();
+        let synced = || match file.metadata() {
+            Ok(metadata) if metadata.is_file() => file.sync_all(),
+            _ => Ok(()),
+        };
+        match error {
+            Some(error) => Err(unwritable(path, error)),
+            None => synced().map_err(|error| unwritable(path, &error)),
+        }
+    }
+
+    fn listing(&self) -> MutexGuard<'_, Listing> {
+        self.0.lock().expect("nobody panics while holding it")
+    }
+}
+
+/// No path of ours holds what b3sum escapes, a backslash or the end of a line.
+fn line(path: &TreePath, hash: Hash) -> String {
+    // A dash alone would be standard input.
+    let here = if path.as_str() == "-" { "./" } else { "" };
+    format!("{hash}  {here}{}\n", path.as_str())
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    let (reason, advice) = match error.kind() {
+        io::ErrorKind::IsADirectory => (Reason::Other, "; name a file in it"),
+        io::ErrorKind::NotFound => (Reason::Other, "; make its directory first"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            (Reason::Full, "; make room there")
+        }
+        _ => (Reason::Other, ""),
+    };
+    let (path, said) = (escape(&path.to_string_lossy()), show_error(error));
+    Failure::new(reason, format!("cannot write the manifest {path}: {said}{advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn lines_are_what_b3sum_prints_and_checks() {
+        let hash = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+        for (path, shown) in [
+            ("a", "a"),
+            ("photos/Füße 文.jpg", "photos/Füße 文.jpg"),
+            (" two  spaces ", " two  spaces "),
+            ("-rf", "-rf"),
+            ("-", "./-"),
+            ("d/-", "d/-"),
+        ] {
+            let path = TreePath::parse(path).expect("a path");
+            assert_eq!(line(&path, Hash::of(b"")), format!("{hash}  {shown}\n"));
+        }
+    }
+
+    #[test]
+    fn the_first_error_is_kept_until_the_end() {
+        let manifest = Manifest::create(Path::new("/dev/full")).expect("it opens");
+        let path = TreePath::parse("a").expect("a path");
+        manifest.add(&path, Hash::of(b""));
+        manifest.add(&path, Hash::of(b""));
+        let failure = manifest.finish().expect_err("it is full");
+        assert_eq!(failure.reason, Reason::Full);
+        assert!(failure.text.contains("/dev/full: No space left"), "{failure}");
+        let directory = tempfile::tempdir().expect("room");
+        assert!(Manifest::create(directory.path()).is_err());
+    }
+
+    #[test]
+    fn what_was_there_is_replaced_and_clones_add_to_the_same_list() {
+        let directory = tempfile::tempdir().expect("room");
+        let path = directory.path().join("sums");
+        fs::write(&path, "old").expect("room");
+        let manifest = Manifest::create(&path).expect("ours");
+        for name in ["a", "b"] {
+            manifest.clone().add(&TreePath::parse(name).expect("a path"), Hash::of(b""));
+        }
+        manifest.finish().expect("room");
+        let lines = fs::read_to_string(&path).expect("there");
+        assert_eq!(lines.lines().map(|line| &line[64..]).collect::<Vec<_>>(), ["  a", "  b"]);
+    }
+}

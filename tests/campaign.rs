@@ -28,6 +28,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use volley::net::Interrupt;
 use volley::net::tcp::record::{Record, RecordReader};
+use volley::wire::handshake::Role;
 
 /// Bytes of the file that goes through lossy links.
 const LARGE: u64 = 100_000_000;
@@ -379,7 +380,7 @@ fn a_stream_lives_as_long_as_both_sides_show_that_they_do() {
     };
     let mut reader = RecordReader::new(&stream, Interrupt::default());
     reader.trust();
-    write(Record::Hello { versions: vec![1] });
+    write(Record::Hello { versions: vec![1], role: Role::Sender });
     let first = reader.next(&mut |_| false).expect("a record");
     assert_eq!(first, Some(Record::Welcome { version: 1 }));
     for _ in 0..8 {

@@ -13,7 +13,7 @@ const ESCAPE: char = '\u{1b}';
 #[test]
 fn help_and_version_go_to_standard_output() {
     let bench = Bench::new();
-    for command in ["", "demo", "recv", "receive", "send"] {
+    for command in ["", "demo", "recv", "receive", "send", "share", "get"] {
         for flag in ["-h", "--help"] {
             let help = bench.volley(&words(&format!("{command} {flag}"))).expect_code(0);
             assert!(help.stderr.is_empty(), "{}", help.stderr);

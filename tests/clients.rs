@@ -10,13 +10,15 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use volley::net::listen::{Listener, Reception};
+use volley::net::listen::{Listener, Order};
+use volley::net::part::{Reception, Service};
 use volley::net::places::{TRANSFERS_MAX, TRANSFERS_OF_ONE_MAX};
 use volley::net::tcp::record::Record;
 use volley::net::{Interrupt, Notice, Observer};
 use volley::transfer::directory::Directory;
 use volley::transfer::keeping::Keeping;
 use volley::transfer::outcome::{Failure, Reason};
+use volley::wire::handshake::Role;
 
 /// Twenty at once, then one more; `carrier` says how each of them sends.
 fn serve_twenty_and_one_more<'a>(carrier: impl Fn(usize) -> &'a [&'a str] + Sync) {
@@ -82,7 +84,7 @@ fn observe(seen: &Arc<Seen>, doom: Doom) -> Observer {
                 }
             }
             Notice::Progress { id, .. } if is_doomed(&id) => fail(),
-            Notice::Progress { .. } | Notice::Traced { .. } => {}
+            Notice::Listed { .. } | Notice::Progress { .. } | Notice::Traced { .. } => {}
             Notice::Ended { id, finished } => {
                 let ended = (is_doomed(&id), finished.report.failure);
                 seen.ended.lock().expect("not held").push(ended);
@@ -101,14 +103,13 @@ fn a_panic_in_one_connection_ends_that_connection_only() {
             directory: Arc::new(Directory::open(&bench.to()).expect("there")),
             keeping: Keeping::default(),
             takes_hidden: false,
-            once: false,
-            impairment: None,
-            traces: false,
         };
+        let service = Service::Receive(reception);
+        let order = Order { service, once: false, impairment: None, traces: false };
         let seen = Arc::new(Seen::default());
         let (observer, interrupt) = (observe(&seen, doom), Interrupt::default());
         let stop = interrupt.clone();
-        let serving = std::thread::spawn(move || listener.run(&reception, &observer, &stop));
+        let serving = std::thread::spawn(move || listener.run(&order, &observer, &stop));
         let send = |name: &str, carrier: &[&str]| {
             let words = [&["send", name, &address, "--open"], carrier].concat();
             Running::start(&bench.from(), &words)
@@ -146,7 +147,7 @@ fn take_places(count: usize, from: &str, listener: &str) -> Vec<TcpStream> {
     let listener: SocketAddr = listener.parse().expect("an address");
     let from = SocketAddr::new(from.parse().expect("an address"), 0);
     let mut hello = Vec::new();
-    Record::Hello { versions: vec![1] }.write_to(&mut hello);
+    Record::Hello { versions: vec![1], role: Role::Sender }.write_to(&mut hello);
     let call = || {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP));
         let socket = socket.expect("a socket");

@@ -12,6 +12,7 @@ use volley::net::Interrupt;
 use volley::net::tcp::record::{Record, RecordReader};
 use volley::transfer::entry::{Attributes, Entry, Kind};
 use volley::transfer::message::{Message, UNSETTLED_MAX};
+use volley::wire::handshake::Role;
 
 /// What a process may have needed at its peak, whatever the size of the files, in KiB: a receiver keeps
 /// at most 24 MiB for the disk.
@@ -156,7 +157,7 @@ fn scatter(address: &str, pieces: usize) -> String {
     let offsets = (0..pieces as u64).map(|piece| 2 * piece);
     let data = offsets.map(|offset| Record::Data { offset, bytes: b"x" });
     let (mut said, mut record_bytes) = (Vec::new(), Vec::new());
-    let hello = Record::Hello { versions: vec![1] };
+    let hello = Record::Hello { versions: vec![1], role: Role::Sender };
     for record in [hello, Record::Messages(&offer)].into_iter().chain(data) {
         record.write_to(&mut record_bytes);
         said.extend_from_slice(&record_bytes);

@@ -4,7 +4,7 @@ use super::input::Input;
 use super::peer::{crc_sealed, packet};
 use std::ops::Range;
 use volley::base::time::{Duration, Instant};
-use volley::transport::handshake::{Acceptor, Answer, HALF_OPEN_QUIET, Load, initiators_id};
+use volley::transport::handshake::{Acceptor, Answer, Duty, HALF_OPEN_QUIET, Load, initiators_id};
 use volley::wire::cursor::{Reader, put_short_string, put_varint, varint_len};
 use volley::wire::frame::{Frame, read_frame};
 use volley::wire::handshake::{
@@ -111,8 +111,9 @@ fn listener(input: &mut Input<'_>) {
     if flags & 8 == 0 {
         body.resize(HELLO_LEN - HEADER_LEN - CRC_LEN, 0);
     }
+    let duty = if flags & 16 == 0 { Duty::Receive } else { Duty::Share };
     let datagram = packet(kind, 0, 0, &body);
-    let mut acceptor = Acceptor::new([7; 32]);
+    let mut acceptor = Acceptor::new(duty, [7; 32]);
     let answer = acceptor.on_hello(Instant::ZERO, b"peer", &datagram, load);
     match answer {
         Answer::Ignore => {}

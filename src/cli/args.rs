@@ -77,6 +77,12 @@ pub enum Command {
     /// Send files and directories to a listener
     #[command(override_usage = "volley send [OPTIONS] PATH... DEST", after_help = EXIT_CODES)]
     Send(Send),
+    /// Offer files and directories, for others to get
+    #[command(override_usage = "volley share [OPTIONS] PATH...", after_help = EXIT_CODES)]
+    Share(Share),
+    /// Get what a `volley share` offers, into a directory
+    #[command(after_help = EXIT_CODES)]
+    Get(Get),
     /// Carry the same bytes over UDP and over the kernel's TCP, over the same link, and say which was faster
     /// and why; over a link of 1% loss, 25ms delay and 100Mbit each way unless said otherwise
     #[command(override_usage = "volley compare [OPTIONS] [FILE] [HOST]", after_help = EXIT_CODES)]
@@ -105,25 +111,15 @@ pub struct Send {
     /// What standard input is called at the receiver, where - is sent: "stdin" unless given
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     pub name: Option<TreePath>,
-    /// No authentication, no encryption: for the classroom and trusted wires
-    #[arg(long)]
-    pub open: bool,
-    /// Use a plain TCP connection instead of UDP
-    #[arg(long)]
-    pub tcp: bool,
-    /// How to choose the rate over UDP: cubic (fair to TCP, slow where packets get lost at random),
-    /// or fixed:RATE for a line that is yours and known to be lossy
-    #[arg(long, value_name = "CC", default_value = "cubic", value_parser = parse_congestion)]
-    pub cc: CongestionChoice,
+    /// How the rate is chosen.
+    #[command(flatten)]
+    pub rate: RateOptions,
     /// Who decides what is sent again.
     #[command(flatten)]
     pub arq: ArqOptions,
-    /// End the whole command after this long, and tell the receiver
-    #[arg(long, value_name = "D", value_parser = parse_duration)]
-    pub timeout: Option<Duration>,
-    /// The local address to send from
-    #[arg(long, value_name = "ADDR")]
-    pub bind: Option<String>,
+    /// How to reach the other side.
+    #[command(flatten)]
+    pub dial: DialOptions,
     /// Where a report goes
     #[command(flatten)]
     pub report: ReportOptions,
@@ -139,6 +135,79 @@ pub struct Send {
     /// What to print
     #[command(flatten)]
     pub output: OutputOptions,
+}
+
+/// `volley get`
+#[derive(Debug, Args)]
+pub struct Get {
+    /// Where a `volley share` runs: HOST[:PORT]
+    #[arg(value_name = "SRC")]
+    pub source: String,
+    /// Where the files go; the directory you are in unless said otherwise
+    #[arg(value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// Show what is offered, on standard output, and get nothing
+    #[arg(long)]
+    pub list: bool,
+    /// How files are taken in.
+    #[command(flatten)]
+    pub intake: IntakeOptions,
+    /// How to reach the other side.
+    #[command(flatten)]
+    pub dial: DialOptions,
+    /// An imperfect link in front of the socket
+    #[command(flatten)]
+    pub link: LinkOptions,
+    /// What to print
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// How a listener is reached.
+#[derive(Clone, Debug, Args)]
+pub struct DialOptions {
+    /// No authentication, no encryption: for the classroom and trusted wires
+    #[arg(long)]
+    pub open: bool,
+    /// Use a plain TCP connection instead of UDP
+    #[arg(long)]
+    pub tcp: bool,
+    /// End the whole command after this long, and tell the other side
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// The local address to go out from
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<String>,
+}
+
+/// How the rate is chosen.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct RateOptions {
+    /// How to choose the rate over UDP: cubic (fair to TCP, slow where packets get lost at random),
+    /// or fixed:RATE for a line that is yours and known to be lossy
+    #[arg(long, value_name = "CC", default_value = "cubic", value_parser = parse_congestion)]
+    pub cc: CongestionChoice,
+}
+
+/// How files are taken in.
+#[derive(Clone, Debug, Args)]
+pub struct IntakeOptions {
+    /// Take names that begin with a dot
+    #[arg(long)]
+    pub hidden: bool,
+    /// Take everything, verify it, and keep nothing: for measuring (`volley compare`) and for lectures
+    #[arg(long)]
+    pub discard: bool,
+    /// Before a file gets its name, read it back from the disk and compare it with the sender's hash. On Linux the
+    /// system first forgets its own copy; a disk with a cache of its own may answer from that
+    #[arg(long)]
+    pub verify: bool,
+    /// Where committed files are listed
+    #[command(flatten)]
+    pub manifest: ManifestOptions,
+    /// What becomes of files that are there
+    #[command(flatten)]
+    pub existing: ExistingOptions,
 }
 
 /// The strategy of automatic repeat request.
@@ -168,23 +237,53 @@ pub struct Recv {
     /// verified, and ends (./- is a directory of that name)
     #[arg(default_value = ".", value_name = "DIR")]
     pub directory: PathBuf,
+    /// How files are taken in.
+    #[command(flatten)]
+    pub intake: IntakeOptions,
+    /// Where to listen, and for how long.
+    #[command(flatten)]
+    pub listen: ListenOptions,
+    /// An imperfect link in front of the socket
+    #[command(flatten)]
+    pub link: LinkOptions,
+    /// What to print
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `volley share`
+#[derive(Debug, Args)]
+pub struct Share {
+    /// The files and directories to offer. A directory goes with all that is in it, under its own name
+    #[arg(required = true, num_args = 1.., value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// How the rate is chosen.
+    #[command(flatten)]
+    pub rate: RateOptions,
+    /// Where to listen, and for how long.
+    #[command(flatten)]
+    pub listen: ListenOptions,
+    /// What of directories goes.
+    #[command(flatten)]
+    pub tree: TreeOptions,
+    /// An imperfect link in front of the socket
+    #[command(flatten)]
+    pub link: LinkOptions,
+    /// What to print
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// Where and how long a listener listens.
+#[derive(Clone, Debug, Args)]
+pub struct ListenOptions {
     /// No authentication, no encryption: for the classroom and trusted wires
     #[arg(long)]
     pub open: bool,
     /// End after one transfer that completed
     #[arg(long)]
     pub once: bool,
-    /// Take names that begin with a dot
-    #[arg(long)]
-    pub hidden: bool,
-    /// Take everything, verify it, and keep nothing: for measuring (`volley compare`) and for lectures
-    #[arg(long)]
-    pub discard: bool,
-    /// Before a file gets its name, read it back from the disk and compare it with the sender's hash. On Linux the
-    /// system first forgets its own copy; a disk with a cache of its own may answer from that
-    #[arg(long)]
-    pub verify: bool,
-    /// End the whole command after this long, and tell the senders
+    /// End the whole command after this long, and tell the other sides
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
     /// The port to listen on, UDP and TCP
@@ -194,18 +293,6 @@ pub struct Recv {
     /// The local address to listen on: ADDR or ADDR:PORT
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<String>,
-    /// What becomes of files that are there
-    #[command(flatten)]
-    pub existing: ExistingOptions,
-    /// Where committed files are listed
-    #[command(flatten)]
-    pub manifest: ManifestOptions,
-    /// An imperfect link in front of the socket
-    #[command(flatten)]
-    pub link: LinkOptions,
-    /// What to print
-    #[command(flatten)]
-    pub output: OutputOptions,
 }
 
 /// `volley demo`
@@ -293,7 +380,8 @@ pub struct OutputOptions {
     /// One JSON object for each transfer (relay, lab: one at the end), on standard output
     #[arg(long)]
     pub json: bool,
-    /// Events as they happen, on standard output: one JSON object a line (send, recv, demo)
+    /// Events as they happen, on standard output: one JSON object a line (send, recv, share, get,
+    /// demo)
     #[arg(long)]
     pub jsonl: bool,
     /// Only errors

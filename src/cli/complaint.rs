@@ -10,7 +10,13 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::path::Path;
 
 /// Words that people try, and what they mean here.
-const HINTS: [(&str, &str, &str); 9] = [
+const HINTS: [(&str, &str, &str); 15] = [
+    ("get", "--port", "write the port after the host, as HOST:PORT"),
+    ("get", "-p", "write the port after the host, as HOST:PORT"),
+    ("get", "--udp", "UDP is what it uses unless --tcp is given"),
+    ("get", "--cc", "the sharing side chooses the rate, with `volley share --cc`"),
+    ("share", "--tcp", "it serves UDP and TCP at once, and who gets chooses"),
+    ("share", "--overwrite", "the getting side decides that, with `volley get --overwrite`"),
     ("send", "--port", "write the port after the host, as HOST:PORT"),
     ("send", "-p", "write the port after the host, as HOST:PORT"),
     ("send", "--udp", "UDP is what it uses unless --tcp is given"),

@@ -4,17 +4,18 @@
 use super::args::Demo;
 use super::compare::race::Race;
 use super::console::Console;
+use super::dialer::{TRANSFER, announce, observe};
 use super::output::Output;
 use super::report::{Recorder, Target};
 use super::scratch::{self, Scratch};
-use super::send::{TRANSFER, announce, observe};
 use super::story::{Story, of_lost_packets};
 use super::{Place, Stop, happening, lab, summary, terminal};
 use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
-use crate::net::listen::{Listener, Reception};
+use crate::net::listen::{self, Listener};
+use crate::net::part::{Errand, Reception, Service};
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, SIGTERM, Seen, dial};
 use crate::report::explain::{Narrator, Sentence};
 use crate::report::run::Report;
@@ -163,23 +164,22 @@ impl Scene {
             directory: Arc::new(Directory::open(&self.scratch.path().join("receiver"))?),
             keeping: Keeping::default(),
             takes_hidden: false,
-            once: true,
-            impairment: None,
-            traces: false,
         };
+        let service = Service::Receive(reception);
+        let serving = listen::Order { service, once: true, impairment: None, traces: false };
         let over = Interrupt::default();
         let until = over.clone();
         let receiver = std::thread::spawn(move || {
             let nobody: Observer = Arc::new(|_| {});
-            listener.run(&reception, &nobody, &until)
+            listener.run(&serving, &nobody, &until)
         });
         let order = dial::Order {
-            selection: Selection {
+            errand: Errand::Send(Arc::new(Selection {
                 paths: ["letter.txt", "generated.bin"]
                     .map(|name| self.file("sender", name))
                     .to_vec(),
                 ..Selection::default()
-            },
+            })),
             addresses,
             bind: None,
             congestion: CongestionChoice::Fixed(RATE),
@@ -187,7 +187,7 @@ impl Scene {
             impairment: Some(impairment.clone()),
             traces: true,
         };
-        let sent = dial::send(&order, observer, interrupt);
+        let sent = dial::dial(&order, observer, interrupt);
         over.set(SIGTERM);
         let _ = receiver.join();
         sent

@@ -38,7 +38,7 @@ impl Destination {
         if let Some(fault) = fault(text) {
             return Err(fault);
         }
-        let (host, port) = split(text)?;
+        let (host, port) = split(text).map_err(Fault::sentence)?;
         let port = match port {
             None => DEFAULT_PORT,
             Some(port) => {
@@ -55,11 +55,26 @@ impl Destination {
         }
         if host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
             return Err(format!(
-                "{host} means every address of a machine and leads to none; write the receiver's, or \
+                "{host} means every address of a machine and leads to none; write the other machine's, or \
                  localhost for this machine"
             ));
         }
         Ok(Self { host: host.to_owned(), port })
+    }
+
+    /// Reads where files are offered.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse_source(text: &str) -> Result<Self, String> {
+        match split(text) {
+            Err(Fault::Path { host, path }) if fault(text).is_none() => Err(format!(
+                "\"{}\" after the colon is no port; `volley get` takes all that `volley share` \
+                 offers there; write {host}",
+                escape(path)
+            )),
+            _ => Self::parse(text),
+        }
     }
 
     /// Whether it is an address or this machine: nothing that a file would be called.
@@ -176,14 +191,35 @@ fn fault(text: &str) -> Option<String> {
     None
 }
 
+/// What stands in the place of a host and a port.
+enum Fault<'a> {
+    /// A path behind a host.
+    Path { host: String, path: &'a str },
+    /// Something else.
+    Other(String),
+}
+
+impl Fault<'_> {
+    fn sentence(self) -> String {
+        match self {
+            Self::Other(sentence) => sentence,
+            Self::Path { host, path } => format!(
+                "\"{}\" after the colon is no port, and starting a receiver over ssh (HOST:PATH) is \
+                 not there yet; start `volley recv` there and write {host}:PORT",
+                escape(path)
+            ),
+        }
+    }
+}
+
 /// Host and port as they stand there.
-fn split(text: &str) -> Result<(&str, Option<&str>), String> {
+fn split(text: &str) -> Result<(&str, Option<&str>), Fault<'_>> {
     if let Some(rest) = text.strip_prefix('[') {
         let wrong = || {
             let text = escape(text);
-            format!(
+            Fault::Other(format!(
                 "\"{text}\" is no host; an IPv6 address with a port is [2001:db8::7]:{DEFAULT_PORT}"
-            )
+            ))
         };
         let (host, after) = rest.split_once(']').ok_or_else(wrong)?;
         return match after.strip_prefix(':') {
@@ -201,14 +237,13 @@ fn split(text: &str) -> Result<(&str, Option<&str>), String> {
         None => Ok((text, None)),
         Some((host, port)) if is_digits(port) => Ok((host, Some(port))),
         Some((_, port)) if port.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
-            Err(format!("\"{}\" is no port; write one from 1 to 65535", escape(port)))
+            let text = format!("\"{}\" is no port; write one from 1 to 65535", escape(port));
+            Err(Fault::Other(text))
         }
-        Some((host, path)) => Err(format!(
-            "\"{}\" after the colon is no port, and starting a receiver over ssh (HOST:PATH) is \
-             not there yet; start `volley recv` there and write {}:PORT",
-            escape(path),
-            escape(host.split_once('@').map_or(host, |(_, host)| host))
-        )),
+        Some((host, path)) => {
+            let host = escape(host.split_once('@').map_or(host, |(_, host)| host));
+            Err(Fault::Path { host, path })
+        }
     }
 }
 

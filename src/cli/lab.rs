@@ -6,8 +6,8 @@
 
 use super::args::Lab as Order;
 use super::console::Console;
+use super::dialer::announce;
 use super::output::Output;
-use super::send::announce;
 use super::{Place, Stop};
 use crate::base::text::escape;
 use crate::lab::entrance::{self, Role};

@@ -87,7 +87,7 @@ impl Lines {
     /// Tells what a loop told its owner; the end of a transfer is told by [`Lines::ended`].
     pub fn notice(&self, notice: &Notice) {
         match notice {
-            Notice::Ended { .. } => {}
+            Notice::Listed { .. } | Notice::Ended { .. } => {}
             Notice::Progress { id, progress } => {
                 self.put(Item::Progress { id: *id, progress: *progress });
             }

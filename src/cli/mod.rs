@@ -11,14 +11,19 @@ pub mod completions;
 pub mod console;
 pub mod demo;
 pub mod destination;
+pub mod dialer;
 pub mod environment;
+pub mod get;
 pub mod happening;
+pub mod intake;
 pub mod keyboard;
 #[cfg_attr(not(target_os = "linux"), path = "no_lab.rs")]
 pub mod lab;
 pub mod ladder;
 pub mod lines;
 pub mod link_options;
+pub mod listener;
+pub mod listing;
 pub mod man;
 pub mod manifest;
 pub mod output;
@@ -30,6 +35,7 @@ pub mod report;
 pub mod rows;
 pub mod scratch;
 pub mod send;
+pub mod share;
 pub mod signals;
 pub mod simulate;
 pub mod stdin;
@@ -136,10 +142,12 @@ fn insistence(place: Place, command: &Command) -> fn(i32) {
 fn output_options(command: &Command) -> OutputOptions {
     match command {
         Command::Demo(order) => order.output,
+        Command::Get(order) => order.output,
         Command::Lab(order) => order.output,
         Command::Recv(order) => order.output,
         Command::Relay(order) => order.output,
         Command::Send(order) => order.output,
+        Command::Share(order) => order.output,
         Command::Compare(_) | Command::Completions(_) | Command::Man(_) | Command::Simulate(_) => {
             OutputOptions::default()
         }
@@ -155,10 +163,12 @@ fn run(
     match command {
         Command::Compare(order) => compare::run(order, line, interrupt),
         Command::Demo(order) => demo::run(order, line, output, interrupt),
+        Command::Get(order) => get::run(order, output, interrupt),
         Command::Lab(order) => lab::run(order, line, output, interrupt),
         Command::Recv(order) => recv::run(order, output, interrupt),
         Command::Relay(order) => relay::run(order, output, interrupt),
         Command::Send(order) => send::run(order, output, interrupt),
+        Command::Share(order) => share::run(order, output, interrupt),
         Command::Simulate(order) => simulate::run(order, interrupt),
         Command::Completions(order) => {
             completions::run(order, definitions());

@@ -3,9 +3,9 @@
 use super::args::Relay as Order;
 use super::console::Console;
 use super::destination::{Destination, parse_bind};
+use super::dialer::announce;
+use super::listener::reachable_hosts;
 use super::output::Output;
-use super::recv::reachable_hosts;
-use super::send::announce;
 use super::{Stop, show_peer};
 use crate::base::text::escape;
 use crate::base::time::Duration;

@@ -1,26 +1,16 @@
 //! `volley send`
 
-use super::args::{ArqOptions, Send};
-use super::console::Console;
-use super::destination::parse_bind;
+use super::args::Send;
+use super::dialer::{Call, announce, conclude, observe};
 use super::output::Output;
-use super::progress::Meter;
 use super::report::{Recorder, Target};
-use super::signals::{Deadline, obituary};
+use super::signals::Deadline;
 use super::{Stop, manifest, require_open, stdin, summary, words};
-use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial, tcp};
+use crate::net::Interrupt;
+use crate::net::part::Errand;
 use crate::report::run::Report;
-use crate::report::summary::{Direction, show_ways};
-use crate::transfer::outcome::FileReport;
-use crate::transport::config::CongestionChoice;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-
-/// What a transfer that is broken off leaves behind.
-const KEPT: &str = "what had arrived is kept; the same command goes on from there";
-
-/// The number of the only transfer.
-pub(super) const TRANSFER: u64 = 1;
+use crate::report::summary::Direction;
+use std::sync::Arc;
 
 /// Runs the command.
 ///
@@ -30,18 +20,13 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
     let (mut paths, destination) = words::split(&order.words)?;
     let stdin_name = stdin::take(&mut paths, order.name.as_ref())?;
     let mut selection = order.tree.select(paths).map_err(Stop::Usage)?;
-    require_open(order.open, "send")?;
-    let impairment = order.link.impairment()?;
-    if order.tcp {
-        refuse_link_for_tcp(order, impairment.as_ref())?;
-    }
-    let bind = order.bind.as_deref().map(parse_bind).transpose().map_err(Stop::Usage)?;
+    require_open(order.dial.open, "send")?;
+    let call = Call::new(&order.dial, &order.link, Some(order.rate), Some(order.arq))?;
     let target = order.report.file.as_deref().map(Target::new).transpose()?;
     selection.manifest = manifest::create(order.manifest.file.as_deref())?;
     let manifest = selection.manifest.clone();
     let console = output.console(order.output.quiet);
-    let _deadline = Deadline::after(order.timeout, interrupt);
-    let addresses = destination.resolve_unless(interrupt)?;
+    let _deadline = Deadline::after(order.dial.timeout, interrupt);
     if let Some(name) = stdin_name {
         selection.spool = Some(stdin::spool(name, &console, interrupt)?);
     }
@@ -50,119 +35,16 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
     if target.is_some() {
         observer = recorder.beside(observer);
     }
-    let finished = if order.tcp {
-        tcp::send(&tcp::Order { selection, addresses, congestion: None }, &observer, interrupt)?
-    } else {
-        announce(&console, impairment.as_ref());
-        let dialled = dial::Order {
-            selection,
-            addresses,
-            bind: bind.map(|(address, port)| SocketAddr::new(address, port.unwrap_or(0))),
-            congestion: order.cc,
-            arq: order.arq.config(),
-            impairment: impairment.clone(),
-            traces: output.wants_traces() || target.is_some(),
-        };
-        dial::send(&dialled, &observer, interrupt)?
-    };
-    let concluded = conclude(&console, &finished, impairment.as_ref(), output);
+    announce(&console, call.impairment.as_ref());
+    let errand = Errand::Send(Arc::new(selection));
+    let traces = output.wants_traces() || target.is_some();
+    let finished = call.make(errand, destination, traces, &observer, interrupt)?;
+    let impairment = call.impairment.as_ref();
+    let concluded = conclude(&console, &finished, Direction::Sent, impairment, output);
     if let Some(target) = target {
-        let summary = summary(&finished, Direction::Sent, impairment.as_ref());
-        target.write(&recorder.report(&summary, &finished, impairment.as_ref()))?;
+        let summary = summary(&finished, Direction::Sent, impairment);
+        target.write(&recorder.report(&summary, &finished, impairment))?;
         console.tell(&format!("  report      {}", target.name()));
     }
     manifest::finish(manifest.as_ref(), &console, concluded)
-}
-
-fn refuse_link_for_tcp(order: &Send, impairment: Option<&Impairment>) -> Result<(), Stop> {
-    if impairment.is_some() {
-        return Err(Stop::Usage(
-            "the options of an imperfect link act on datagrams and cannot be had with --tcp: dropping \
-             bytes of a stream is not packet loss, the kernel would never see it and never retransmit"
-                .into(),
-        ));
-    }
-    if order.cc != CongestionChoice::Cubic {
-        return Err(Stop::Usage("--cc is for UDP; over TCP the kernel chooses the rate".into()));
-    }
-    if order.arq != ArqOptions::default() {
-        let text = "--arq and --window are for UDP; over TCP the kernel sends again what is lost";
-        return Err(Stop::Usage(text.into()));
-    }
-    if order.bind.is_some() {
-        return Err(Stop::Usage(
-            "--bind is for UDP; over TCP the kernel chooses the address".into(),
-        ));
-    }
-    Ok(())
-}
-
-/// Says what is done to the link before it is done.
-pub(super) fn announce(console: &Console, impairment: Option<&Impairment>) {
-    if let Some(Impairment { out, back, seed }) = impairment {
-        console.tell(&format!("link: {}", show_ways(out, back, *seed)));
-    }
-}
-
-/// Shows progress in one bar.
-pub(super) fn observe(console: &Console, output: &Output) -> Observer {
-    let (console, output) = (console.clone(), output.clone());
-    let meter: Arc<Mutex<Option<Meter>>> = Arc::default();
-    Arc::new(move |notice| {
-        output.notice(&notice);
-        let mut meter = meter.lock().expect("nobody panics while holding it");
-        match notice {
-            Notice::Started { peer, .. } => *meter = Some(Meter::new(&console, show(peer))),
-            Notice::Progress { progress, .. } => {
-                if let Some(meter) = meter.as_mut() {
-                    meter.update(&progress);
-                }
-            }
-            Notice::Ended { .. } => *meter = None,
-            Notice::Traced { .. } => {}
-        }
-    })
-}
-
-fn show(peer: SocketAddr) -> String {
-    super::show_peer(peer)
-}
-
-/// Says how it ended.
-fn conclude(
-    console: &Console,
-    finished: &Finished,
-    impairment: Option<&Impairment>,
-    output: &Output,
-) -> Result<(), Stop> {
-    let summary = summary(finished, Direction::Sent, impairment);
-    let verdict = finished.report.verdict();
-    output.ended(console, TRANSFER, &summary);
-    match verdict {
-        None => {
-            console.tell(&summary.text());
-            Ok(())
-        }
-        Some(reason) => {
-            console.say(&failure_text(finished, || summary.text()));
-            Err(Stop::Told(reason))
-        }
-    }
-}
-
-/// One sentence where nothing at all arrived, else the whole summary.
-fn failure_text(finished: &Finished, summary: impl FnOnce() -> String) -> String {
-    let report = &finished.report;
-    if let Some(order) = report.failure.as_ref().filter(|failure| failure.reason.is_order()) {
-        return obituary(order.reason, KEPT);
-    }
-    let counts = &report.counts;
-    let nothing = counts.files + counts.directories + counts.links == 0;
-    match (&report.failure, &report.files[..]) {
-        (Some(failure), _) if nothing => format!("error: {}", failure.text),
-        (None, [FileReport { outcome: Err(failure), .. }]) if nothing => {
-            format!("error: {}", failure.text)
-        }
-        _ => format!("error: not everything arrived\n{}", summary()),
-    }
 }

@@ -1,7 +1,7 @@
 //! `-` in place of a directory: standard output gets the one file that is received, once it is verified.
 
 use super::Stop;
-use super::args::Recv;
+use super::args::{IntakeOptions, OutputOptions};
 use super::scratch::Scratch;
 use crate::base::text::show_error;
 use crate::transfer::directory::Directory;
@@ -69,19 +69,23 @@ pub fn is_shown(directory: &Path) -> bool {
 ///
 /// # Errors
 /// A sentence that says which.
-pub fn refuse_options(order: &Recv) -> Result<(), Stop> {
-    if order.directory != Path::new(WORD) {
+pub fn refuse_options(
+    directory: &Path,
+    intake: &IntakeOptions,
+    output: OutputOptions,
+) -> Result<(), Stop> {
+    if !is_meant(directory) {
         return Ok(());
     }
     let unfit = [
-        (order.output.json, "--json", "it is for the file then"),
-        (order.output.jsonl, "--jsonl", "it is for the file then"),
-        (order.existing.overwrite, "--overwrite", "there is no file in its way"),
-        (order.existing.skip_existing, "--skip-existing", "there is no file in its way"),
-        (order.existing.rename, "--rename", "there is no file in its way"),
-        (order.discard, "--discard", "what is thrown away is not written"),
-        (order.verify, "--verify", "nothing is kept on a disk"),
-        (order.hidden, "--hidden", "there names do not matter"),
+        (output.json, "--json", "it is for the file then"),
+        (output.jsonl, "--jsonl", "it is for the file then"),
+        (intake.existing.overwrite, "--overwrite", "there is no file in its way"),
+        (intake.existing.skip_existing, "--skip-existing", "there is no file in its way"),
+        (intake.existing.rename, "--rename", "there is no file in its way"),
+        (intake.discard, "--discard", "what is thrown away is not written"),
+        (intake.verify, "--verify", "nothing is kept on a disk"),
+        (intake.hidden, "--hidden", "there names do not matter"),
     ];
     match unfit.iter().find(|(is_given, ..)| *is_given) {
         Some((_, option, why)) => Err(Stop::Usage(format!(

@@ -1,4 +1,4 @@
-//! The words of `volley send`: the files, then the destination. People forget the one, swap the other,
+//! The words of `volley send`, `share` and `get`: files and hosts. People forget the one, swap the other,
 //! and misspell both.
 
 use super::Stop;
@@ -31,6 +31,43 @@ pub fn split(words: &[PathBuf]) -> Result<(Vec<PathBuf>, Destination), Stop> {
         return Err(missing_failure(missing).into());
     }
     Ok((paths.to_vec(), destination))
+}
+
+/// Looks at the paths of `volley share`.
+///
+/// # Errors
+/// One of them is a host, or not there.
+pub fn check_offer(paths: &[PathBuf]) -> Result<(), Stop> {
+    let Some(missing) = paths.iter().find(|path| is_missing(path)) else {
+        return Ok(());
+    };
+    if looks_like_a_host(missing) {
+        let host = show(missing);
+        return Err(Stop::Usage(format!(
+            "`volley share` waits for others and takes no host; leave {host} away, or bring the files \
+             there with `volley send`"
+        )));
+    }
+    Err(missing_failure(missing).into())
+}
+
+/// Where `volley get` is to get files from, into `directory` if one is named.
+///
+/// # Errors
+/// The two are swapped, or it is no host.
+pub fn source(text: &str, directory: Option<&Path>) -> Result<Destination, Stop> {
+    let path = Path::new(text);
+    let parsed = Destination::parse_source(text);
+    let is_host = |found: &Destination| found.is_unmistakable() || found.resolve().is_ok();
+    if path.exists() && !parsed.as_ref().is_ok_and(is_host) {
+        let shown = show(path);
+        let host = directory.filter(|host| is_missing(host) && looks_like_a_host(host));
+        let host = host.map_or_else(|| "HOST".into(), show);
+        return Err(Stop::Usage(format!(
+            "{shown} is here and no known host; the host comes first; write: volley get {host} {shown}"
+        )));
+    }
+    parsed.map_err(Stop::Usage)
 }
 
 /// What is wrong with the order of the words, or missing among them.

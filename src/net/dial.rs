@@ -1,19 +1,17 @@
-//! Sending files to a listener: one session on a datagram socket of its own.
+//! Going to a listener: one session on a datagram socket of its own.
 
 use super::engine::Engine;
+use super::part::{Errand, Part};
 use super::probe::unspecified;
 use super::udp::{Path, Udp, is_no_family};
-use super::{Finished, Impairment, Interrupt, Notice, Observer, tcp};
+use super::{Carrier, Finished, Impairment, Interrupt, Notice, Observer, tcp};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
 use crate::transfer::outcome::{Failure, Reason, TransferReport};
-use crate::transfer::sender::Sending;
-use crate::transfer::session::{Phase, Session};
-use crate::transfer::walk::Selection;
+use crate::transfer::session::Phase;
 use crate::transport::Connection;
 use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
-use crate::wire::handshake::Role;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -28,16 +26,16 @@ const TRY_TCP: Duration = Duration::from_secs(3);
 /// The loop looks at the interrupt this often.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// What to send, where, and how.
+/// What to go for, where, and how.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// What to send.
-    pub selection: Selection,
+    /// What to come for.
+    pub errand: Errand,
     /// The listener's addresses, best first; at least one.
     pub addresses: Vec<SocketAddr>,
     /// The address to send from, and the port if it is not zero.
     pub bind: Option<SocketAddr>,
-    /// How to choose the rate.
+    /// How to choose the rate, where this side sends.
     pub congestion: CongestionChoice,
     /// Who decides what is sent again.
     pub arq: ArqConfig,
@@ -47,11 +45,11 @@ pub struct Order {
     pub traces: bool,
 }
 
-/// Sends the files over UDP.
+/// Carries an errand over UDP.
 ///
 /// # Errors
 /// A file cannot be read, the socket cannot be made, or nobody answered at any address.
-pub fn send(
+pub fn dial(
     order: &Order,
     observer: &Observer,
     interrupt: &Interrupt,
@@ -61,9 +59,9 @@ pub fn send(
     let fits = |address: &&SocketAddr| order.bind.is_none_or(|b| b.is_ipv4() == address.is_ipv4());
     let addresses: Vec<&SocketAddr> = order.addresses.iter().filter(fits).collect();
     for (place, address) in addresses.iter().enumerate() {
-        let sending = Sending::new(&order.selection)?;
+        let part = order.errand.part(Carrier::Udp)?;
         let is_last = place + 1 == addresses.len();
-        let attempt = match Attempt::start(order, **address, sending, observer) {
+        let attempt = match Attempt::start(order, **address, part, observer) {
             Err(failure) if failure.reason == Reason::Unreachable && !is_last => continue,
             started => started?,
         };
@@ -94,7 +92,7 @@ impl Attempt {
     fn start(
         order: &Order,
         address: SocketAddr,
-        sending: Sending,
+        part: Part,
         observer: &Observer,
     ) -> Result<Self, Failure> {
         let socket_failure = |error: io::Error| {
@@ -109,9 +107,10 @@ impl Attempt {
         let path = Path { peer: address, local: None };
         let connection_id = engine.fresh_connection_id();
         let config = engine.config(path, order.congestion, order.arq);
-        let connection = Connection::initiate(engine.now(), config, connection_id, Role::Sender);
-        let session = Session::sending(connection, sending);
-        let id = engine.add(session, connection_id, path, None);
+        let role = order.errand.role();
+        let connection = Connection::initiate(engine.now(), config, connection_id, role);
+        let (session, sink) = part.session(connection);
+        let id = engine.add(session, connection_id, path, (sink, None));
         Ok(Self { engine, address, id, ended, phase })
     }
 

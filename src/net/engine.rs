@@ -169,17 +169,16 @@ impl Engine {
         }
     }
 
-    /// Takes a session in; a receiving one with its sink and its place at the listener. Returns its
-    /// number.
+    /// Takes a session in; a receiving one with its sink, one of a listener with its place there. Returns
+    /// its number.
     pub fn add(
         &mut self,
         session: Session,
         connection_id: ConnectionId,
         path: Path,
-        guest: Option<(Sink, Place)>,
+        (sink, place): (Option<Sink>, Option<Place>),
     ) -> u64 {
         let id = self.take_id();
-        let (sink, place) = guest.unzip();
         let served = Served {
             session,
             path,

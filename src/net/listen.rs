@@ -1,22 +1,17 @@
-//! Receiving files: one datagram socket and one stream socket on the same port serve everybody.
+//! Serving whoever comes: one datagram socket and one stream socket on the same port.
 
 use super::engine::Engine;
+use super::part::Service;
 use super::places::Places;
 use super::udp::{Path, Udp, is_no_family};
-use super::{Impairment, Interrupt, Notice, Observer, tcp};
+use super::{Carrier, Impairment, Interrupt, Notice, Observer, tcp};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
 use crate::os::clock;
-use crate::transfer::directory::Directory;
-use crate::transfer::keeping::Keeping;
 use crate::transfer::outcome::{Failure, Reason};
-use crate::transfer::receiver::Receiving;
-use crate::transfer::session::Session;
-use crate::transfer::sink::{Sink, SinkPolicy};
 use crate::transport::Connection;
 use crate::transport::arq::ArqConfig;
-use crate::transport::config::CongestionChoice;
-use crate::transport::handshake::{Acceptor, Answer, Load, initiators_id};
+use crate::transport::handshake::{Acceptor, Answer, Duty, Load, initiators_id};
 use crate::wire::handshake::Hello;
 use crate::wire::header::{ConnectionId, Header};
 use std::collections::HashMap;
@@ -33,25 +28,32 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A port chosen by the system may be taken for the other carrier; then another one is tried.
 const BIND_TRIES: usize = 16;
 
-/// What those hear who are still sending when the one transfer that was wanted has completed.
-const ONE_IS_ENOUGH: &str = "it was started for one transfer (--once), and that of another sender is complete; start it \
-     again, then send again";
-
-/// How to receive.
+/// How to serve.
 #[derive(Clone, Debug)]
-pub struct Reception {
-    /// Where files go.
-    pub directory: Arc<Directory>,
-    /// How they are kept.
-    pub keeping: Keeping,
-    /// Take names that begin with a dot.
-    pub takes_hidden: bool,
+pub struct Order {
+    /// What to do for whoever comes.
+    pub service: Service,
     /// End after one transfer that completed.
     pub once: bool,
     /// An imperfect link in front of the datagram socket.
     pub impairment: Option<Impairment>,
     /// Whether to tell what happens to each packet.
     pub traces: bool,
+}
+
+impl Order {
+    /// What those hear who are under way when the one transfer that was wanted has completed.
+    fn farewell(&self) -> Failure {
+        let (others, again) = match self.service.duty() {
+            Duty::Receive => ("that of another sender", "send again"),
+            Duty::Share => ("another one", "get it again"),
+        };
+        let text = format!(
+            "it was started for one transfer (--once), and {others} is complete; start it again, \
+             then {again}"
+        );
+        Failure::new(Reason::Interrupted, text)
+    }
 }
 
 /// Both sockets, bound.
@@ -105,13 +107,13 @@ impl Listener {
     /// The interrupt, or a socket that does not work any more.
     pub fn run(
         self,
-        reception: &Reception,
+        order: &Order,
         observer: &Observer,
         interrupt: &Interrupt,
     ) -> Result<Option<Reason>, Failure> {
         let completed = Arc::new(Mutex::new(None));
         let observer = note_completion(observer, &completed);
-        let mut serving = Serving::new(self, reception, observer).map_err(socket_failure)?;
+        let mut serving = Serving::new(self, order, observer).map_err(socket_failure)?;
         let ended = loop {
             if let Err(error) = serving.turn() {
                 break Err(socket_failure(error));
@@ -120,13 +122,13 @@ impl Listener {
                 break Err(failure);
             }
             if let Some(verdict) = *completed.lock().expect("nobody panics while holding it")
-                && reception.once
+                && order.once
             {
                 break Ok(verdict);
             }
         };
-        let farewell = Failure::new(Reason::Interrupted, ONE_IS_ENOUGH);
-        serving.end(ended.as_ref().err().unwrap_or(&farewell)).map_err(socket_failure)?;
+        let farewell = ended.as_ref().err().cloned().unwrap_or_else(|| order.farewell());
+        serving.end(&farewell).map_err(socket_failure)?;
         ended
     }
 }
@@ -208,24 +210,24 @@ struct Serving {
     places: Places,
     /// HELLOs that have a session, by where they came from and what they call it.
     known: HashMap<(SocketAddr, ConnectionId), u64>,
-    reception: Reception,
+    order: Order,
 }
 
 impl Serving {
-    fn new(listener: Listener, reception: &Reception, observer: Observer) -> io::Result<Self> {
+    fn new(listener: Listener, order: &Order, observer: Observer) -> io::Result<Self> {
         let Listener { udp, tcp, .. } = listener;
         let mut engine =
-            Engine::new(udp, reception.impairment.as_ref(), reception.traces, observer.clone())?;
+            Engine::new(udp, order.impairment.as_ref(), order.traces, observer.clone())?;
         engine.also_wake_for(tcp.try_clone()?);
         let places = Places::default();
         Ok(Self {
             engine,
             tcp,
-            streams: tcp::Streams::new(observer, places.clone()),
+            streams: tcp::Streams::new(&order.service, observer, places.clone()),
             places,
-            acceptor: Acceptor::new(clock::random_bytes()),
+            acceptor: Acceptor::new(order.service.duty(), clock::random_bytes()),
             known: HashMap::new(),
-            reception: reception.clone(),
+            order: order.clone(),
         })
     }
 
@@ -243,10 +245,8 @@ impl Serving {
                     break;
                 }
             };
-            let sink = self.sink(false);
-            let receiving = self.receiving();
             let id = self.engine.take_id();
-            self.streams.serve(id, stream, peer, receiving, sink);
+            self.streams.serve(id, stream, peer);
         }
         Ok(())
     }
@@ -261,41 +261,33 @@ impl Serving {
         let full = self.places.refusal(path.peer.ip());
         let load = Load { half_open: self.engine.half_open(), full };
         let now = self.engine.now();
-        match self.acceptor.on_hello(now, &address_bytes(path.peer), datagram, load) {
-            Answer::Accept(hello) => self.accept(path, &hello, datagram),
-            Answer::Ignore => {}
-            Answer::Reply(answer) => self.engine.reply(path, &answer),
+        let mut answer = self.acceptor.on_hello(now, &address_bytes(path.peer), datagram, load);
+        if let Answer::Accept(hello) = &answer
+            && let Err(failure) = self.accept(path, hello, datagram)
+        {
+            answer = self.acceptor.refuse(now, hello, &failure.text);
+        }
+        if let Answer::Reply(answer) = answer {
+            self.engine.reply(path, &answer);
         }
     }
 
-    fn accept(&mut self, path: Path, hello: &Hello, datagram: &[u8]) {
-        let Self { engine, known, .. } = self;
+    fn accept(&mut self, path: Path, hello: &Hello, datagram: &[u8]) -> Result<(), Failure> {
+        let Self { engine, known, order, .. } = self;
         known.retain(|_, id| engine.serves(*id));
         let Ok(header) = Header::read(datagram) else {
-            return;
+            return Ok(());
         };
+        let part = order.service.part(hello.role, Carrier::Udp)?;
         let connection_id = engine.fresh_connection_id();
-        let config = engine.config(path, CongestionChoice::Cubic, ArqConfig::default());
+        let config = engine.config(path, order.service.congestion(), ArqConfig::default());
         let connection =
             Connection::respond(engine.now(), config, connection_id, hello, header.packet_number);
-        let receiving = self.receiving();
-        let session = Session::receiving(connection, receiving);
-        let sink = self.sink(true);
+        let (session, sink) = part.session(connection);
         let place = self.places.take(path.peer.ip());
-        let id = self.engine.add(session, connection_id, path, Some((sink, place)));
+        let id = self.engine.add(session, connection_id, path, (sink, Some(place)));
         self.known.insert((path.peer, hello.connection_id), id);
-    }
-
-    fn sink(&self, can_repeat: bool) -> Sink {
-        let Reception { directory, keeping, .. } = self.reception.clone();
-        Sink::new(directory, SinkPolicy { keeping, can_repeat }, clock::random_u64())
-    }
-
-    fn receiving(&self) -> Receiving {
-        match self.reception.keeping.handover {
-            Some(_) => Receiving::one_file(),
-            None => Receiving::new(self.reception.takes_hidden),
-        }
+        Ok(())
     }
 
     /// Tells all peers, and waits a moment until they have been told.

@@ -2,13 +2,14 @@
 //!
 //! [`udp`] is the socket, [`impair`] an imperfect link in front of it, [`engine`] the loop that owns
 //! both and all sessions on them. [`dial`] opens one session, [`listen`] serves many, and [`tcp`]
-//! carries the same transfer over a kernel stream. Each tells its owner what happens as [`Notice`]s.
+//! carries the same transfer over a kernel stream; [`part`] says which side of the files each is on. Each tells its owner what happens as [`Notice`]s.
 //! [`relay`] is an imperfect link between programs that know nothing of it.
 
 pub mod dial;
 pub mod engine;
 pub mod impair;
 pub mod listen;
+pub mod part;
 pub mod places;
 pub mod probe;
 pub mod refusal;
@@ -19,6 +20,7 @@ pub mod worker;
 
 use crate::base::time::Instant;
 use crate::link::{Cause, LinkConfig, LinkCounts};
+use crate::transfer::entry::Entry;
 use crate::transfer::outcome::{Failure, Reason, TransferReport};
 use crate::transfer::session::Progress;
 use crate::transport::trace::TraceEvent;
@@ -98,6 +100,13 @@ pub enum Notice {
         id: u64,
         /// How.
         finished: Box<Finished>,
+    },
+    /// What is offered to one who came for the list: the next part of it.
+    Listed {
+        /// In which transfer.
+        id: u64,
+        /// What the other side says. Nobody has judged the paths.
+        entries: Vec<Entry>,
     },
     /// How far a transfer is.
     Progress {

@@ -3,14 +3,23 @@
 //! A stream keeps no message boundaries, so everything travels in [`record`]s: a type, a length, a
 //! body. The messages and the files' handling are those of the floor below; the kernel does the rest.
 
+mod accept;
+mod channel;
 mod connect;
 mod outlet;
 mod receive;
 pub mod record;
 mod send;
 
-pub use receive::Streams;
-pub use send::{Order, send};
+pub use accept::Streams;
+pub use connect::{Order, dial};
+
+use self::channel::Channel;
+use self::receive::Download;
+use self::record::RecordReader;
+use self::send::Upload;
+use super::Finished;
+use super::part::Part;
 
 use crate::base::text::show_error;
 use crate::base::time::Duration;
@@ -84,6 +93,17 @@ fn choose_congestion(socket: &Socket, name: &str) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn choose_congestion(_: &Socket, _: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Carries a transfer over a stream whose ends have greeted each other.
+fn carry(channel: Channel, reader: RecordReader<TcpStream>, part: Part) -> Finished {
+    match part {
+        Part::Listing(receiving) => Download::new(channel, receiving, None).run(reader),
+        Part::Receiving(receiving, sink) => {
+            Download::new(channel, receiving, Some(sink)).run(reader)
+        }
+        Part::Sending(sending) => Upload::new(channel, sending).run(reader),
+    }
 }
 
 /// Makes blocking calls return often, and small records go at once.

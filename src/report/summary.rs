@@ -240,7 +240,7 @@ pub fn show_counts(counts: &LinkCounts) -> String {
     text
 }
 
-/// A count with its noun.
+/// A number of things.
 #[must_use]
 pub fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })

@@ -380,8 +380,8 @@ pub(super) fn exists(path: &TreePath, found: Found) -> Failure {
             )
         }
         _ => format!(
-            "\"{path}\" exists at the receiver with other contents; start recv with --overwrite to \
-             replace it, with --rename to keep both, or move it away"
+            "\"{path}\" exists at the receiver with other contents; --overwrite there replaces it, \
+             --rename keeps both, or move it away"
         ),
     };
     Failure::new(Reason::Exists, text)

@@ -6,11 +6,48 @@ use crate::transport::config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT};
 use crate::transport::error::End;
 use std::net::SocketAddr;
 
-/// What the end of the connection to `peer` means for a transfer that is not complete, and what to do
-/// `again`.
+/// Which side of the files a user is on, and of the connection: it decides what to advise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standpoint {
+    /// This side has the files.
+    pub is_sender: bool,
+    /// This side opened the connection.
+    pub is_initiator: bool,
+}
+
+impl Standpoint {
+    /// What to do about a peer that is gone.
+    #[must_use]
+    pub fn again(self) -> &'static str {
+        match (self.is_sender, self.is_initiator) {
+            (true, true) => "send again when it is back",
+            (false, true) => "get it again when it is back",
+            (false, false) => "its user has to send again",
+            (true, false) => "its user has to get it again",
+        }
+    }
+
+    /// What to do about a peer that was told to end.
+    fn restart(self) -> &'static str {
+        match (self.is_sender, self.is_initiator) {
+            (true, true) => "start it again, then send again",
+            (false, true) => "start it again, then get it again",
+            (_, false) => self.again(),
+        }
+    }
+
+    /// What runs at the other side, where this one opens the connection.
+    #[must_use]
+    pub fn listener(self) -> &'static str {
+        if self.is_sender { "`volley recv`" } else { "`volley share`" }
+    }
+}
+
+/// What the end of the connection to `peer` means for a transfer that is not complete.
 #[must_use]
-pub fn failure_of_end(end: &End, peer: SocketAddr, again: &str) -> Failure {
+pub fn failure_of_end(end: &End, peer: SocketAddr, standpoint: Standpoint) -> Failure {
     let (host, port) = (peer.ip().to_canonical(), peer.port());
+    let (again, listener) = (standpoint.again(), standpoint.listener());
     let (reason, text) = match end {
         End::Gone => {
             let text = format!("{host} refuses UDP port {port}: its program has ended; {again}");
@@ -20,11 +57,11 @@ pub fn failure_of_end(end: &End, peer: SocketAddr, again: &str) -> Failure {
         End::NobodyListens => {
             let text = format!(
                 "{host} refuses UDP port {port}: nothing listens there; check that \
-                 `volley recv` runs there, and the address and port"
+                 {listener} runs there, and the address and port"
             );
             (Reason::Unreachable, text)
         }
-        End::Peer { code, reason } => return failure_of_close(*code, reason),
+        End::Peer { code, reason } => return failure_of_close(*code, reason, standpoint),
         End::Refused { .. } | End::Strategy => (Reason::Refused, escape(&end.to_string())),
         End::Silent => {
             let silence = IDLE_TIMEOUT.as_secs();
@@ -36,7 +73,7 @@ pub fn failure_of_end(end: &End, peer: SocketAddr, again: &str) -> Failure {
             let silence = HANDSHAKE_TIMEOUT.as_secs();
             let text = format!(
                 "no answer from {host} on UDP port {port} for {silence} s; check that \
-                 `volley recv` runs there, the address and port, and that firewalls let UDP \
+                 {listener} runs there, the address and port, and that firewalls let UDP \
                  port {port} through"
             );
             (Reason::Unreachable, text)
@@ -48,19 +85,19 @@ pub fn failure_of_end(end: &End, peer: SocketAddr, again: &str) -> Failure {
 
 /// What it means that the other side ended a transfer with that code.
 #[must_use]
-pub fn failure_of_close(code: u16, reason: &str) -> Failure {
-    let text = escape(reason);
+pub fn failure_of_close(code: u16, reason: &str, standpoint: Standpoint) -> Failure {
+    let (text, restart) = (escape(reason), standpoint.restart());
     match Reason::from_code(code) {
         _ if code == 0 => {
             Failure::new(Reason::Interrupted, "the other side ended the transfer before its end")
         }
         Reason::Deadline => Failure::new(
             Reason::Interrupted,
-            "the time limit of the other side is up; start it again, then send again",
+            format!("the time limit of the other side is up; {restart}"),
         ),
         reason if reason.is_order() => Failure::new(
             Reason::Interrupted,
-            "the other side was interrupted by its user; start it again, then send again",
+            format!("the other side was interrupted by its user; {restart}"),
         ),
         reason => Failure::new(reason, format!("the other side ended the transfer: {text}")),
     }

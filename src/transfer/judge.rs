@@ -44,7 +44,8 @@ impl Judge {
             return judge_only(index, path, entry.kind);
         }
         if path.is_hidden() && self.takes == Takes::Visible {
-            let text = format!("\"{path}\" is a hidden name; start recv with --hidden to take it");
+            let text =
+                format!("\"{path}\" is a hidden name; the receiving side takes it with --hidden");
             return Err(refused(text));
         }
         if let Kind::Link { target } = &entry.kind

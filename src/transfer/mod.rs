@@ -14,6 +14,7 @@ mod check;
 mod commit;
 pub mod directory;
 pub mod disk;
+mod early;
 pub mod ending;
 pub mod entry;
 pub mod handover;

@@ -171,6 +171,8 @@ pub struct Counts {
     pub failed: u64,
     /// What they failed with.
     pub reasons: BTreeSet<Reason>,
+    /// Entries that were offered to be looked at, and nothing more.
+    pub listed: u64,
     /// Symbolic links that the sender left out.
     pub skipped_links: u64,
     /// What the sender left out because it is neither file nor directory nor link.
@@ -190,6 +192,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// An entry is offered to be looked at only. Says how many there are now.
+    pub fn list(&mut self) -> u64 {
+        self.counts.listed += 1;
+        self.counts.listed
+    }
+
     /// A symbolic link is left out.
     pub fn skipped_link(&mut self) {
         self.counts.skipped_links += 1;

@@ -2,6 +2,7 @@
 
 mod outcomes;
 
+use super::early::Early;
 use super::entry::{Entry, Sort};
 use super::hash::Hash;
 use super::job::{Job, WriteBatch};
@@ -10,11 +11,10 @@ use super::message::{ENTRIES_MAX, Message, MessageReader, UNSETTLED_MAX, UNSETTL
 use super::name::show_start;
 use super::outcome::{Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
 use super::window::Window;
-use crate::transport::config::FIRST_FLIGHT;
 use crate::transport::stats::Stats;
 use crate::wire::cursor::Malformed;
 use crate::wire::header::OFFSET_END;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// Bytes that may wait for the disk: three times the credit's backlog, so that a sender that keeps to
@@ -67,6 +67,8 @@ pub struct Receiving {
     /// Where one file is taken, it is complete only once it is known that nothing follows: its hash, until
     /// then.
     held_root: Option<(u32, Hash)>,
+    /// What was offered and not handed out, where only the list is wanted.
+    list: Option<Vec<Entry>>,
     messages: MessageReader,
     /// The entries that have no outcome yet, and some that have.
     entries: Window<Incoming>,
@@ -89,9 +91,8 @@ pub struct Receiving {
     queued: usize,
     /// Jobs made and not reported as done.
     waiting: usize,
-    /// Bytes that came before their offer, by their end and offset: an offer looks at those that it covers.
-    early: BTreeMap<(u64, u64), Vec<u8>>,
-    early_len: usize,
+    /// Bytes that came before their offer.
+    early: Early,
     written: u64,
     demands: Vec<Demand>,
     outgoing: Vec<u8>,
@@ -109,6 +110,17 @@ impl Receiving {
     #[must_use]
     pub fn one_file() -> Self {
         Self { judge: Judge::new(Takes::One), ..Self::default() }
+    }
+
+    /// A transfer of which only the list is wanted: what is offered.
+    #[must_use]
+    pub fn listing() -> Self {
+        Self { list: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// What was offered since the last call, where only the list is wanted. Nobody has judged the paths.
+    pub fn take_listed(&mut self) -> Vec<Entry> {
+        self.list.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Where the sender's messages are to be appended.
@@ -192,6 +204,12 @@ impl Receiving {
         if self.is_offer_complete || self.entries.next() >= ENTRIES_MAX {
             return Err(Malformed("offer: too many entries"));
         }
+        if let Some(list) = &mut self.list {
+            list.push(entry);
+            self.offered = end;
+            let is_too_many = self.ledger.list() > ENTRIES_MAX.into();
+            return if is_too_many { Err(Malformed("offer: too many entries")) } else { Ok(()) };
+        }
         let text_len = entry.text_len();
         if self.entries.len() >= UNSETTLED_MAX || self.text_len + text_len > UNSETTLED_TEXT_MAX {
             return Err(Malformed("offer: too many entries at once"));
@@ -221,7 +239,7 @@ impl Receiving {
             }
             self.reject(index, failure);
         }
-        self.take_early();
+        self.early.release(self.offered, &mut self.batch);
         Ok(())
     }
 
@@ -236,18 +254,11 @@ impl Receiving {
     /// Takes file bytes; false if there is no room for them now.
     pub fn take_data(&mut self, offset: u64, bytes: &[u8]) -> bool {
         let end = offset + bytes.len() as u64;
-        if bytes.is_empty() {
+        if bytes.is_empty() || self.list.is_some() {
             return false;
         }
         if end > self.offered {
-            if self.early_len + bytes.len() > usize::try_from(FIRST_FLIGHT).unwrap_or(0) {
-                return false;
-            }
-            self.early_len += bytes.len();
-            if let Some(same) = self.early.insert((end, offset), bytes.to_vec()) {
-                self.early_len -= same.len();
-            }
-            return true;
+            return self.early.keep(offset, bytes);
         }
         if self.queued + self.batch.len() + bytes.len() > SINK_QUEUE_MAX {
             return false;
@@ -257,15 +268,6 @@ impl Receiving {
             self.flush();
         }
         true
-    }
-
-    fn take_early(&mut self) {
-        let offered = self.offered;
-        while let Some(first) = self.early.first_entry().filter(|first| first.key().0 <= offered) {
-            let ((_, offset), bytes) = first.remove_entry();
-            self.early_len -= bytes.len();
-            self.batch.push(offset, &bytes);
-        }
     }
 
     /// Bytes taken become a job before anything that follows them.
@@ -426,7 +428,7 @@ mod tests {
             let job = receiving.next_job();
             assert!(matches!(&job, Some(Job::Write(batch)) if batch.len() == covered), "{job:?}");
         }
-        assert_eq!((receiving.early.len(), receiving.early_len), (0, 0));
+        assert!(receiving.early.is_empty());
     }
 
     #[test]

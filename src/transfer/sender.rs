@@ -34,6 +34,8 @@ pub struct Sending {
     is_offered: bool,
     /// The last look at what is to be sent ended before there was a reason to.
     has_more: bool,
+    /// Entries are offered to be looked at: none is judged or sent.
+    is_list: bool,
     source: Source,
     messages: MessageReader,
     ledger: Ledger,
@@ -63,6 +65,7 @@ impl Sending {
             walk: Walk::start(selection)?,
             is_offered: false,
             has_more: true,
+            is_list: false,
             source: Source::default(),
             messages: MessageReader::default(),
             ledger: Ledger::default(),
@@ -75,6 +78,14 @@ impl Sending {
             cancelled: Vec::new(),
             outgoing: Vec::new(),
         })
+    }
+
+    /// A transfer that only tells what was selected.
+    ///
+    /// # Errors
+    /// As [`Sending::new`].
+    pub fn listing(selection: &Selection) -> Result<Self, Failure> {
+        Ok(Self { is_list: true, ..Self::new(selection)? })
     }
 
     /// Offers more, as long as its offers fit into `room` bytes.
@@ -151,6 +162,11 @@ impl Sending {
             Kind::File { size: 0, .. } | Kind::Directory { .. } => Some(Hash::of(b"")),
             Kind::Link { target } => Some(Hash::of(target.as_bytes())),
         };
+        if self.is_list {
+            item.is_settled = true;
+            self.source.forget_settled();
+            self.ledger.list();
+        }
     }
 
     /// Where the receiver's messages are to be appended.
@@ -323,6 +339,9 @@ impl Sending {
     /// answered, then as far as it has.
     #[must_use]
     pub fn released(&self) -> u64 {
+        if self.is_list {
+            return 0;
+        }
         self.accepted_end.max(FIRST_FLIGHT.min(self.source.total()))
     }
 

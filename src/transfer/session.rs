@@ -6,7 +6,8 @@
 //! [`Session::poll_transmit`] until `false`; and waits until [`Session::poll_timeout`]. The transfer
 //! is over when [`Session::report`] says how.
 
-use super::ending::failure_of_end;
+use super::ending::{Standpoint, failure_of_end};
+use super::entry::Entry;
 use super::job::{Job, Report};
 use super::outcome::{Failure, Reason, TransferReport};
 use super::receiver::{Demand, Receiving};
@@ -170,6 +171,14 @@ impl Session {
         }
         self.gather_until = None;
         receiving.next_job()
+    }
+
+    /// What was offered since the last call to a session that wants only the list.
+    pub fn take_listed(&mut self) -> Vec<Entry> {
+        match &mut self.side {
+            Side::Receiving(receiving) => receiving.take_listed(),
+            Side::Sending(_) => Vec::new(),
+        }
     }
 
     /// This session's sink did something.
@@ -346,11 +355,11 @@ impl Session {
     #[must_use]
     pub fn report(&self, peer: SocketAddr) -> Option<TransferReport> {
         let end = self.end.as_ref()?;
-        let again = match &self.side {
-            Side::Receiving(_) => "its user has to send again",
-            Side::Sending(_) => "send again when it is back",
+        let standpoint = Standpoint {
+            is_sender: matches!(self.side, Side::Sending(_)),
+            is_initiator: self.connection.is_initiator(),
         };
-        let failure = self.failure.clone().unwrap_or_else(|| failure_of_end(end, peer, again));
+        let failure = self.failure.clone().unwrap_or_else(|| failure_of_end(end, peer, standpoint));
         Some(self.report_failure(failure))
     }
 

@@ -31,6 +31,33 @@ pub struct Load {
     pub full: Option<&'static str>,
 }
 
+/// What a responder does for whoever comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// It receives files.
+    Receive,
+    /// It sends files.
+    Share,
+}
+
+impl Duty {
+    /// Whether it serves an initiator with that role.
+    ///
+    /// # Errors
+    /// It does not; a sentence for that initiator's user.
+    pub fn admit(self, initiator: Role) -> Result<(), &'static str> {
+        match (self, initiator) {
+            (Self::Receive, Role::Sender) | (Self::Share, Role::Lister | Role::Receiver) => Ok(()),
+            (Self::Receive, Role::Lister | Role::Receiver) => {
+                Err("`volley recv` runs there, which receives files; use `volley send`")
+            }
+            (Self::Share, Role::Sender) => {
+                Err("`volley share` runs there, which offers files; use `volley get`")
+            }
+        }
+    }
+}
+
 /// What to do about a HELLO.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -49,16 +76,18 @@ pub const DECLINES_MAX: u32 = 100;
 /// Judges HELLOs that belong to no connection yet.
 #[derive(Clone, Debug)]
 pub struct Acceptor {
+    duty: Duty,
     secret: [u8; 32],
     /// The second in which VERSIONS and REFUSE are counted, and their number so far.
     declines: (u64, u32),
 }
 
 impl Acceptor {
-    /// An acceptor whose cookies are keyed with `secret`, which nobody else knows.
+    /// An acceptor for a responder with that duty, whose cookies are keyed with `secret`, which nobody
+    /// else knows.
     #[must_use]
-    pub fn new(secret: [u8; 32]) -> Self {
-        Self { secret, declines: (0, 0) }
+    pub fn new(duty: Duty, secret: [u8; 32]) -> Self {
+        Self { duty, secret, declines: (0, 0) }
     }
 
     /// Judges a HELLO from `peer` (its address, in any fixed form).
@@ -78,9 +107,8 @@ impl Acceptor {
             let answer = refuse(id, RefuseCode::Unsupported, "this side has no secured mode yet");
             return self.decline(now, answer);
         };
-        if hello.role == Role::Receiver {
-            let answer = refuse(id, RefuseCode::Unsupported, "this side has no files to offer");
-            return self.decline(now, answer);
+        if let Err(reason) = self.duty.admit(hello.role) {
+            return self.decline(now, refuse(id, RefuseCode::Unsupported, reason));
         }
         let proven = self.knows(now, peer, &hello);
         if let Some(reason) = load.full.filter(|_| proven) {
@@ -91,6 +119,12 @@ impl Acceptor {
         }
         let cookie = self.cookie(span_number(now), peer, id);
         reply(PacketType::Retry, id, |out| put_short_string(out, &cookie))
+    }
+
+    /// What to do about a HELLO that would have been accepted, if there cannot be a connection after all.
+    #[must_use]
+    pub fn refuse(&mut self, now: Instant, hello: &Hello, reason: &str) -> Answer {
+        self.decline(now, refuse(hello.connection_id, RefuseCode::Unsupported, reason))
     }
 
     /// Passes `answer` on, as long as there were few in this second.
@@ -233,7 +267,7 @@ mod tests {
 
     fn judge(now_s: u64, peer: &[u8], datagram: &[u8], load: Load) -> Answer {
         let now = Instant::from_nanos(now_s * 1_000_000_000);
-        Acceptor::new([3; 32]).on_hello(now, peer, datagram, load)
+        Acceptor::new(Duty::Receive, [3; 32]).on_hello(now, peer, datagram, load)
     }
 
     fn replied(answer: &Answer, kind: PacketType) -> Vec<u8> {
@@ -273,6 +307,35 @@ mod tests {
     }
 
     #[test]
+    fn a_responder_refuses_the_roles_that_it_does_not_serve() {
+        let roles = [Role::Sender, Role::Receiver, Role::Lister];
+        for (duty, served) in
+            [(Duty::Receive, [true, false, false]), (Duty::Share, [false, true, true])]
+        {
+            for (role, is_served) in roles.into_iter().zip(served) {
+                let mut packet = hello(&[VERSION], &[]);
+                let body = protection::open(&packet).expect("sealed");
+                let asked = Hello { role, ..Hello::read(body).expect("a HELLO") };
+                packet.truncate(HEADER_LEN);
+                asked.put(&mut packet);
+                packet.resize(HELLO_LEN, 0);
+                protection::seal(&mut packet);
+                let mut acceptor = Acceptor::new(duty, [3; 32]);
+                match acceptor.on_hello(Instant::ZERO, b"a", &packet, QUIET) {
+                    Answer::Accept(accepted) => assert!(is_served && accepted == asked),
+                    answer => {
+                        assert!(!is_served, "{duty:?} {role:?}");
+                        let refused = replied(&answer, PacketType::Refuse);
+                        let (code, reason) = read_refuse(&refused).expect("a refusal");
+                        assert_eq!(code, RefuseCode::Unsupported);
+                        assert!(reason.contains("volley"), "{reason}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn unknown_versions_are_answered_with_ours() {
         let answer = judge(0, b"a", &hello(&[99, 98], &[]), QUIET);
         let body = replied(&answer, PacketType::Versions);
@@ -296,7 +359,7 @@ mod tests {
 
     #[test]
     fn refusals_are_few_in_a_second_whatever_is_asked() {
-        let mut acceptor = Acceptor::new([3; 32]);
+        let mut acceptor = Acceptor::new(Duty::Receive, [3; 32]);
         let unknown = hello(&[99], &[]);
         let cookie = cookie_of(&judge(0, b"a", &hello(&[VERSION], &[]), FULL));
         let busy = hello(&[VERSION], &cookie);

@@ -31,13 +31,38 @@ pub enum Suite {
     Open,
 }
 
-/// Which side of the file the initiator is on.
+/// Which side of the files the initiator is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The initiator has the files.
     Sender,
     /// The initiator wants the files.
     Receiver,
+    /// The initiator wants to know what files there are.
+    Lister,
+}
+
+impl Role {
+    /// The byte that stands for it in a HELLO.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Sender => 0,
+            Self::Receiver => 1,
+            Self::Lister => 2,
+        }
+    }
+
+    /// The role that a byte stands for.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Sender),
+            1 => Some(Self::Receiver),
+            2 => Some(Self::Lister),
+            _ => None,
+        }
+    }
 }
 
 /// What each side tells the other about itself.
@@ -155,10 +180,7 @@ impl Hello {
         out.extend_from_slice(&self.connection_id.0.to_be_bytes());
         put_versions(out, &self.versions);
         out.push(0); // suite: open
-        out.push(match self.role {
-            Role::Sender => 0,
-            Role::Receiver => 1,
-        });
+        out.push(self.role.code());
         self.parameters.put(out);
         put_short_string(out, &[]); // key id
         out.extend_from_slice(&0u16.to_be_bytes()); // Noise message
@@ -174,11 +196,7 @@ impl Hello {
         let connection_id = ConnectionId(reader.u32()?);
         let versions = read_versions(&mut reader)?;
         let suite = read_suite(&mut reader)?;
-        let role = match reader.u8()? {
-            0 => Role::Sender,
-            1 => Role::Receiver,
-            _ => return Err(reader.malformed()),
-        };
+        let role = Role::from_code(reader.u8()?).ok_or(reader.malformed())?;
         let parameters = Parameters::read(&mut reader)?;
         reader.short_string(KEY_ID_MAX)?;
         skip_noise(&mut reader)?;

@@ -173,6 +173,25 @@ impl Bench {
         self.start_sending(receiver, files, options).finish()
     }
 
+    /// Starts to share `paths`.
+    #[track_caller]
+    pub(crate) fn share(&self, paths: &[&str], options: &[&str]) -> Receiver {
+        let line = [&["share"], paths, &process::LISTEN, options].concat();
+        Receiver::listen(Running::start(&self.from(), &line))
+    }
+
+    /// Starts to get what is shared.
+    pub(crate) fn start_getting(&self, sharer: &Receiver, options: &[&str]) -> Running {
+        let line = [&["get", &sharer.address, "--open"], options].concat();
+        Running::start(&self.to(), &line)
+    }
+
+    /// Gets what is shared, and waits for the outcome.
+    #[track_caller]
+    pub(crate) fn get(&self, sharer: &Receiver, options: &[&str]) -> Outcome {
+        self.start_getting(sharer, options).finish()
+    }
+
     /// Runs the program beside the sender's files.
     #[track_caller]
     pub(crate) fn volley(&self, arguments: &[&str]) -> Outcome {

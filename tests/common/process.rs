@@ -287,14 +287,17 @@ impl Drop for Running {
     }
 }
 
+/// Where a listener of a test listens.
+pub(crate) const LISTEN: [&str; 5] = ["--open", "--bind", "127.0.0.1", "--port", "0"];
+
 /// What a receiver is started with.
 pub(crate) const RECEIVE: [&str; 7] = ["recv", ".", "--open", "--bind", "127.0.0.1", "--port", "0"];
 
-/// `volley recv` at work. Killed when dropped.
+/// `volley recv` or `volley share` at work. Killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) running: Running,
-    /// What to give to `volley send`.
+    /// What to give to `volley send` or `volley get`.
     pub(crate) address: String,
 }
 

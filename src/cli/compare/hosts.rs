@@ -12,7 +12,8 @@ use crate::cli::Stop;
 use crate::lab::memory::MemoryDirectory;
 use crate::lab::{Host, Lab, LabCounts, LabLink};
 use crate::link::LinkConfig;
-use crate::net::listen::{Listener, Reception};
+use crate::net::listen::{self, Listener};
+use crate::net::part::{Reception, Service};
 use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Observer, SIGTERM, tcp};
 use crate::os::clock;
 use crate::report;
@@ -111,14 +112,14 @@ impl Arena {
         let address: IpAddr = self.lab.addresses(Host::B).v4.into();
         let listener =
             self.lab.within(Host::B, || Listener::bind(Some(address), DEFAULT_PORT))??;
-        let reception = reception(inbox)?;
+        let serving = serving(inbox)?;
         let (received, over) = (Arc::new(AtomicU64::new(0)), Interrupt::default());
         let nobody: Observer = Arc::new(|_| {});
         let observer = count_bytes(&nobody, &received);
         let eye = view.bounds.map(|bounds| Eye::open(&self.lab, way, bounds));
         let recorder = eye.as_ref().and_then(Eye::recorder);
         let sent = std::thread::scope(|scope| {
-            let receiver = scope.spawn(|| listener.run(&reception, &observer, &over));
+            let receiver = scope.spawn(|| listener.run(&serving, &observer, &over));
             let send = || self.shot.fire(way, view, recorder.as_ref(), interrupt);
             let sent = self.lab.within(Host::A, send);
             over.set(SIGTERM);
@@ -149,15 +150,11 @@ fn lab_link(link: &Impairment, seed: u64) -> LabLink {
     LabLink { out: link.out.clone(), back: link.back.clone(), seed }
 }
 
-fn reception(inbox: &Path) -> Result<Reception, Failure> {
-    Ok(Reception {
-        directory: Arc::new(Directory::open(inbox)?),
-        keeping: Keeping::default(),
-        takes_hidden: true,
-        once: true,
-        impairment: None,
-        traces: false,
-    })
+fn serving(inbox: &Path) -> Result<listen::Order, Failure> {
+    let directory = Arc::new(Directory::open(inbox)?);
+    let reception = Reception { directory, keeping: Keeping::default(), takes_hidden: true };
+    let service = Service::Receive(reception);
+    Ok(listen::Order { service, once: true, impairment: None, traces: false })
 }
 
 /// What everything has cost since the process began, the lab itself left out.

@@ -6,6 +6,7 @@ use crate::base::time::{Duration, Instant};
 use crate::cli::progress::Meter;
 use crate::cli::report::Recorder;
 use crate::cli::signals::Deadline;
+use crate::net::part::Errand;
 use crate::net::{DEADLINE, Finished, Interrupt, Notice, Observer, dial, tcp};
 use crate::os::clock::Clock;
 use crate::report::comparison::{Ended, Trial};
@@ -62,15 +63,15 @@ impl Shot {
         interrupt: &Interrupt,
     ) -> Result<Finished, Failure> {
         let selection = Selection { paths: vec![self.path.clone()], ..Selection::default() };
-        let addresses = self.addresses.clone();
+        let (errand, addresses) = (Errand::Send(Arc::new(selection)), self.addresses.clone());
         match way {
             Way::Tcp { congestion } => {
                 let congestion = congestion.clone();
-                tcp::send(&tcp::Order { selection, addresses, congestion }, observer, interrupt)
+                tcp::dial(&tcp::Order { errand, addresses, congestion }, observer, interrupt)
             }
             Way::Udp { congestion, arq } => {
                 let order = dial::Order {
-                    selection,
+                    errand,
                     addresses,
                     bind: None,
                     congestion: *congestion,
@@ -78,7 +79,7 @@ impl Shot {
                     impairment: None,
                     traces,
                 };
-                dial::send(&order, observer, interrupt)
+                dial::dial(&order, observer, interrupt)
             }
         }
     }

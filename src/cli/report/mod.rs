@@ -239,7 +239,7 @@ impl Recorder {
                     gathered.see(here - now.since(*at), seen);
                 }
             }
-            Notice::Ended { .. } | Notice::Started { .. } => {}
+            Notice::Ended { .. } | Notice::Listed { .. } | Notice::Started { .. } => {}
         }
     }
 

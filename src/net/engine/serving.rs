@@ -54,6 +54,10 @@ impl Engine {
             let peer = served.path.peer;
             (self.observer)(Notice::Started { id, peer, carrier: Carrier::Udp });
         }
+        let entries = served.session.take_listed();
+        if !entries.is_empty() {
+            (self.observer)(Notice::Listed { id, entries });
+        }
         self.pass_jobs(id, served);
         let has_more = self.transmit(served, trains);
         if self.traces {

@@ -8,7 +8,7 @@
 
 use crate::net::Interrupt;
 use crate::wire::cursor::{Malformed, Reader, put_short_string};
-use crate::wire::handshake::{put_versions, read_versions};
+use crate::wire::handshake::{Role, put_versions, read_versions};
 use std::io::{self, Read};
 
 /// Bytes of a record's body, at most.
@@ -46,10 +46,12 @@ pub enum Record<'a> {
         /// The bytes.
         bytes: &'a [u8],
     },
-    /// The initiator's first record: the versions it speaks, best first.
+    /// The initiator's first record.
     Hello {
-        /// Those versions.
+        /// The versions it speaks, best first.
         versions: Vec<u16>,
+        /// Which side of the files it is on.
+        role: Role,
     },
     /// A piece of the stream of transfer messages.
     Messages(&'a [u8]),
@@ -76,11 +78,11 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(bytes);
                 DATA
             }
-            Record::Hello { versions } => {
+            Record::Hello { versions, role } => {
                 out.extend_from_slice(MAGIC);
                 put_versions(out, versions);
                 out.push(0); // suite: open
-                out.push(0); // role: the initiator sends
+                out.push(role.code());
                 HELLO
             }
             Record::Messages(bytes) => {
@@ -114,11 +116,12 @@ impl<'a> Record<'a> {
             HELLO => {
                 let is_ours = reader.array::<6>()? == *MAGIC;
                 let versions = read_versions(&mut reader)?;
-                let is_open_sender = reader.u8()? == 0 && reader.u8()? == 0;
-                if !is_ours || !is_open_sender {
-                    return Err(malformed);
+                let is_open = reader.u8()? == 0;
+                let role = Role::from_code(reader.u8()?);
+                match role.filter(|_| is_ours && is_open) {
+                    Some(role) => Record::Hello { versions, role },
+                    None => return Err(malformed),
                 }
-                Record::Hello { versions }
             }
             MESSAGES => return Ok(Record::Messages(body)),
             WELCOME => Record::Welcome { version: reader.u16()? },
@@ -149,6 +152,11 @@ impl<R: Read> RecordReader<R> {
     /// The peer is one of ours: from now on records may be long.
     pub fn trust(&mut self) {
         self.body_max = BODY_MAX;
+    }
+
+    /// What it reads from.
+    pub(super) fn stream(&self) -> &R {
+        &self.stream
     }
 
     /// The next record; `None` at the end of the stream. `gives_up` is asked before each read, and told
@@ -220,7 +228,8 @@ mod tests {
 
     fn samples() -> Vec<Record<'static>> {
         vec![
-            Record::Hello { versions: vec![1, 2] },
+            Record::Hello { versions: vec![1, 2], role: Role::Sender },
+            Record::Hello { versions: vec![1], role: Role::Receiver },
             Record::Welcome { version: 1 },
             Record::Messages(b"some messages"),
             Record::Messages(b""),

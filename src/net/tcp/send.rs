@@ -1,33 +1,28 @@
-//! Sending over a stream: connect, send, recv, close.
+//! Sending over a stream: send, recv, close.
 //!
 //! One thread writes; another reads what the receiver says, so that neither side ever waits for the
 //! other to read while the other waits for it.
 
-use super::connect::connect;
-use super::outlet::{Outlet, Pulse};
+use super::channel::{Channel, Stop};
 use super::record::{Record, RecordReader};
-use super::{CHUNK, CONNECT_TIMEOUT, lost, until_silent};
-use crate::base::text::show_error;
-use crate::base::time::{Duration, Instant};
-use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, internal_error};
+use super::{CHUNK, until_silent};
+use crate::base::time::Duration;
+use crate::net::{Finished, internal_error};
 use crate::os::clock::Clock;
 use crate::transfer::ending::failure_of_close;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::sender::Sending;
-use crate::transfer::session::{Phase, Progress};
-use crate::transfer::walk::Selection;
-use crate::wire::handshake::VERSION;
-use socket2::SockRef;
+use crate::transfer::session::Phase;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 
-/// How often the observer is told how far the transfer is.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// What is heard is waited for this long while there is nothing to send.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Bytes of offers in one step, before bytes of files go again.
 const OFFERS_MAX: usize = 32 << 10;
@@ -39,154 +34,75 @@ const HEARD_MAX: usize = 32 << 20;
 /// After a broken write, what the receiver had to say is waited for this long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What to do about a receiver that is gone.
-const AGAIN: &str = "send again when it is back";
-
-/// What to send and where.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// What to send.
-    pub selection: Selection,
-    /// The listener's addresses, best first.
-    pub addresses: Vec<SocketAddr>,
-    /// Which of the kernel's congestion controls to use; the one it prefers unless named.
-    pub congestion: Option<String>,
-}
-
-/// Sends the files over TCP.
-///
-/// # Errors
-/// A file cannot be read, or nobody answered at any address.
-pub fn send(
-    order: &Order,
-    observer: &Observer,
-    interrupt: &Interrupt,
-) -> Result<Finished, Failure> {
-    let sending = Sending::new(&order.selection)?;
-    let clock = Clock::start();
-    let (stream, peer) = connect(&order.addresses, interrupt)?;
-    if let Some(name) = &order.congestion {
-        super::choose_congestion(&SockRef::from(&stream), name).map_err(|error| {
-            let error = show_error(&error);
-            let text = format!("the system refuses the congestion control {name}: {error}");
-            Failure::new(Reason::Other, text)
-        })?;
-    }
-    observer(Notice::Started { id: 1, peer, carrier: Carrier::Tcp });
-    // A receiver that reads no more is known by its silence: the reading thread shuts the stream down.
-    let outlet =
-        Outlet::new(&stream, interrupt, None).map_err(|error| lost(&error, peer, AGAIN))?;
-    let mut upload = Upload {
-        stream,
-        outlet,
-        peer,
-        clock,
-        interrupt: interrupt.clone(),
-        observer: observer.clone(),
-        sending,
-        waiting: Arc::default(),
-        at: 0,
-        sent: 0,
-        next_progress: Instant::ZERO,
-        phase: Phase::Connecting,
-    };
-    let run = catch_unwind(AssertUnwindSafe(|| upload.run()));
-    let failure = run.unwrap_or_else(|_| Err(internal_error())).err();
-    let _ = upload.stream.shutdown(Shutdown::Both);
-    let report = upload.sending.report(failure, None);
-    let elapsed = clock.now().since(Instant::ZERO);
-    Ok(Finished { report, carrier: Carrier::Tcp, peer, elapsed, impaired: None })
-}
-
 /// What the reading thread heard.
 enum Heard {
     Close(u16, String),
     Ended(io::Result<()>),
     Messages(Vec<u8>),
-    Welcome(u16),
 }
 
-struct Upload {
-    stream: TcpStream,
-    outlet: Outlet,
-    peer: SocketAddr,
-    clock: Clock,
-    interrupt: Interrupt,
-    observer: Observer,
-    sending: Sending,
+/// The sending side of one transfer.
+pub(super) struct Upload {
+    channel: Channel,
+    sending: Box<Sending>,
     /// Bytes of messages heard and not looked at.
     waiting: Arc<AtomicUsize>,
     /// The next byte of the transfer space to send.
     at: u64,
     sent: u64,
-    next_progress: Instant,
-    /// Where it was when the observer was last told.
-    phase: Phase,
 }
 
 impl Upload {
-    fn run(&mut self) -> Result<(), Failure> {
-        let peer = self.peer;
-        let broken = |error: io::Error| lost(&error, peer, AGAIN);
-        let (heard, reader) = self.start_reading().map_err(broken)?;
-        let pulse = Pulse::start(self.outlet.clone()).map_err(broken)?;
-        let done = self.talk(&heard);
-        let done = match done {
-            Err(_) if self.interrupt.get().is_some() => {
-                let failure = self.interrupt.failure().expect("just looked");
-                let code = failure.reason.code().into();
-                let _ = self.write(&Record::Close { code, reason: failure.text.as_bytes() });
+    pub(super) fn new(channel: Channel, sending: Box<Sending>) -> Self {
+        Self { channel, sending, waiting: Arc::default(), at: 0, sent: 0 }
+    }
+
+    /// Sends, and tells how it ended.
+    pub(super) fn run(mut self, reader: RecordReader<TcpStream>) -> Finished {
+        // A panic in one connection ends that connection only.
+        let run = catch_unwind(AssertUnwindSafe(|| self.exchange(reader)));
+        let failure = run.unwrap_or_else(|_| Err(internal_error())).err();
+        let _ = self.channel.stream.shutdown(Shutdown::Both);
+        self.channel.finished(self.sending.report(failure, None))
+    }
+
+    fn exchange(&mut self, reader: RecordReader<TcpStream>) -> Result<(), Failure> {
+        let (heard, reading) = self.start_reading(reader);
+        let pulse = self.channel.pulse().map_err(|error| self.channel.lost(&error))?;
+        let talked = catch_unwind(AssertUnwindSafe(|| self.talk(&heard)));
+        let done = match talked.unwrap_or_else(|_| Err(internal_error().into())) {
+            Err(_) if self.channel.end.failure().is_some() => {
+                let failure = self.channel.end.failure().expect("just looked");
+                self.channel.close(&failure);
                 Err(failure)
             }
             // A receiver that closes says why before it goes.
             Err(Stop::Broken(error)) => Err(self.last_words(&heard, error)),
             Err(Stop::Failed(failure)) => {
-                let code = failure.reason.code().into();
-                let _ = self.write(&Record::Close { code, reason: failure.text.as_bytes() });
-                Err(Failure { text: format!("{peer}: {}", failure.text), ..failure })
+                self.channel.close(&failure);
+                let text = format!("{}: {}", self.channel.peer, failure.text);
+                Err(Failure { text, ..failure })
             }
             Ok(()) => {
-                let _ = self.write(&Record::Close { code: 0, reason: b"" });
+                let _ = self.channel.write(&Record::Close { code: 0, reason: b"" });
                 Ok(())
             }
         };
-        let _ = self.stream.shutdown(Shutdown::Both);
-        let _ = reader.join();
+        let _ = self.channel.stream.shutdown(Shutdown::Both);
+        let _ = reading.join();
         drop(pulse);
         done
     }
 
-    fn start_reading(&self) -> io::Result<(Receiver<Heard>, JoinHandle<()>)> {
-        let stream = self.stream.try_clone()?;
+    fn start_reading(&self, reader: RecordReader<TcpStream>) -> (Receiver<Heard>, JoinHandle<()>) {
         let (tell, heard) = channel();
-        let (interrupt, clock, waiting) =
-            (self.interrupt.clone(), self.clock, self.waiting.clone());
-        let listen = move || listen(&stream, interrupt, clock, &(tell, waiting));
-        Ok((heard, std::thread::spawn(listen)))
+        let (clock, waiting) = (self.channel.clock, self.waiting.clone());
+        let listen = move || listen(reader, clock, &(tell, waiting));
+        (heard, std::thread::spawn(listen))
     }
 
     fn talk(&mut self, heard: &Receiver<Heard>) -> Result<(), Stop> {
-        // What is heard says more than that this could not be written.
-        let _ = self.write(&Record::Hello { versions: vec![VERSION] });
-        match heard.recv_timeout(CONNECT_TIMEOUT) {
-            Ok(Heard::Welcome(VERSION)) => {}
-            Ok(Heard::Welcome(theirs)) => {
-                let text = format!(
-                    "the other side speaks version {theirs} of the protocol; install the same version \
-                     of volley on both"
-                );
-                return Err(Failure::new(Reason::Version, text).into());
-            }
-            Ok(Heard::Close(code, reason)) => return Err(failure_of_close(code, &reason).into()),
-            Ok(Heard::Ended(_) | Heard::Messages(_)) | Err(RecvTimeoutError::Disconnected) => {
-                let text = "something else than `volley recv` listens there";
-                return Err(Failure::new(Reason::Unreachable, text).into());
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                let text = "it accepts TCP connections but does not answer as `volley recv` would";
-                return Err(Failure::new(Reason::Unreachable, text).into());
-            }
-        }
+        self.channel.tell_started();
         self.tell_progress();
         while !self.sending.is_complete() {
             self.step(heard)?;
@@ -205,11 +121,13 @@ impl Upload {
         self.sending.take_cancelled();
         let piece = self.next_piece();
         let is_busy = piece.is_some() || self.sending.has_more();
-        let patience = if is_busy { Duration::ZERO } else { PROGRESS_INTERVAL };
+        let patience = if is_busy { Duration::ZERO } else { PATIENCE };
         match heard.recv_timeout(patience) {
-            Ok(Heard::Close(code, reason)) => return Err(failure_of_close(code, &reason).into()),
+            Ok(Heard::Close(code, reason)) => {
+                return Err(failure_of_close(code, &reason, self.channel.standpoint).into());
+            }
             Ok(Heard::Ended(Err(error))) => return Err(Stop::Broken(error)),
-            Ok(Heard::Ended(Ok(())) | Heard::Welcome(_)) | Err(RecvTimeoutError::Disconnected) => {
+            Ok(Heard::Ended(Ok(()))) | Err(RecvTimeoutError::Disconnected) => {
                 return Err(Stop::Broken(io::ErrorKind::UnexpectedEof.into()));
             }
             Ok(Heard::Messages(bytes)) => {
@@ -224,7 +142,7 @@ impl Upload {
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if let Some(failure) = self.interrupt.failure() {
+        if let Some(failure) = self.channel.end.failure() {
             return Err(failure.into());
         }
         if let Some((offset, len)) = piece {
@@ -247,35 +165,22 @@ impl Upload {
         // was to go along comes with the next piece.
         if self.sending.read(offset, &mut bytes).is_ok() {
             self.at = offset + len as u64;
-            self.write(&Record::Data { offset, bytes: &bytes })?;
+            self.channel.write(&Record::Data { offset, bytes: &bytes })?;
             self.sent += len as u64;
         }
         Ok(())
     }
 
     fn write_messages(&self, messages: &[u8]) -> io::Result<()> {
-        messages.chunks(CHUNK).try_for_each(|piece| self.write(&Record::Messages(piece)))
-    }
-
-    fn write(&self, record: &Record<'_>) -> io::Result<()> {
-        self.outlet.write(record)
+        messages.chunks(CHUNK).try_for_each(|piece| self.channel.write(&Record::Messages(piece)))
     }
 
     fn tell_progress(&mut self) {
-        let now = self.clock.now();
-        let total = self.sending.total();
-        let is_total_known = self.sending.is_offered();
+        let (total, is_whole) = (self.sending.total(), self.sending.is_offered());
         let done = self.sent + self.sending.resumed();
-        let is_sent = is_total_known && self.sending.next_wanted(self.at, 1).is_none();
+        let is_sent = is_whole && self.sending.next_wanted(self.at, 1).is_none();
         let phase = if is_sent { Phase::Committing } else { Phase::Transferring };
-        if now < self.next_progress && phase == self.phase {
-            return;
-        }
-        self.next_progress = now + PROGRESS_INTERVAL;
-        self.phase = phase;
-        let progress =
-            Progress { phase, done: done.min(total), total, is_total_known, stats: None };
-        (self.observer)(Notice::Progress { id: 1, progress });
+        self.channel.tell_progress(phase, done.min(total), total, is_whole);
     }
 
     /// Why the stream broke: what the receiver said before, or what the reading thread found.
@@ -283,8 +188,9 @@ impl Upload {
         while let Ok(word) = heard.recv_timeout(LAST_WORDS) {
             match word {
                 Heard::Close(code, reason) => {
-                    let failure = failure_of_close(code, &reason);
-                    return Failure { text: format!("{}: {}", self.peer, failure.text), ..failure };
+                    let Channel { peer, standpoint, .. } = self.channel;
+                    let failure = failure_of_close(code, &reason, standpoint);
+                    return Failure { text: format!("{peer}: {}", failure.text), ..failure };
                 }
                 Heard::Messages(bytes) => {
                     self.sending.incoming().extend_from_slice(&bytes);
@@ -294,42 +200,20 @@ impl Upload {
                 Heard::Ended(_) if error.kind() == io::ErrorKind::ConnectionReset => break,
                 Heard::Ended(found) => {
                     let found = found.err().unwrap_or(io::ErrorKind::UnexpectedEof.into());
-                    return lost(&found, self.peer, AGAIN);
+                    return self.channel.lost(&found);
                 }
-                Heard::Welcome(_) => {}
             }
         }
-        lost(&error, self.peer, AGAIN)
-    }
-}
-
-/// Why an upload stops early.
-enum Stop {
-    Broken(io::Error),
-    Failed(Failure),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Broken(error)
-    }
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
+        self.channel.lost(&error)
     }
 }
 
 /// The reading thread: passes on what the receiver says.
 fn listen(
-    stream: &TcpStream,
-    interrupt: Interrupt,
+    mut reader: RecordReader<TcpStream>,
     clock: Clock,
     (tell, waiting): &(Sender<Heard>, Arc<AtomicUsize>),
 ) {
-    let mut reader = RecordReader::new(stream, interrupt);
-    reader.trust();
     loop {
         let word = match reader.next(&mut until_silent(clock)) {
             // A sign of life, and nothing more.
@@ -343,8 +227,7 @@ fn listen(
             Ok(Some(Record::Close { code, reason })) => {
                 Heard::Close(code, String::from_utf8_lossy(reason).into_owned())
             }
-            Ok(Some(Record::Welcome { version })) => Heard::Welcome(version),
-            Ok(Some(Record::Data { .. } | Record::Hello { .. })) => {
+            Ok(Some(Record::Data { .. } | Record::Hello { .. } | Record::Welcome { .. })) => {
                 Heard::Ended(Err(io::ErrorKind::InvalidData.into()))
             }
             Ok(None) => Heard::Ended(Ok(())),
@@ -353,7 +236,7 @@ fn listen(
         let is_end = matches!(word, Heard::Ended(_));
         if is_end || matches!(word, Heard::Close(..)) {
             // The thread that writes may wait for a receiver that reads no more.
-            let _ = stream.shutdown(Shutdown::Write);
+            let _ = reader.stream().shutdown(Shutdown::Write);
         }
         if tell.send(word).is_err() || is_end {
             return;

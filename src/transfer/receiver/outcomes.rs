@@ -71,7 +71,8 @@ impl Receiving {
             return;
         };
         entry.is_settled = true;
-        if outcome.is_err() && !entry.range.is_empty() {
+        let is_written = matches!(outcome, Ok(Done::Committed { .. }));
+        if !is_written && !entry.range.is_empty() {
             self.demands.push(Demand::Cancel(entry.range.clone()));
         }
         note(&mut self.ledger, index, entry, outcome);
@@ -97,6 +98,9 @@ impl Receiving {
     pub(super) fn finish(&mut self) {
         if self.is_offer_complete && self.entries.is_empty() && !self.is_finishing {
             self.is_finishing = true;
+            if self.list.is_some() {
+                return self.on_report(Report::Finished);
+            }
             self.push_job(Job::Finish);
         }
     }

@@ -280,6 +280,12 @@ impl Connection {
         !self.space_in.is_incomplete()
     }
 
+    /// Whether this side opened it.
+    #[must_use]
+    pub fn is_initiator(&self) -> bool {
+        self.welcome.is_none()
+    }
+
     /// Whether the responder has not answered yet.
     #[must_use]
     pub fn is_connecting(&self) -> bool {

@@ -1,0 +1,115 @@
+//! What `volley recv` and `volley get` have in common: where files are taken in, and how they are kept.
+
+use super::args::{IntakeOptions, OutputOptions};
+use super::console::Console;
+use super::output::Output;
+use super::stdout::{self, StandardOutput};
+use super::{Stop, manifest};
+use crate::base::text::escape;
+use crate::base::units::show_size;
+use crate::net::part::Reception;
+use crate::report::summary::plural;
+use crate::transfer::area::Waiting;
+use crate::transfer::directory::Directory;
+use crate::transfer::keeping::Keeping;
+use crate::transfer::manifest::Manifest;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where files are taken in.
+#[derive(Debug)]
+pub(super) struct Intake {
+    directory: Arc<Directory>,
+    keeping: Keeping,
+    takes_hidden: bool,
+    /// Where standard output is in place of a directory.
+    stream: Option<StandardOutput>,
+}
+
+/// The console of a command that takes files into `directory`.
+pub(super) fn console(directory: &Path, options: OutputOptions, output: &Output) -> Console {
+    match stdout::is_shown(directory) {
+        true => Console::without_bars(options.quiet),
+        false => output.console(options.quiet),
+    }
+}
+
+impl Intake {
+    /// Opens `directory`, or standard output where that is `-`.
+    ///
+    /// # Errors
+    /// Nothing can be received into it, or the options make no sense together.
+    pub(super) fn open(directory: &Path, options: &IntakeOptions) -> Result<Self, Stop> {
+        let existing = options.existing.choose().map_err(Stop::Usage)?;
+        let manifest = manifest::create(options.manifest.file.as_deref())?;
+        let stream = StandardOutput::meant_by(directory)?;
+        let directory = match &stream {
+            Some(stream) => stream.directory.clone(),
+            None => Arc::new(Directory::open(directory)?),
+        };
+        let keeping = Keeping {
+            existing,
+            discards: options.discard,
+            verify: options.verify,
+            handover: stream.as_ref().map(|stream| stream.handover.clone()),
+            manifest,
+        };
+        Ok(Self { directory, keeping, takes_hidden: options.hidden, stream })
+    }
+
+    /// What the transfers are told of it.
+    pub(super) fn reception(&self) -> Reception {
+        Reception {
+            directory: self.directory.clone(),
+            keeping: self.keeping.clone(),
+            takes_hidden: self.takes_hidden,
+        }
+    }
+
+    /// Whether one file is taken, and nothing else.
+    pub(super) fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// The list of what is committed.
+    pub(super) fn manifest(&self) -> Option<Manifest> {
+        self.keeping.manifest.clone()
+    }
+
+    /// What a transfer that is told to end leaves behind.
+    pub(super) fn kept(&self) -> &'static str {
+        match self.stream {
+            Some(_) => "standard output gets a complete file or nothing",
+            None => {
+                "what is complete is kept, and of the rest what the same command can go on with"
+            }
+        }
+    }
+
+    /// Where files go, and what is special about that.
+    pub(super) fn headlines(&self) -> Vec<String> {
+        let free = self.directory.free_space().map(|bytes| format!(" ({} free)", show_size(bytes)));
+        let free = free.unwrap_or_default();
+        let shown = |path: &Path| escape(&path.to_string_lossy());
+        if self.is_stream() {
+            let path = shown(&std::env::temp_dir());
+            return vec![format!(
+                "receiving one file for standard output, kept in {path}{free} until it is complete"
+            )];
+        }
+        let mut lines = vec![format!("receiving into {}{free}", shown(self.directory.path()))];
+        let Waiting { files, bytes } = self.directory.waiting();
+        if files > 0 {
+            let files = plural(files, "unfinished file", "unfinished files");
+            let size = show_size(bytes);
+            lines.push(format!(
+                "{files} ({size}) of earlier transfers can be gone on with: by the same command again"
+            ));
+        }
+        if self.keeping.discards {
+            lines
+                .push("nothing is kept (--discard): what comes is verified and thrown away".into());
+        }
+        lines
+    }
+}

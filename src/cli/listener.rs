@@ -1,0 +1,224 @@
+//! What `volley recv` and `volley share` have in common: they listen, say what to type on the other
+//! machine, and serve whoever comes.
+
+use super::args::ListenOptions;
+use super::console::Console;
+use super::destination::parse_bind;
+use super::dialer::announce;
+use super::intake::Intake;
+use super::link_options::LinkOptions;
+use super::output::Output;
+use super::progress::Meter;
+use super::signals::{Deadline, obituary};
+use super::{Stop, require_open, show_peer, summary};
+use crate::net::listen::{Listener, Order};
+use crate::net::part::Service;
+use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Notice, Observer};
+use crate::os::limits;
+use crate::report::summary::{Direction, Summary, plural};
+use crate::transfer::outcome::Reason;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+/// How to listen.
+pub(super) struct Listening<'a> {
+    pub(super) options: &'a ListenOptions,
+    pub(super) link: &'a LinkOptions,
+    pub(super) console: Console,
+    /// Which way the files go.
+    pub(super) direction: Direction,
+}
+
+/// What a listener has to offer, or where it takes files in.
+pub(super) struct Opened {
+    pub(super) service: Service,
+    /// What is said of it first.
+    pub(super) headlines: Vec<String>,
+    /// Whether it takes one file, and then ends.
+    pub(super) takes_one: bool,
+    /// What has become of the files when it is told to end.
+    pub(super) kept: &'static str,
+    /// What has to stay for as long as it serves.
+    pub(super) held: Option<Intake>,
+}
+
+/// The words of each way.
+struct Words {
+    /// What it does, after "to".
+    verb: &'static str,
+    /// What anybody can do.
+    warning: &'static str,
+    /// What to type on the other machine, before and after the host.
+    invitation: &'static str,
+    /// What who leaves with nothing has done.
+    idle: &'static str,
+}
+
+impl Words {
+    fn of(direction: Direction) -> Self {
+        match direction {
+            Direction::Received => Self {
+                verb: "receive",
+                warning: "open mode: whoever reaches this port can send, and nothing is encrypted",
+                invitation: "volley send PATH... ",
+                idle: "sent nothing",
+            },
+            Direction::Sent => Self {
+                verb: "share",
+                warning: "open mode: whoever reaches this port can get them, and nothing is encrypted",
+                invitation: "volley get ",
+                idle: "got nothing",
+            },
+        }
+    }
+}
+
+/// Listens, learns from `open` what to do for whoever comes and how to say that in a line, and does it.
+///
+/// # Errors
+/// It could not listen, was interrupted, or the one transfer did not succeed.
+pub(super) fn serve(
+    listening: &Listening<'_>,
+    open: impl FnOnce() -> Result<Opened, Stop>,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<(), Stop> {
+    let Listening { options: order, direction, console, .. } = listening;
+    let direction = *direction;
+    let words = Words::of(direction);
+    require_open(order.open, words.verb)?;
+    let impairment = listening.link.impairment()?;
+    let (bind, port) = match order.bind.as_deref().map(parse_bind).transpose() {
+        Ok(Some((address, port))) => (Some(address), port.unwrap_or(order.port)),
+        Ok(None) => (None, order.port),
+        Err(text) => return Err(Stop::Usage(text)),
+    };
+    let _deadline = Deadline::after(order.timeout, interrupt);
+    limits::raise_open_files();
+    let listener = Listener::bind(bind, port)?;
+    let Opened { service, headlines, takes_one, kept, held: _held } = open()?;
+    greet(console, &headlines, (&words, takes_one), listener.address());
+    output.listening(listener.address());
+    announce(console, impairment.as_ref());
+    let serving = Order {
+        service,
+        once: order.once || takes_one,
+        impairment: impairment.clone(),
+        traces: output.wants_traces(),
+    };
+    let observer = observe(console, impairment, direction, output);
+    match listener.run(&serving, &observer, interrupt) {
+        Ok(None) => Ok(()),
+        Ok(Some(reason)) => Err(Stop::Told(reason)),
+        Err(failure) if failure.reason.is_order() => {
+            output.interrupted(&failure);
+            let text = obituary(failure.reason, kept);
+            match failure.reason {
+                Reason::Deadline => console.say(&text),
+                _ => console.tell(&text),
+            }
+            Err(Stop::Told(failure.reason))
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Says what to type on the other machine.
+fn greet(
+    console: &Console,
+    headlines: &[String],
+    (words, takes_one): (&Words, bool),
+    address: SocketAddr,
+) {
+    let port = match address.port() {
+        DEFAULT_PORT => String::new(),
+        port => format!(":{port}"),
+    };
+    let mut lines = headlines.join("\n");
+    lines += &format!("\n{}\non the other machine, type:", words.warning);
+    let invitation = match takes_one {
+        true => words.invitation.replace("PATH...", "FILE"),
+        false => words.invitation.to_owned(),
+    };
+    for host in reachable_hosts(address.ip()) {
+        let host = match host {
+            IpAddr::V6(ip) if !port.is_empty() => format!("[{ip}]"),
+            ip => ip.to_string(),
+        };
+        lines += &format!("\n  {invitation}{host}{port} --open");
+    }
+    console.tell(&lines);
+}
+
+/// The addresses under which others may reach this machine; this machine's own if there are none.
+pub(super) fn reachable_hosts(bound: IpAddr) -> Vec<IpAddr> {
+    if !bound.is_unspecified() {
+        return vec![bound.to_canonical()];
+    }
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let all: Vec<IpAddr> = interfaces
+        .iter()
+        .map(if_addrs::Interface::ip)
+        .filter(|ip| bound.is_ipv6() || ip.is_ipv4())
+        .collect();
+    let is_usable = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    };
+    let usable: Vec<IpAddr> = all.iter().copied().filter(is_usable).collect();
+    let own = all.iter().copied().find(IpAddr::is_loopback);
+    if usable.is_empty() { own.into_iter().collect() } else { usable }
+}
+
+/// Shows each transfer in its own bar, and tells how it ended.
+fn observe(
+    console: &Console,
+    impairment: Option<Impairment>,
+    direction: Direction,
+    output: &Output,
+) -> Observer {
+    let (console, output) = (console.clone(), output.clone());
+    let meters: Mutex<HashMap<u64, Meter>> = Mutex::default();
+    Arc::new(move |notice| {
+        output.notice(&notice);
+        let mut meters = meters.lock().expect("nobody panics while holding it");
+        match notice {
+            Notice::Started { id, peer, .. } => {
+                meters.insert(id, Meter::new(&console, show_peer(peer)));
+            }
+            Notice::Progress { id, progress } => {
+                if let Some(meter) = meters.get_mut(&id) {
+                    meter.update(&progress);
+                }
+            }
+            Notice::Ended { id, finished } => {
+                if let Some(meter) = meters.remove(&id) {
+                    meter.clear();
+                }
+                let summary = summary(&finished, direction, impairment.as_ref());
+                if output.wants_traces() || summary.report.counts.entries > 0 {
+                    output.ended(&console, id, &summary);
+                }
+                conclude(&console, &summary);
+            }
+            Notice::Listed { .. } | Notice::Traced { .. } => {}
+        }
+    })
+}
+
+fn conclude(console: &Console, summary: &Summary<'_>) {
+    let Summary { peer, report, direction, .. } = summary;
+    match (report.counts.entries, &report.failure) {
+        (0, None) if report.counts.listed > 0 => {
+            let listed = plural(report.counts.listed, "entry", "entries");
+            console.tell(&format!("{peer} looked at the list: {listed}"));
+        }
+        (0, failure) => {
+            let why = failure.as_ref().map_or("nothing was offered", |failure| &failure.text);
+            console.tell(&format!("{peer} connected and {}: {why}", Words::of(*direction).idle));
+        }
+        _ if report.verdict().is_none() => console.tell(&summary.text()),
+        _ => console.say(&summary.text()),
+    }
+}

@@ -1,0 +1,57 @@
+//! `volley share`
+
+use super::Stop;
+use super::args::Share;
+use super::listener::{Listening, Opened, serve};
+use super::output::Output;
+use super::words;
+use crate::base::text::escape;
+use crate::net::Interrupt;
+use crate::net::part::Service;
+use crate::report::summary::Direction;
+use crate::transfer::sender::Sending;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// More names than this are counted.
+const NAMES_SHOWN: usize = 4;
+
+/// Runs the command.
+///
+/// # Errors
+/// What is to be offered is not there; it could not listen, was interrupted, or the one transfer did not
+/// succeed.
+pub fn run(order: &Share, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
+    words::check_offer(&order.paths)?;
+    let selection = order.tree.select(order.paths.clone()).map_err(Stop::Usage)?;
+    let listening = Listening {
+        options: &order.listen,
+        link: &order.link,
+        console: output.console(order.output.quiet),
+        direction: Direction::Sent,
+    };
+    let open = || {
+        // What cannot be offered is known before anybody comes.
+        Sending::new(&selection)?;
+        let selection = Arc::new(selection);
+        let headline = headline(&selection.paths);
+        Ok(Opened {
+            service: Service::Share { selection, congestion: order.rate.cc },
+            headlines: vec![headline],
+            takes_one: false,
+            kept: "the other sides keep what is complete, and what they can go on with",
+            held: None,
+        })
+    };
+    serve(&listening, open, output, interrupt)
+}
+
+fn headline(paths: &[PathBuf]) -> String {
+    let shown = paths.iter().take(NAMES_SHOWN).map(|path| escape(&path.to_string_lossy()));
+    let shown: Vec<String> = shown.collect();
+    let more = match paths.len().saturating_sub(NAMES_SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("sharing {}{more}", shown.join(", "))
+}

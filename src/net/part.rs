@@ -1,0 +1,164 @@
+//! What a side does with files: it has some, or takes some in. Who opens the connection is another
+//! matter: an [`Errand`] is what an initiator comes for, a [`Service`] what a responder does for whoever
+//! comes, and both give a [`Part`] for each transfer.
+
+use super::Carrier;
+use crate::os::clock;
+use crate::transfer::directory::Directory;
+use crate::transfer::ending::Standpoint;
+use crate::transfer::keeping::Keeping;
+use crate::transfer::outcome::Failure;
+use crate::transfer::receiver::Receiving;
+use crate::transfer::sender::Sending;
+use crate::transfer::session::Session;
+use crate::transfer::sink::{Sink, SinkPolicy};
+use crate::transfer::walk::Selection;
+use crate::transport::Connection;
+use crate::transport::config::CongestionChoice;
+use crate::transport::handshake::Duty;
+use crate::wire::handshake::Role;
+use std::sync::Arc;
+
+/// How files are taken in.
+#[derive(Clone, Debug)]
+pub struct Reception {
+    /// Where they go.
+    pub directory: Arc<Directory>,
+    /// How they are kept.
+    pub keeping: Keeping,
+    /// Take names that begin with a dot.
+    pub takes_hidden: bool,
+}
+
+/// What a dialer comes for.
+#[derive(Clone, Debug)]
+pub enum Errand {
+    /// It wants the files.
+    Get(Reception),
+    /// It wants to know what files there are.
+    List,
+    /// It has files.
+    Send(Arc<Selection>),
+}
+
+/// What a listener does for whoever comes.
+#[derive(Clone, Debug)]
+pub enum Service {
+    /// It takes files in.
+    Receive(Reception),
+    /// It has files.
+    Share {
+        /// Which.
+        selection: Arc<Selection>,
+        /// How to choose the rate over UDP.
+        congestion: CongestionChoice,
+    },
+}
+
+/// This side's part in one transfer.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// It is told what there is.
+    Listing(Box<Receiving>),
+    /// It takes files in.
+    Receiving(Box<Receiving>, Box<Sink>),
+    /// It has the files.
+    Sending(Box<Sending>),
+}
+
+impl Errand {
+    /// What a HELLO says of it.
+    pub(super) fn role(&self) -> Role {
+        match self {
+            Self::Get(_) => Role::Receiver,
+            Self::List => Role::Lister,
+            Self::Send(_) => Role::Sender,
+        }
+    }
+
+    /// From where a dialer sees how things end.
+    pub(super) fn standpoint(&self) -> Standpoint {
+        Standpoint { is_sender: self.role() == Role::Sender, is_initiator: true }
+    }
+
+    /// One attempt at it.
+    ///
+    /// # Errors
+    /// Something of what is to be sent is not there.
+    pub(super) fn part(&self, carrier: Carrier) -> Result<Part, Failure> {
+        match self {
+            Self::Get(reception) => Ok(reception.part(carrier)),
+            Self::List => Ok(Part::Listing(Box::new(Receiving::listing()))),
+            Self::Send(selection) => Part::send(selection),
+        }
+    }
+}
+
+impl Service {
+    /// Whom it serves.
+    pub(super) fn duty(&self) -> Duty {
+        match self {
+            Self::Receive(_) => Duty::Receive,
+            Self::Share { .. } => Duty::Share,
+        }
+    }
+
+    /// From where a listener sees how things end.
+    pub(super) fn standpoint(&self) -> Standpoint {
+        Standpoint { is_sender: self.duty() == Duty::Share, is_initiator: false }
+    }
+
+    /// The part in the transfer of one who has been admitted with that role.
+    ///
+    /// # Errors
+    /// Something of what is to be sent is not there any more.
+    pub(super) fn part(&self, initiator: Role, carrier: Carrier) -> Result<Part, Failure> {
+        match (self, initiator) {
+            (Self::Receive(reception), _) => Ok(reception.part(carrier)),
+            (Self::Share { selection, .. }, Role::Lister) => Part::list(selection),
+            (Self::Share { selection, .. }, _) => Part::send(selection),
+        }
+    }
+
+    /// How to choose the rate over UDP, where this side sends.
+    pub(super) fn congestion(&self) -> CongestionChoice {
+        match self {
+            Self::Receive(_) => CongestionChoice::Cubic,
+            Self::Share { congestion, .. } => *congestion,
+        }
+    }
+}
+
+impl Reception {
+    fn part(&self, carrier: Carrier) -> Part {
+        let can_repeat = carrier == Carrier::Udp;
+        let policy = SinkPolicy { keeping: self.keeping.clone(), can_repeat };
+        let receiving = match self.keeping.handover {
+            Some(_) => Receiving::one_file(),
+            None => Receiving::new(self.takes_hidden),
+        };
+        let sink = Sink::new(self.directory.clone(), policy, clock::random_u64());
+        Part::Receiving(Box::new(receiving), Box::new(sink))
+    }
+}
+
+impl Part {
+    fn send(selection: &Selection) -> Result<Self, Failure> {
+        Sending::new(selection).map(|sending| Self::Sending(Box::new(sending)))
+    }
+
+    fn list(selection: &Selection) -> Result<Self, Failure> {
+        Sending::listing(selection).map(|sending| Self::Sending(Box::new(sending)))
+    }
+
+    /// The session over our own transport, and the sink of one that receives.
+    pub(super) fn session(self, connection: Connection) -> (Session, Option<Sink>) {
+        match self {
+            Self::Listing(receiving) => (Session::receiving(connection, *receiving), None),
+            Self::Receiving(receiving, sink) => {
+                (Session::receiving(connection, *receiving), Some(*sink))
+            }
+            Self::Sending(sending) => (Session::sending(connection, *sending), None),
+        }
+    }
+}

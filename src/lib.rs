@@ -12,7 +12,7 @@
 //! | 1 | [`wire`], [`link`] | bytes to typed packets; a packet's fate on an imperfect link |
 //! | 0 | [`base`] | time, units, range sets |
 //!
-//! To embed it, begin with [`net::dial::dial`] and [`net::listen::Listener`]; to drive the protocol
+//! To embed it, begin with [`net::call::Call`] and [`net::listen::Listener`]; to drive the protocol
 //! without sockets, with [`transfer::session::Session`] or [`transport::Connection`].
 
 #![cfg_attr(

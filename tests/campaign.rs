@@ -335,7 +335,7 @@ fn in_the_middle_of_a_stream(size: u64, receiver_options: &[&str]) -> (Bench, Re
     let bench = Bench::new();
     bench.sparse_file("file", size);
     let receiver = bench.receive(receiver_options);
-    let sender = bench.start_sending(&receiver, &["file"], CARRIERS[1]);
+    let sender = bench.start_sending(&receiver, &["file"], &["--tcp", "--retry", "0"]);
     bench.wait_for_first_bytes();
     (bench, receiver, sender)
 }

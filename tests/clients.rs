@@ -84,7 +84,11 @@ fn observe(seen: &Arc<Seen>, doom: Doom) -> Observer {
                 }
             }
             Notice::Progress { id, .. } if is_doomed(&id) => fail(),
-            Notice::Listed { .. } | Notice::Progress { .. } | Notice::Traced { .. } => {}
+            Notice::FellBack { .. }
+            | Notice::Listed { .. }
+            | Notice::Progress { .. }
+            | Notice::Retrying { .. }
+            | Notice::Traced { .. } => {}
             Notice::Ended { id, finished } => {
                 let ended = (is_doomed(&id), finished.report.failure);
                 seen.ended.lock().expect("not held").push(ended);

@@ -22,7 +22,8 @@ fn in_the_middle(receiver_options: &[&str]) -> (Bench, Receiver, Running) {
     let bench = Bench::new();
     bench.file("file", 2_000_000);
     let receiver = bench.receive(receiver_options);
-    let sender = bench.start_sending(&receiver, &["file"], &["--cc", "fixed:2Mbit"]);
+    let sender =
+        bench.start_sending(&receiver, &["file"], &["--cc", "fixed:2Mbit", "--retry", "0"]);
     bench.wait_for_first_bytes();
     (bench, receiver, sender)
 }
@@ -42,7 +43,7 @@ fn a_port_where_nothing_listens_is_known_by_its_refusal() {
 fn a_listener_for_tcp_only_is_told_apart_from_nobody() {
     let port = free_port();
     let _listener = TcpListener::bind(("127.0.0.1", port)).expect("free");
-    let said = ["127.0.0.1 answers on TCP port", "not on UDP port", &port.to_string(), "--tcp"];
+    let said = ["127.0.0.1 answers on TCP port", "not as volley", &port.to_string(), "volley recv"];
     send_to(port, "").expect_words(&said);
 }
 

@@ -30,7 +30,7 @@ fn in_the_middle(bench: &Bench, carrier: &[&str], options: &[&str]) -> (Receiver
         &[]
     };
     let sharer = bench.share(&["long"], &[slowly, options].concat());
-    let getter = bench.start_getting(&sharer, carrier);
+    let getter = bench.start_getting(&sharer, &[carrier, &["--retry", "0"]].concat());
     bench.wait_for_first_bytes();
     (sharer, getter)
 }

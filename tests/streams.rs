@@ -20,7 +20,7 @@ const MEMORY_MAX: u64 = 60_000;
 
 /// Sends `files` through a relay.
 fn send_through(bench: &Bench, relay: &TcpRelay, files: &[&str]) -> Running {
-    let words = [&["send"], files, &[&relay.address, "--open", "--tcp"]].concat();
+    let words = [&["send"], files, &[&relay.address, "--open", "--tcp", "--retry", "0"]].concat();
     Running::start(&bench.from(), &words)
 }
 

@@ -263,7 +263,7 @@ fn a_receiver_that_is_interrupted_tells_the_sender() {
 #[test]
 fn a_receiver_that_is_killed_is_missed_at_once_over_tcp() {
     let bench = Bench::new();
-    let options = long_file(&bench, "long", CARRIERS[1]);
+    let options = [&long_file(&bench, "long", CARRIERS[1])[..], &["--retry", "0"]].concat();
     let mut receiver = bench.receive(&[]);
     let sender = bench.start_sending(&receiver, &["long"], &options);
     bench.wait_for_first_bytes();

@@ -1,19 +1,19 @@
 //! What can be typed. Data only: no function here decides anything.
 
 mod compare;
+mod ends;
 mod existing;
 mod simulate;
 pub mod sweep;
 mod tree;
 
 use super::link_options::LinkOptions;
-use crate::base::time::Duration;
-use crate::base::units::{Rate, parse_duration};
 use crate::transfer::name::TreePath;
 use crate::transport::arq::{ArqConfig, Strategy};
-use crate::transport::config::CongestionChoice;
 use clap::{Args, Parser, Subcommand};
 pub use compare::Compare;
+use ends::parse_congestion;
+pub use ends::{DialOptions, IntakeOptions, ListenOptions, RateOptions};
 pub use existing::ExistingOptions;
 pub use simulate::{Simulate, View};
 use std::ffi::OsString;
@@ -163,53 +163,6 @@ pub struct Get {
     pub output: OutputOptions,
 }
 
-/// How a listener is reached.
-#[derive(Clone, Debug, Args)]
-pub struct DialOptions {
-    /// No authentication, no encryption: for the classroom and trusted wires
-    #[arg(long)]
-    pub open: bool,
-    /// Use a plain TCP connection instead of UDP
-    #[arg(long)]
-    pub tcp: bool,
-    /// End the whole command after this long, and tell the other side
-    #[arg(long, value_name = "D", value_parser = parse_duration)]
-    pub timeout: Option<Duration>,
-    /// The local address to go out from
-    #[arg(long, value_name = "ADDR")]
-    pub bind: Option<String>,
-}
-
-/// How the rate is chosen.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct RateOptions {
-    /// How to choose the rate over UDP: cubic (fair to TCP, slow where packets get lost at random),
-    /// or fixed:RATE for a line that is yours and known to be lossy
-    #[arg(long, value_name = "CC", default_value = "cubic", value_parser = parse_congestion)]
-    pub cc: CongestionChoice,
-}
-
-/// How files are taken in.
-#[derive(Clone, Debug, Args)]
-pub struct IntakeOptions {
-    /// Take names that begin with a dot
-    #[arg(long)]
-    pub hidden: bool,
-    /// Take everything, verify it, and keep nothing: for measuring (`volley compare`) and for lectures
-    #[arg(long)]
-    pub discard: bool,
-    /// Before a file gets its name, read it back from the disk and compare it with the sender's hash. On Linux the
-    /// system first forgets its own copy; a disk with a cache of its own may answer from that
-    #[arg(long)]
-    pub verify: bool,
-    /// Where committed files are listed
-    #[command(flatten)]
-    pub manifest: ManifestOptions,
-    /// What becomes of files that are there
-    #[command(flatten)]
-    pub existing: ExistingOptions,
-}
-
 /// The strategy of automatic repeat request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
 pub struct ArqOptions {
@@ -272,27 +225,6 @@ pub struct Share {
     /// What to print
     #[command(flatten)]
     pub output: OutputOptions,
-}
-
-/// Where and how long a listener listens.
-#[derive(Clone, Debug, Args)]
-pub struct ListenOptions {
-    /// No authentication, no encryption: for the classroom and trusted wires
-    #[arg(long)]
-    pub open: bool,
-    /// End after one transfer that completed
-    #[arg(long)]
-    pub once: bool,
-    /// End the whole command after this long, and tell the other sides
-    #[arg(long, value_name = "D", value_parser = parse_duration)]
-    pub timeout: Option<Duration>,
-    /// The port to listen on, UDP and TCP
-    #[arg(short, long, value_name = "N", default_value_t = crate::net::DEFAULT_PORT)]
-    #[arg(value_parser = parse_port)]
-    pub port: u16,
-    /// The local address to listen on: ADDR or ADDR:PORT
-    #[arg(long, value_name = "ADDR")]
-    pub bind: Option<String>,
 }
 
 /// `volley demo`
@@ -419,21 +351,6 @@ fn parse_name(text: &str) -> Result<TreePath, String> {
     Ok(name)
 }
 
-fn parse_port(text: &str) -> Result<u16, String> {
-    let wrong = "write a port from 1 to 65535, or 0 for any that is free";
-    text.parse().map_err(|_| wrong.to_owned())
-}
-
-fn parse_congestion(text: &str) -> Result<CongestionChoice, String> {
-    match text.split_once(':') {
-        None if text == "cubic" => Ok(CongestionChoice::Cubic),
-        Some(("fixed", rate)) => {
-            rate.parse::<Rate>().map(CongestionChoice::Fixed).map_err(|error| error.to_string())
-        }
-        _ => Err("write cubic, or fixed:RATE such as fixed:50Mbit".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -442,15 +359,5 @@ mod tests {
     #[test]
     fn the_definitions_are_consistent() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn congestion_choices_read() {
-        assert_eq!(parse_congestion("cubic"), Ok(CongestionChoice::Cubic));
-        let rate = Rate::from_bits_per_second(50_000_000);
-        assert_eq!(parse_congestion("fixed:50Mbit"), Ok(CongestionChoice::Fixed(rate)));
-        for text in ["", "bbr", "fixed", "fixed:", "fixed:50", "cubic:5Mbit"] {
-            assert!(parse_congestion(text).is_err(), "{text}");
-        }
     }
 }

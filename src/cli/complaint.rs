@@ -10,16 +10,15 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::path::Path;
 
 /// Words that people try, and what they mean here.
-const HINTS: [(&str, &str, &str); 15] = [
+const HINTS: [(&str, &str, &str); 14] = [
     ("get", "--port", "write the port after the host, as HOST:PORT"),
     ("get", "-p", "write the port after the host, as HOST:PORT"),
-    ("get", "--udp", "UDP is what it uses unless --tcp is given"),
     ("get", "--cc", "the sharing side chooses the rate, with `volley share --cc`"),
     ("share", "--tcp", "it serves UDP and TCP at once, and who gets chooses"),
+    ("share", "--udp", "it serves UDP and TCP at once, and who gets chooses"),
     ("share", "--overwrite", "the getting side decides that, with `volley get --overwrite`"),
     ("send", "--port", "write the port after the host, as HOST:PORT"),
     ("send", "-p", "write the port after the host, as HOST:PORT"),
-    ("send", "--udp", "UDP is what it uses unless --tcp is given"),
     ("send", "--overwrite", "the receiving side decides that, with `volley recv --overwrite`"),
     ("send", "--force", "the receiving side decides that, with `volley recv --overwrite`"),
     ("recv", "--force", "existing files are replaced with --overwrite"),

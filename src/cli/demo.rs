@@ -4,7 +4,7 @@
 use super::args::Demo;
 use super::compare::race::Race;
 use super::console::Console;
-use super::dialer::{TRANSFER, announce, observe};
+use super::dialer::{announce, observe};
 use super::output::Output;
 use super::report::{Recorder, Target};
 use super::scratch::{self, Scratch};
@@ -14,6 +14,7 @@ use crate::base::text::show_error;
 use crate::base::time::{Duration, Instant};
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
+use crate::net::call::TRANSFER;
 use crate::net::listen::{self, Listener};
 use crate::net::part::{Errand, Reception, Service};
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, SIGTERM, Seen, dial};

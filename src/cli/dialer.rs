@@ -9,8 +9,11 @@ use super::output::Output;
 use super::progress::Meter;
 use super::signals::obituary;
 use super::{Stop, show_peer, summary};
+use crate::base::time::Duration;
+use crate::base::units::show_duration;
+use crate::net::call::{Call as Way, TRANSFER, Ways};
 use crate::net::part::Errand;
-use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial, tcp};
+use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial};
 use crate::report::summary::{Direction, show_ways};
 use crate::transfer::outcome::FileReport;
 use crate::transport::arq::ArqConfig;
@@ -18,16 +21,14 @@ use crate::transport::config::CongestionChoice;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-/// The number of the only transfer.
-pub(super) const TRANSFER: u64 = 1;
-
 /// How to go to a listener.
 pub(super) struct Call {
     pub(super) congestion: CongestionChoice,
     pub(super) arq: ArqConfig,
     pub(super) impairment: Option<Impairment>,
     bind: Option<SocketAddr>,
-    is_tcp: bool,
+    ways: Ways,
+    retry: Duration,
 }
 
 impl Call {
@@ -45,15 +46,27 @@ impl Call {
         let bind = options.bind.as_deref().map(parse_bind).transpose().map_err(Stop::Usage)?;
         let (congestion, arq) =
             (rate.map_or(CongestionChoice::Cubic, |rate| rate.cc), arq.unwrap_or_default());
-        if options.tcp {
-            refuse_for_tcp(impairment.is_some(), congestion, arq, bind.is_some())?;
-        }
+        let only_udp = only_udp(impairment.is_some(), congestion, arq, bind.is_some());
+        let ways = match (options.tcp, options.udp, only_udp) {
+            (true, true, _) => {
+                return Err(Stop::Usage(
+                    "--tcp and --udp exclude one another; choose one of them (VOLLEY_TCP and \
+                     VOLLEY_UDP count as well)"
+                        .into(),
+                ));
+            }
+            (true, false, Some(why)) => return Err(Stop::Usage(why.into())),
+            (true, false, None) => Ways::Tcp,
+            (false, false, None) => Ways::UdpElseTcp,
+            (false, ..) => Ways::Udp,
+        };
         Ok(Self {
             congestion,
             arq: arq.config(),
             impairment,
             bind: bind.map(|(address, port)| SocketAddr::new(address, port.unwrap_or(0))),
-            is_tcp: options.tcp,
+            ways,
+            retry: options.retry,
         })
     }
 
@@ -70,10 +83,6 @@ impl Call {
         interrupt: &Interrupt,
     ) -> Result<Finished, Stop> {
         let addresses = destination.resolve_unless(interrupt)?;
-        if self.is_tcp {
-            let order = tcp::Order { errand, addresses, congestion: None };
-            return Ok(tcp::dial(&order, observer, interrupt)?);
-        }
         let order = dial::Order {
             errand,
             addresses,
@@ -83,31 +92,54 @@ impl Call {
             impairment: self.impairment.clone(),
             traces,
         };
-        Ok(dial::dial(&order, observer, interrupt)?)
+        // A list that is half shown would be shown again.
+        let retry = if matches!(order.errand, Errand::List) { Duration::ZERO } else { self.retry };
+        Ok(Way { order, ways: self.ways, retry }.make(observer, interrupt)?)
     }
 }
 
-fn refuse_for_tcp(
+/// What cannot be had over TCP of what was asked for, and why.
+fn only_udp(
     has_link: bool,
     congestion: CongestionChoice,
     arq: ArqOptions,
     has_bind: bool,
-) -> Result<(), Stop> {
-    let text = match () {
-        () if has_link => {
+) -> Option<&'static str> {
+    if has_link {
+        return Some(
             "the options of an imperfect link act on datagrams and cannot be had with --tcp: dropping \
-             bytes of a stream is not packet loss, the kernel would never see it and never retransmit"
+             bytes of a stream is not packet loss, the kernel would never see it and never retransmit",
+        );
+    }
+    if congestion != CongestionChoice::Cubic {
+        return Some("--cc is for UDP; over TCP the kernel chooses the rate");
+    }
+    if arq != ArqOptions::default() {
+        return Some(
+            "--arq and --window are for UDP; over TCP the kernel sends again what is lost",
+        );
+    }
+    has_bind.then_some("--bind is for UDP; over TCP the kernel chooses the address")
+}
+
+/// Says what happens on the way to the other side.
+pub(super) fn tell_detours(console: &Console, notice: &Notice) {
+    match notice {
+        Notice::FellBack { peer, .. } => {
+            let (host, port) = (peer.ip().to_canonical(), peer.port());
+            console.tell(&format!(
+                "{host} answers on TCP port {port} but not on UDP port {port}: going on over TCP \
+                 (--udp forbids that)"
+            ));
         }
-        () if congestion != CongestionChoice::Cubic => {
-            "--cc is for UDP; over TCP the kernel chooses the rate"
+        Notice::Retrying { failure, pause, left, .. } => {
+            // The cause, without the advice that is being taken.
+            let cause = failure.text.split("; ").next().unwrap_or_default();
+            let (pause, left) = (show_whole(*pause), show_whole(*left));
+            console.tell(&format!("{cause}; trying again in {pause}, for {left} at most"));
         }
-        () if arq != ArqOptions::default() => {
-            "--arq and --window are for UDP; over TCP the kernel sends again what is lost"
-        }
-        () if has_bind => "--bind is for UDP; over TCP the kernel chooses the address",
-        () => return Ok(()),
-    };
-    Err(Stop::Usage(text.into()))
+        _ => {}
+    }
 }
 
 /// Says what is done to the link before it is done.
@@ -117,12 +149,18 @@ pub(super) fn announce(console: &Console, impairment: Option<&Impairment>) {
     }
 }
 
+/// A span in whole seconds: nobody waits by the millisecond.
+fn show_whole(span: Duration) -> String {
+    show_duration(Duration::from_secs_f64(span.as_secs_f64().ceil()))
+}
+
 /// Shows progress in one bar.
 pub(super) fn observe(console: &Console, output: &Output) -> Observer {
     let (console, output) = (console.clone(), output.clone());
     let meter: Arc<Mutex<Option<Meter>>> = Arc::default();
     Arc::new(move |notice| {
         output.notice(&notice);
+        tell_detours(&console, &notice);
         let mut meter = meter.lock().expect("nobody panics while holding it");
         match notice {
             Notice::Started { peer, .. } => *meter = Some(Meter::new(&console, show_peer(peer))),
@@ -132,7 +170,8 @@ pub(super) fn observe(console: &Console, output: &Output) -> Observer {
                 }
             }
             Notice::Ended { .. } => *meter = None,
-            Notice::Listed { .. } | Notice::Traced { .. } => {}
+            Notice::Retrying { .. } => *meter = None,
+            Notice::FellBack { .. } | Notice::Listed { .. } | Notice::Traced { .. } => {}
         }
     })
 }

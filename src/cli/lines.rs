@@ -27,8 +27,10 @@ const RESERVE: usize = 1 << 10;
 enum Item {
     Ended { id: u64, failure: Option<Failure>, result: Value },
     Failed(Failure),
+    FellBack(u64),
     Listening(SocketAddr),
     Progress { id: u64, progress: Progress },
+    Retrying { id: u64, failure: Failure, pause: Duration },
     Started { id: u64, peer: String },
     Traced { id: u64, event: TraceEvent },
 }
@@ -87,7 +89,11 @@ impl Lines {
     /// Tells what a loop told its owner; the end of a transfer is told by [`Lines::ended`].
     pub fn notice(&self, notice: &Notice) {
         match notice {
-            Notice::Listed { .. } | Notice::Ended { .. } => {}
+            Notice::Ended { .. } | Notice::Listed { .. } => {}
+            Notice::Retrying { id, failure, pause, .. } => {
+                self.put(Item::Retrying { id: *id, failure: failure.clone(), pause: *pause });
+            }
+            Notice::FellBack { id, .. } => self.put(Item::FellBack(*id)),
             Notice::Progress { id, progress } => {
                 self.put(Item::Progress { id: *id, progress: *progress });
             }
@@ -204,8 +210,10 @@ fn values(events: &mut Events, at: Instant, item: Item, dropped: u64) -> Vec<Val
             vec![events.ended(at, id, failure.as_ref(), result, dropped)]
         }
         Item::Failed(failure) => vec![events.failed(at, &failure, dropped)],
+        Item::FellBack(id) => vec![events.fell_back(at, id)],
         Item::Listening(address) => vec![events.listening(at, address)],
         Item::Progress { id, progress } => events.progress(at, id, &progress),
+        Item::Retrying { id, failure, pause } => vec![events.retrying(at, id, &failure, pause)],
         Item::Started { id, peer } => {
             events.started(at, id, peer);
             Vec::new()

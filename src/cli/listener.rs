@@ -202,7 +202,10 @@ fn observe(
                 }
                 conclude(&console, &summary);
             }
-            Notice::Listed { .. } | Notice::Traced { .. } => {}
+            Notice::FellBack { .. }
+            | Notice::Listed { .. }
+            | Notice::Retrying { .. }
+            | Notice::Traced { .. } => {}
         }
     })
 }

@@ -1,6 +1,7 @@
 //! `volley get --list`: what is offered, on standard output, as it is told.
 
 use super::console::Console;
+use super::dialer::tell_detours;
 use super::output::Output;
 use super::signals::obituary;
 use super::{Stop, show_peer};
@@ -67,7 +68,7 @@ impl Listing {
         let (console, seen, is_json) = (self.console.clone(), self.seen.clone(), self.is_json);
         Arc::new(move |notice| {
             let Notice::Listed { entries, .. } = notice else {
-                return;
+                return tell_detours(&console, &notice);
             };
             let mut seen = seen.lock().expect("nobody panics while holding it");
             seen.count(&entries);

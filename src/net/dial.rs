@@ -3,11 +3,13 @@
 use super::engine::Engine;
 use super::part::{Errand, Part};
 use super::probe::unspecified;
+use super::tcp::probe::{self, Listener};
 use super::udp::{Path, Udp, is_no_family};
-use super::{Carrier, Finished, Impairment, Interrupt, Notice, Observer, tcp};
+use super::{Carrier, Finished, Impairment, Interrupt, Notice, Observer};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
-use crate::transfer::outcome::{Failure, Reason, TransferReport};
+use crate::transfer::ending::Standpoint;
+use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::session::Phase;
 use crate::transport::Connection;
 use crate::transport::arq::ArqConfig;
@@ -54,6 +56,25 @@ pub fn dial(
     observer: &Observer,
     interrupt: &Interrupt,
 ) -> Result<Finished, Failure> {
+    reach(order, Otherwise::Explain, observer, interrupt).map(|(finished, _)| finished)
+}
+
+/// What to do where UDP gets no answer and volley answers on TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Otherwise {
+    /// Say so when UDP has had its time.
+    Explain,
+    /// Give UDP up at once.
+    GiveUp,
+}
+
+/// As [`dial`]; says also whether UDP was given up because only TCP is answered.
+pub(super) fn reach(
+    order: &Order,
+    otherwise: Otherwise,
+    observer: &Observer,
+    interrupt: &Interrupt,
+) -> Result<(Finished, bool), Failure> {
     let mut last = None;
     // An address of the other family cannot be reached from the one to send from.
     let fits = |address: &&SocketAddr| order.bind.is_none_or(|b| b.is_ipv4() == address.is_ipv4());
@@ -65,10 +86,9 @@ pub fn dial(
             Err(failure) if failure.reason == Reason::Unreachable && !is_last => continue,
             started => started?,
         };
-        let finished = attempt.run(interrupt, is_last)?;
-        let is_unreachable =
-            finished.report.failure.as_ref().is_some_and(|f| f.reason == Reason::Unreachable);
-        last = Some(finished);
+        let reached = attempt.run(interrupt, is_last.then_some(otherwise))?;
+        let is_unreachable = reached.0.is_unreachable();
+        last = Some(reached);
         if !is_unreachable || is_last {
             break;
         }
@@ -83,6 +103,7 @@ pub fn dial(
 struct Attempt {
     engine: Engine,
     address: SocketAddr,
+    standpoint: Standpoint,
     id: u64,
     ended: Arc<Mutex<Option<Finished>>>,
     phase: Arc<Mutex<Phase>>,
@@ -111,49 +132,67 @@ impl Attempt {
         let connection = Connection::initiate(engine.now(), config, connection_id, role);
         let (session, sink) = part.session(connection);
         let id = engine.add(session, connection_id, path, (sink, None));
-        Ok(Self { engine, address, id, ended, phase })
+        Ok(Self { engine, address, standpoint: order.errand.standpoint(), id, ended, phase })
     }
 
-    /// Runs until the transfer is over, or this address has had its time.
-    fn run(mut self, interrupt: &Interrupt, is_last: bool) -> Result<Finished, Failure> {
-        let mut tcp_answers: Option<JoinHandle<bool>> = None;
-        let mut is_aborted = false;
+    /// Runs until the transfer is over, or this address has had its time: if it is the last one,
+    /// `otherwise` says what to do where only TCP is answered.
+    fn run(
+        mut self,
+        interrupt: &Interrupt,
+        otherwise: Option<Otherwise>,
+    ) -> Result<(Finished, bool), Failure> {
+        let mut question = Question::new(self.address);
+        let mut aborted = None;
         while self.engine.serves(self.id) || self.engine.holds_outgoing() {
             let turned = self.engine.turn(PATIENCE);
             turned.map_err(|error| {
                 let text = format!("the UDP socket failed: {}", show_error(&error));
                 Failure::new(Reason::Other, text)
             })?;
-            if let Some(failure) = interrupt.failure().filter(|_| !is_aborted) {
-                is_aborted = true;
-                self.engine.abort_all(&failure);
-            }
-            let waited = self.engine.now().since(crate::base::time::Instant::ZERO);
-            if self.is_connecting() && waited > NEXT_ADDRESS && !is_last && !is_aborted {
-                is_aborted = true;
-                self.engine.abort_all(&Failure::new(Reason::Unreachable, "no answer"));
-            }
-            if self.is_connecting() && waited > TRY_TCP && tcp_answers.is_none() {
-                let address = self.address;
-                tcp_answers = Some(std::thread::spawn(move || tcp::answers(address)));
+            if aborted.is_none() {
+                aborted = self.reason_to_stop(&mut question, interrupt, otherwise);
+                if let Some(failure) = &aborted {
+                    self.engine.abort_all(failure);
+                }
             }
         }
         let finished = self.ended.lock().expect("nobody panics while holding it").take();
         let mut finished = finished.expect("a session that is over has been reported");
-        let failure = finished.report.failure.as_ref();
-        if failure.is_some_and(|failure| failure.reason == Reason::Unreachable)
-            && is_last
-            && !is_aborted
-        {
-            let cause = self.engine.udp().last_error();
-            let answers = || match tcp_answers {
-                Some(asked) => asked.join().unwrap_or(false),
-                // The system there refused at once; it will answer this as fast.
-                None => tcp::answers(self.address),
-            };
-            explain(&mut finished.report, self.address, cause, answers);
+        let Some(otherwise) = otherwise.filter(|_| finished.is_unreachable()) else {
+            return Ok((finished, false));
+        };
+        let (cause, may_give_up) = (self.engine.udp().last_error(), otherwise == Otherwise::GiveUp);
+        if may_give_up && question.answer() == Listener::Volley {
+            return Ok((finished, true));
         }
-        Ok(finished)
+        explain(&mut finished, self.standpoint, cause, || question.answer());
+        Ok((finished, false))
+    }
+
+    /// Why to end before the transfer is over.
+    fn reason_to_stop(
+        &self,
+        question: &mut Question,
+        interrupt: &Interrupt,
+        otherwise: Option<Otherwise>,
+    ) -> Option<Failure> {
+        if let Some(failure) = interrupt.failure() {
+            return Some(failure);
+        }
+        if !self.is_connecting() {
+            return None;
+        }
+        let waited = self.engine.now().since(crate::base::time::Instant::ZERO);
+        if waited > TRY_TCP {
+            question.put();
+        }
+        let has_had_its_time = match otherwise {
+            None => waited > NEXT_ADDRESS,
+            Some(Otherwise::Explain) => false,
+            Some(Otherwise::GiveUp) => question.is_answered(Listener::Volley),
+        };
+        has_had_its_time.then(|| Failure::new(Reason::Unreachable, "no answer"))
     }
 
     fn is_connecting(&self) -> bool {
@@ -202,31 +241,71 @@ fn watch(
     })
 }
 
+/// Whether anybody accepts TCP connections where UDP gets no answer; asked on a thread of its own.
+struct Question {
+    address: SocketAddr,
+    asking: Option<JoinHandle<Listener>>,
+    answer: Option<Listener>,
+}
+
+impl Question {
+    fn new(address: SocketAddr) -> Self {
+        Self { address, asking: None, answer: None }
+    }
+
+    /// Asks, once.
+    fn put(&mut self) {
+        let address = self.address;
+        if self.asking.is_none() && self.answer.is_none() {
+            self.asking = Some(std::thread::spawn(move || probe::ask(address)));
+        }
+    }
+
+    /// Whether that is the answer, and there is one already.
+    fn is_answered(&mut self, answer: Listener) -> bool {
+        if self.asking.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.answer();
+        }
+        self.answer == Some(answer)
+    }
+
+    /// The answer; waits for it.
+    fn answer(&mut self) -> Listener {
+        self.put();
+        if let Some(asking) = self.asking.take() {
+            self.answer = asking.join().ok();
+        }
+        self.answer.unwrap_or(Listener::Nobody)
+    }
+}
+
 /// Says why nobody could be reached, where more is known than that there was no answer.
 fn explain(
-    report: &mut TransferReport,
-    address: SocketAddr,
+    finished: &mut Finished,
+    standpoint: Standpoint,
     cause: Option<io::Error>,
-    tcp_answers: impl FnOnce() -> bool,
+    tcp: impl FnOnce() -> Listener,
 ) {
-    let (host, port) = (address.ip(), address.port());
-    let text = if let Some(error) = cause {
-        format!(
+    let (host, port) = (finished.peer.ip(), finished.peer.port());
+    if let Some(error) = cause {
+        let text = format!(
             "cannot send to {host} on UDP port {port}: {}; check this machine's network, and that \
              it has addresses of that kind",
             show_error(&error)
-        )
-    } else if tcp_answers() {
-        format!(
-            "{host} answers on TCP port {port} but not on UDP port {port}: UDP is blocked on the \
-             way, or another program listens there; open UDP port {port} in the firewalls, or add \
-             --tcp"
-        )
-    } else {
-        return;
-    };
-    let files = report.files.iter_mut().filter_map(|file| file.outcome.as_mut().err());
-    for failure in files.chain(&mut report.failure) {
-        failure.text.clone_from(&text);
+        );
+        return finished.fail(Failure::new(Reason::Unreachable, text));
     }
+    let text = match tcp() {
+        Listener::Volley => format!(
+            "{host} answers on TCP port {port} but not on UDP port {port}: UDP is blocked on the \
+             way; open UDP port {port} in the firewalls, or use --tcp"
+        ),
+        Listener::Stranger => format!(
+            "{host} answers on TCP port {port}, but not as volley, and not on UDP port {port}: \
+             another program listens there; check that {} runs there, and the port",
+            standpoint.listener()
+        ),
+        Listener::Nobody => return,
+    };
+    finished.fail(Failure::new(Reason::Unreachable, text));
 }

@@ -1,10 +1,11 @@
 //! Floor 4: the operating system's sockets around the floors below.
 //!
 //! [`udp`] is the socket, [`impair`] an imperfect link in front of it, [`engine`] the loop that owns
-//! both and all sessions on them. [`dial`] opens one session, [`listen`] serves many, and [`tcp`]
+//! both and all sessions on them. [`dial`] opens one session, and [`call`] does what it takes to get there, [`listen`] serves many, and [`tcp`]
 //! carries the same transfer over a kernel stream; [`part`] says which side of the files each is on. Each tells its owner what happens as [`Notice`]s.
 //! [`relay`] is an imperfect link between programs that know nothing of it.
 
+pub mod call;
 pub mod dial;
 pub mod engine;
 pub mod impair;
@@ -18,7 +19,7 @@ pub mod tcp;
 pub mod udp;
 pub mod worker;
 
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
 use crate::link::{Cause, LinkConfig, LinkCounts};
 use crate::transfer::entry::Entry;
 use crate::transfer::outcome::{Failure, Reason, TransferReport};
@@ -86,9 +87,31 @@ pub struct Finished {
     /// The other side.
     pub peer: SocketAddr,
     /// From the first packet to the outcome.
-    pub elapsed: std::time::Duration,
+    pub elapsed: Duration,
     /// What the impaired link did; nothing without one.
     pub impaired: Option<ImpairmentCounts>,
+    /// The other side had answered, and then it was gone without a word: it may come back.
+    pub is_peer_lost: bool,
+}
+
+impl Finished {
+    /// Whether nobody was reached.
+    fn is_unreachable(&self) -> bool {
+        self.report.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Unreachable)
+    }
+
+    /// Ends early for another reason than it was thought, and so does each file that this took along.
+    fn fail(&mut self, failure: Failure) {
+        let report = &mut self.report;
+        let Some(old) = report.failure.replace(failure.clone()) else {
+            return;
+        };
+        if report.counts.reasons.remove(&old.reason) {
+            report.counts.reasons.insert(failure.reason);
+        }
+        let outcomes = report.files.iter_mut().filter_map(|file| file.outcome.as_mut().err());
+        outcomes.filter(|outcome| **outcome == old).for_each(|outcome| *outcome = failure.clone());
+    }
 }
 
 /// What the owner of a loop is told.
@@ -101,12 +124,30 @@ pub enum Notice {
         /// How.
         finished: Box<Finished>,
     },
+    /// UDP gets no answer and TCP does: the transfer goes on over TCP.
+    FellBack {
+        /// Which one.
+        id: u64,
+        /// The other side.
+        peer: SocketAddr,
+    },
     /// What is offered to one who came for the list: the next part of it.
     Listed {
         /// In which transfer.
         id: u64,
         /// What the other side says. Nobody has judged the paths.
         entries: Vec<Entry>,
+    },
+    /// The other side is lost, and will be tried again.
+    Retrying {
+        /// In which transfer.
+        id: u64,
+        /// Why it is lost, or not there yet.
+        failure: Failure,
+        /// When it will be tried.
+        pause: Duration,
+        /// For how long it will be tried.
+        left: Duration,
     },
     /// How far a transfer is.
     Progress {

@@ -7,6 +7,7 @@ mod accept;
 mod channel;
 mod connect;
 mod outlet;
+pub mod probe;
 mod receive;
 pub mod record;
 mod send;
@@ -60,12 +61,6 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
-}
-
-/// Whether anybody accepts connections at `address`.
-#[must_use]
-pub fn answers(address: SocketAddr) -> bool {
-    TcpStream::connect_timeout(&address, Duration::from_secs(5)).is_ok()
 }
 
 /// The kernel's congestion controls that this program may use, CUBIC first; none where the system does

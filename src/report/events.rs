@@ -68,6 +68,17 @@ impl Events {
         values.into_iter().map(|value| self.of(at, id, value)).collect()
     }
 
+    /// A transfer goes on over TCP, because UDP gets no answer.
+    pub fn fell_back(&mut self, at: Instant, id: u64) -> Value {
+        self.of(at, id, json!({ "event": "fallback", "carrier": "tcp" }))
+    }
+
+    /// The other side is lost, and will be tried again after `pause`.
+    pub fn retrying(&mut self, at: Instant, id: u64, failure: &Failure, pause: Duration) -> Value {
+        let (text, pause) = (&failure.text, pause.as_secs_f64());
+        self.of(at, id, json!({ "event": "retry", "text": text, "pause_seconds": pause }))
+    }
+
     /// Something happened to a packet; most of it is no event.
     pub fn traced(&mut self, at: Instant, id: u64, event: &TraceEvent) -> Option<Value> {
         let transfer = self.transfers.get_mut(&id)?;

@@ -351,6 +351,13 @@ impl Session {
         self.end.is_some()
     }
 
+    /// Whether the transfer is not complete because its peer had answered and is gone without a word.
+    #[must_use]
+    pub fn is_peer_lost(&self) -> bool {
+        let is_lost = matches!(self.end, Some(End::Gone | End::Silent));
+        is_lost && self.failure.is_none() && !self.is_complete()
+    }
+
     /// How the transfer with `peer` ended, once it has.
     #[must_use]
     pub fn report(&self, peer: SocketAddr) -> Option<TransferReport> {

@@ -84,7 +84,7 @@ pub(crate) enum Cut {
     Reset,
 }
 
-/// Passes the bytes of one TCP connection on.
+/// Passes the bytes of TCP connections on.
 #[derive(Debug)]
 pub(crate) struct TcpRelay {
     pub(crate) address: String,
@@ -102,23 +102,14 @@ impl TcpRelay {
         let (passed, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, over) = (passed.clone(), is_over.clone());
         let thread = std::thread::spawn(move || {
-            let (sender, _) = front.accept().expect("somebody comes");
-            let receiver = TcpStream::connect(receiver).expect("it listens");
-            for stream in [&sender, &receiver] {
-                stream.set_nodelay(true).expect("a socket");
-                stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-                stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
-            }
             std::thread::scope(|scope| {
-                scope.spawn(|| pump(&receiver, &sender, piece, &over, |_| false));
-                pump(&sender, &receiver, piece, &over, |len| {
-                    let so_far = count.fetch_add(len, Ordering::Relaxed) + len;
-                    limit.is_some_and(|(limit, _)| so_far >= limit)
-                });
-                let is_cut = |limit| count.load(Ordering::Relaxed) >= limit;
-                match limit {
-                    Some((limit, cut)) if is_cut(limit) => leave(&sender, &receiver, cut, &over),
-                    _ => {}
+                while !over.load(Ordering::Relaxed) {
+                    let (sender, _) = front.accept().expect("somebody comes");
+                    if !over.load(Ordering::Relaxed) {
+                        let receiver = TcpStream::connect(receiver).expect("it listens");
+                        let (count, over) = (&count, &over);
+                        scope.spawn(move || join(&sender, &receiver, piece, limit, (count, over)));
+                    }
                 }
             });
         });
@@ -138,6 +129,33 @@ impl Drop for TcpRelay {
         let _ = TcpStream::connect(&self.address);
         let _ = self.thread.take().map(JoinHandle::join);
     }
+}
+
+/// Passes the bytes of one connection on.
+fn join(
+    sender: &TcpStream,
+    receiver: &TcpStream,
+    piece: usize,
+    limit: Option<(u64, Cut)>,
+    (count, over): (&AtomicU64, &AtomicBool),
+) {
+    for stream in [sender, receiver] {
+        stream.set_nodelay(true).expect("a socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| pump(receiver, sender, piece, over, |_| false));
+        pump(sender, receiver, piece, over, |len| {
+            let so_far = count.fetch_add(len, Ordering::Relaxed) + len;
+            limit.is_some_and(|(limit, _)| so_far >= limit)
+        });
+        let is_cut = |limit| count.load(Ordering::Relaxed) >= limit;
+        match limit {
+            Some((limit, cut)) if is_cut(limit) => leave(sender, receiver, cut, over),
+            _ => {}
+        }
+    });
 }
 
 /// Leaves both sides.

@@ -239,7 +239,11 @@ impl Recorder {
                     gathered.see(here - now.since(*at), seen);
                 }
             }
-            Notice::Ended { .. } | Notice::Listed { .. } | Notice::Started { .. } => {}
+            Notice::Ended { .. }
+            | Notice::FellBack { .. }
+            | Notice::Listed { .. }
+            | Notice::Retrying { .. }
+            | Notice::Started { .. } => {}
         }
     }
 

@@ -52,6 +52,7 @@ impl Engine {
             peer: served.path.peer,
             elapsed: until.since(served.began),
             impaired: self.port.counts(self.sessions.damaged()),
+            is_peer_lost: served.session.is_peer_lost(),
         };
         let finished = was_known.then(|| Box::new(finished));
         match served.worker.take() {

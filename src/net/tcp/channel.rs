@@ -7,7 +7,7 @@ use crate::base::time::{Duration, Instant};
 use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, SIGTERM};
 use crate::os::clock::Clock;
 use crate::transfer::ending::Standpoint;
-use crate::transfer::outcome::{Failure, TransferReport};
+use crate::transfer::outcome::{Failure, Reason, TransferReport};
 use crate::transfer::session::{Phase, Progress};
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -75,6 +75,8 @@ pub(super) struct Channel {
     pub(super) end: End,
     pub(super) observer: Observer,
     pub(super) standpoint: Standpoint,
+    /// The other side is gone without a word.
+    is_peer_lost: bool,
     next_progress: Instant,
     /// Where the transfer was when the observer was last told.
     phase: Phase,
@@ -104,6 +106,7 @@ impl Channel {
             end: end.clone(),
             observer: observer.clone(),
             standpoint,
+            is_peer_lost: false,
             next_progress: Instant::ZERO,
             phase: Phase::Connecting,
         })
@@ -155,8 +158,12 @@ impl Channel {
     }
 
     /// Why the stream is over: it was ended here, or it broke.
-    pub(super) fn lost(&self, error: &io::Error) -> Failure {
-        self.end.failure().unwrap_or_else(|| lost(error, self.peer, self.standpoint.again()))
+    pub(super) fn lost(&mut self, error: &io::Error) -> Failure {
+        self.end.failure().unwrap_or_else(|| {
+            let failure = lost(error, self.peer, self.standpoint.again());
+            self.is_peer_lost = failure.reason == Reason::Interrupted;
+            failure
+        })
     }
 
     pub(super) fn tell_started(&self) {
@@ -178,6 +185,8 @@ impl Channel {
 
     pub(super) fn finished(&self, report: TransferReport) -> Finished {
         let elapsed = self.clock.now().since(Instant::ZERO);
-        Finished { report, carrier: Carrier::Tcp, peer: self.peer, elapsed, impaired: None }
+        let is_peer_lost = self.is_peer_lost && report.failure.is_some();
+        let (carrier, peer) = (Carrier::Tcp, self.peer);
+        Finished { report, carrier, peer, elapsed, impaired: None, is_peer_lost }
     }
 }

@@ -15,6 +15,7 @@ use volley::net::part::{Reception, Service};
 use volley::net::places::{TRANSFERS_MAX, TRANSFERS_OF_ONE_MAX};
 use volley::net::tcp::record::Record;
 use volley::net::{Interrupt, Notice, Observer};
+use volley::transfer::backlog::Backlog;
 use volley::transfer::directory::Directory;
 use volley::transfer::keeping::Keeping;
 use volley::transfer::outcome::{Failure, Reason};
@@ -107,6 +108,7 @@ fn a_panic_in_one_connection_ends_that_connection_only() {
             directory: Arc::new(Directory::open(&bench.to()).expect("there")),
             keeping: Keeping::default(),
             takes_hidden: false,
+            backlog: Backlog::default(),
         };
         let service = Service::Receive(reception);
         let order = Order { service, once: false, impairment: None, traces: false };

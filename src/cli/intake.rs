@@ -10,6 +10,7 @@ use crate::base::units::show_size;
 use crate::net::part::Reception;
 use crate::report::summary::plural;
 use crate::transfer::area::Waiting;
+use crate::transfer::backlog::Backlog;
 use crate::transfer::directory::Directory;
 use crate::transfer::keeping::Keeping;
 use crate::transfer::manifest::Manifest;
@@ -63,6 +64,7 @@ impl Intake {
             directory: self.directory.clone(),
             keeping: self.keeping.clone(),
             takes_hidden: self.takes_hidden,
+            backlog: Backlog::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::Carrier;
 use crate::os::clock;
+use crate::transfer::backlog::Backlog;
 use crate::transfer::directory::Directory;
 use crate::transfer::ending::Standpoint;
 use crate::transfer::keeping::Keeping;
@@ -28,6 +29,8 @@ pub struct Reception {
     pub keeping: Keeping,
     /// Take names that begin with a dot.
     pub takes_hidden: bool,
+    /// What all transfers share of the memory for bytes that wait for disks.
+    pub backlog: Backlog,
 }
 
 /// What a dialer comes for.
@@ -136,6 +139,11 @@ impl Reception {
         let receiving = match self.keeping.handover {
             Some(_) => Receiving::one_file(),
             None => Receiving::new(self.takes_hidden),
+        };
+        // Over TCP the kernel's buffers are what waits.
+        let receiving = match carrier {
+            Carrier::Udp => receiving.within(&self.backlog),
+            Carrier::Tcp => receiving,
         };
         let sink = Sink::new(self.directory.clone(), policy, clock::random_u64());
         Part::Receiving(Box::new(receiving), Box::new(sink))

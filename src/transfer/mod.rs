@@ -10,6 +10,7 @@
 //! a *committed* file is verified, on stable storage, and has its name.
 
 pub mod area;
+pub mod backlog;
 mod check;
 mod commit;
 pub mod directory;

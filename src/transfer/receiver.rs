@@ -2,6 +2,7 @@
 
 mod outcomes;
 
+use super::backlog::Backlog;
 use super::early::Early;
 use super::entry::{Entry, Sort};
 use super::hash::Hash;
@@ -87,6 +88,7 @@ pub struct Receiving {
     is_finished: bool,
     jobs: VecDeque<Job>,
     batch: WriteBatch,
+    backlog: Backlog,
     /// Bytes handed to the sink and not reported as written.
     queued: usize,
     /// Jobs made and not reported as done.
@@ -121,6 +123,12 @@ impl Receiving {
     /// What was offered since the last call, where only the list is wanted. Nobody has judged the paths.
     pub fn take_listed(&mut self) -> Vec<Entry> {
         self.list.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The same, in memory that it shares with others.
+    #[must_use]
+    pub fn within(self, backlog: &Backlog) -> Self {
+        Self { backlog: backlog.clone(), batch: WriteBatch::of(backlog.share()), ..self }
     }
 
     /// Where the sender's messages are to be appended.
@@ -260,7 +268,8 @@ impl Receiving {
         if end > self.offered {
             return self.early.keep(offset, bytes);
         }
-        if self.queued + self.batch.len() + bytes.len() > SINK_QUEUE_MAX {
+        let (held, len) = (self.queued + self.batch.len(), bytes.len());
+        if held + len > SINK_QUEUE_MAX || !self.backlog.has_room(held, len) {
             return false;
         }
         self.batch.push(offset, bytes);
@@ -282,7 +291,8 @@ impl Receiving {
         if !self.batch.is_empty() {
             self.queued += self.batch.len();
             self.waiting += 1;
-            self.jobs.push_back(Job::Write(std::mem::take(&mut self.batch)));
+            let next = WriteBatch::of(self.backlog.share());
+            self.jobs.push_back(Job::Write(std::mem::replace(&mut self.batch, next)));
         }
     }
 
@@ -347,6 +357,7 @@ fn note(ledger: &mut Ledger, index: u32, entry: &Incoming, outcome: FileOutcome)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer::backlog::{BACKLOG_MAX, BACKLOG_OF_ANY};
     use crate::transfer::entry::{Attributes, Kind, SourceId};
     use crate::transfer::job::Report;
 
@@ -448,6 +459,30 @@ mod tests {
         }
         assert!(receiving.take_data(taken, &[0; 60_000]));
         assert!(receiving.take_demands().contains(&Demand::Written(taken)));
+    }
+
+    #[test]
+    fn slow_disks_share_the_memory_of_their_listener() {
+        let backlog = Backlog::default();
+        let mut all: Vec<Receiving> =
+            (0..31).map(|_| Receiving::new(false).within(&backlog)).collect();
+        let mut fill = |receiving: &mut Receiving| {
+            let mut taken = 0;
+            while receiving.take_data(taken, &[0; 1 << 15]) {
+                taken += 1 << 15;
+            }
+            taken
+        };
+        for receiving in &mut all {
+            say(receiving, &offer(1 << 30, "a")).expect("a file");
+        }
+        let first: Vec<u64> = all.iter_mut().map(&mut fill).collect();
+        assert_eq!(first[0] as usize, SINK_QUEUE_MAX);
+        assert_eq!(first[30] as usize, BACKLOG_OF_ANY, "who comes last finds some too");
+        assert!(first.iter().sum::<u64>() as usize <= BACKLOG_MAX + 31 * BACKLOG_OF_ANY);
+        all.drain(..30);
+        let last = &mut all[0];
+        assert!(last.take_data(first[30], &[0; 1 << 20]), "what the others held is free again");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::report;
 use crate::report::comparison::{Ended, Trial};
 use crate::report::run::Run;
 use crate::report::summary::LinkSummary;
+use crate::transfer::backlog::Backlog;
 use crate::transfer::directory::Directory;
 use crate::transfer::keeping::Keeping;
 use crate::transfer::outcome::Failure;
@@ -152,7 +153,12 @@ fn lab_link(link: &Impairment, seed: u64) -> LabLink {
 
 fn serving(inbox: &Path) -> Result<listen::Order, Failure> {
     let directory = Arc::new(Directory::open(inbox)?);
-    let reception = Reception { directory, keeping: Keeping::default(), takes_hidden: true };
+    let reception = Reception {
+        directory,
+        keeping: Keeping::default(),
+        takes_hidden: true,
+        backlog: Backlog::default(),
+    };
     let service = Service::Receive(reception);
     Ok(listen::Order { service, once: true, impairment: None, traces: false })
 }

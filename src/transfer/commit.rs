@@ -3,6 +3,8 @@
 //! A disk takes about as long for one file as for a thousand, so entries wait here until there is nothing
 //! else to do or many of them, and go together. Only then anybody hears that they are committed.
 
+mod contents;
+
 use super::area::Partial;
 use super::directory::Directory;
 use super::disk::OpenedFile;
@@ -14,11 +16,10 @@ use super::job::Report;
 use super::keeping::{Existing, Keeping};
 use super::name::TreePath;
 use super::outcome::{Failure, Reason};
-use super::tree::{SYNCED_SINGLY_MAX, Tree};
+use super::tree::Tree;
 use super::unfinished::Unfinished;
 use crate::base::text::show_error;
-use std::fs::File;
-use std::io::{self, Seek};
+use std::io;
 use std::sync::Arc;
 
 /// Entries that wait, at most.
@@ -210,73 +211,6 @@ impl Commits {
         }
     }
 
-    /// Those whose contents are on stable storage.
-    fn sync_contents(&mut self, ready: Vec<Ready>, reports: &mut Vec<Report>) -> Vec<Ready> {
-        // What is handed over is not what is kept.
-        if self.keeping.discards || self.keeping.handover.is_some() {
-            return ready;
-        }
-        let at_once = match ready.iter().filter(|ready| ready.what.is_file()).count() {
-            0..=SYNCED_SINGLY_MAX => Ok(false),
-            _ => self.directory.sync_file_system(),
-        };
-        let mut synced = Vec::with_capacity(ready.len());
-        for ready in ready {
-            let is_synced = match &at_once {
-                Ok(true) => Ok(()),
-                Ok(false) => self.sync_one(&ready),
-                Err(error) => Err(io::Error::from(error.kind())),
-            };
-            match is_synced {
-                Ok(()) => synced.push(ready),
-                Err(error) => {
-                    let failure = storage_failure(&ready.path, &error);
-                    give_up(&ready, failure, reports);
-                }
-            }
-        }
-        synced
-    }
-
-    fn sync_one(&mut self, ready: &Ready) -> io::Result<()> {
-        match &ready.what {
-            What::File(Storage::Once(partial)) => self.directory.sync_partial(partial),
-            What::File(Storage::Kept(claim)) => {
-                claim.with(|unfinished| unfinished.opened().sync_data())
-            }
-            What::Same { is_file: true } => self.tree.open_file(&ready.path)?.sync_data(),
-            What::Directory | What::Link(_) | What::Same { is_file: false } => Ok(()),
-        }
-    }
-
-    /// Compares what the disk has of a file with what the sender said of it.
-    fn verify(&mut self, ready: &Ready) -> Result<(), Failure> {
-        let hash = match &ready.what {
-            What::File(Storage::Once(partial)) => {
-                partial.read().and_then(|file| hash_on_disk(file.file()))
-            }
-            What::File(Storage::Kept(claim)) => {
-                claim.with(|unfinished| hash_on_disk(unfinished.opened().file()))
-            }
-            What::Same { is_file: true } => {
-                self.tree.open_file(&ready.path).and_then(|file| hash_on_disk(file.file()))
-            }
-            What::Directory | What::Link(_) | What::Same { is_file: false } => return Ok(()),
-        };
-        match hash {
-            Ok(hash) if hash == ready.hash => Ok(()),
-            Ok(_) => {
-                let text = format!(
-                    "\"{}\" was read back from the receiver's disk other than it was written; nothing of it \
-                     is kept; check that disk, then send again",
-                    ready.path
-                );
-                Err(Failure::new(Reason::Integrity, text))
-            }
-            Err(error) => Err(storage_failure(&ready.path, &error)),
-        }
-    }
-
     /// Gives an entry its name, or the next one that is free; says what of it waits to be put away.
     fn give_name(
         &mut self,
@@ -342,17 +276,6 @@ fn hand_over(handover: &Handover, storage: &Storage, path: &TreePath) -> Result<
     handover.give(path, file.file())?;
     partial.discard();
     Ok(())
-}
-
-/// The hash of what a file has on the disk. Its contents are on stable storage, so that the system can forget
-/// its own copy of them, and has to ask the disk. A disk may have a copy of its own.
-fn hash_on_disk(mut file: &File) -> io::Result<Hash> {
-    #[cfg(target_os = "linux")]
-    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?;
-    file.rewind()?;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file)?;
-    Ok(hasher.finalize().into())
 }
 
 fn give_up(ready: &Ready, failure: Failure, reports: &mut Vec<Report>) {

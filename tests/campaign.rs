@@ -16,7 +16,7 @@ mod common;
 use common::tree::{expect_same, make_empty_files, make_random};
 use common::{
     Bench, CARRIERS, Outcome, Receiver, Running, expect_all_done, expect_link, free_port, note,
-    seed, wait_until, words,
+    seed, side_by_side, wait_until, words,
 };
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
@@ -475,5 +475,58 @@ fn random_trees_are_the_same_over_both_carriers() {
             expect_same(&bench.from().join("tree"), &bench.to().join("tree"), true);
             std::fs::rename(bench.to().join("tree"), bench.to().join(name)).expect("it is there");
         }
+    }
+}
+
+/// Memory of a receiver that serves 256, in KiB: two megabytes each, for a record and a group over TCP.
+const CLIENTS_MEMORY_MAX: u64 = 512 << 10;
+
+/// How long the transfers took that a receiver told of with `--jsonl`, in order.
+fn seconds_of_complete(events: &str) -> Vec<f64> {
+    let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("an object");
+    let mut seconds: Vec<f64> = events
+        .lines()
+        .map(parse)
+        .filter(|event| event["event"] == "complete")
+        .map(|event| event["result"]["seconds"].as_f64().expect("a number"))
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds
+}
+
+/// `--show-output` shows how the receiver's time was shared. What is asserted of that is in virtual time,
+/// in `sim/tests.rs`: here, 257 programs share a machine as well.
+#[test]
+#[ignore = "a campaign"]
+fn two_hundred_and_fifty_six_senders_at_once_all_arrive() {
+    const COUNT: usize = 256;
+    let _turn = alone();
+    let bench = Bench::new();
+    let names: Vec<String> = (0..COUNT).map(|index| format!("file {index}")).collect();
+    names.iter().for_each(|name| bench.file(name, 1 << 20));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for (carrier, link) in CARRIERS.iter().zip(["--loss 1% --delay 10ms --seed ", ""]) {
+        let receiver = bench.receive(&["--jsonl", "--overwrite"]);
+        let send = |index: usize| {
+            let seed = seed() + index as u64;
+            let link = if link.is_empty() { String::new() } else { format!("{link}{seed}") };
+            bench.send(&receiver, &[names[index]], &[&words(&link), *carrier].concat())
+        };
+        expect_all_done(&side_by_side(COUNT, COUNT, send), COUNT);
+        let peak = receiver.running.peak_memory_kib().expect("it runs");
+        let seconds = seconds_of_complete(&receiver.stop().stdout);
+        bench.expect_arrived(&names);
+        assert_eq!(seconds.len(), COUNT);
+        let at = |percent: usize| seconds[(COUNT - 1) * percent / 100];
+        note(&format!(
+            "{carrier:?} {link}: seconds from {:.2} to {:.2}, half of them in {:.2}; the slowest at {:.2} of \
+             the median rate; the receiver's memory {} MiB",
+            at(0),
+            at(100),
+            at(50),
+            at(50) / at(100),
+            peak >> 10
+        ));
+        assert!(peak < CLIENTS_MEMORY_MAX, "{peak} KiB");
     }
 }

@@ -121,6 +121,20 @@ fn flows_share_a_line() {
 }
 
 #[test]
+fn of_256_that_share_a_lossy_line_the_slowest_has_half_of_the_median_at_least() {
+    let mut order = order(Strategy::Volley, 16, 100, 10, 0.01);
+    (order.flows, order.size) = (256, 400_000);
+    order.back.loss = Share::new(0.01);
+    // A tenth of a second of the line's rate waits at most, as at a router.
+    order.out.bottleneck.as_mut().expect("it has one").queue = 100 * MBIT / 80;
+    let outcome = run(&order);
+    let rate = |flow: &FlowOutcome| 1.0 / flow.elapsed.expect("complete").as_secs_f64();
+    let mut rates: Vec<f64> = outcome.flows.iter().map(rate).collect();
+    rates.sort_by(f64::total_cmp);
+    assert!(rates[0] >= 0.5 * rates[128], "{rates:?}");
+}
+
+#[test]
 fn a_line_that_takes_nothing_ends_in_time() {
     let mut order = order(Strategy::Volley, 16, 20, 10, 1.0);
     order.limit = Duration::from_secs(60);

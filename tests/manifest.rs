@@ -122,6 +122,7 @@ fn a_list_that_cannot_be_completed_is_a_failure_though_the_files_are_there() {
     receiver.finish_by_farewell().expect_code(8).expect_words(&told);
     bench.expect_arrived(&["file"]);
     // What else went wrong is told as well, and first.
+    fs::write(bench.to().join("file"), "as it was").expect("written");
     let receiver = bench.receive(&["--once"]);
     let told = ["exists", told[0]];
     bench.file("more", 5);

@@ -631,6 +631,7 @@ fn a_second_ctrl_c_ends_at_once_over_tcp() {
     let sent = interrupt_twice(sender).expect_code(130);
     sent.expect_words(&["interrupted"]);
     receiver.stop();
+    bench.forget_unfinished();
     let receiver = bench.receive(&[]);
     let sender = bench.start_sending(&receiver, &["long"], &options);
     bench.wait_for_first_bytes();
@@ -649,6 +650,7 @@ fn a_hangup_ends_either_side_in_good_order() {
         sender.signal("HUP");
         sender.finish().expect_code(129).expect_words(&["interrupted"]);
         receiver.wait_for(&told_by_sender(carrier, "the other side was interrupted"));
+        bench.forget_unfinished();
         let sender = bench.start_sending(&receiver, &["long"], &options);
         bench.wait_for_first_bytes();
         receiver.running.signal("HUP");

@@ -235,6 +235,25 @@ fn a_reader_that_has_left_is_an_error_on_both_sides() {
 }
 
 #[test]
+fn a_reader_that_stands_still_keeps_nobody_from_ending_in_time() {
+    for carrier in CARRIERS {
+        let bench = Bench::new();
+        bench.file("file", 500_000);
+        let line = [&RECEIVE[..], &["--timeout", "2s"]].concat();
+        let (running, reader) = Running::start_unread(&bench.to(), &line);
+        let receiver = Receiver::listen(running);
+        let sender = bench.start_sending(&receiver, &["file"], carrier);
+        let received = receiver.finish_by_farewell().expect_code(124);
+        received.expect_words(&["has a part of the file; do not use it"]);
+        sender
+            .finish_before_silence()
+            .expect_code(4)
+            .expect_words(&["start it again, then send again"]);
+        drop(reader);
+    }
+}
+
+#[test]
 fn a_full_standard_output_is_a_full_disk() {
     let bench = Bench::new();
     bench.file("file", 500_000);

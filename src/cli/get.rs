@@ -31,7 +31,7 @@ pub fn run(order: &Get, output: &Output, interrupt: &Interrupt) -> Result<(), St
         let finished = call.make(Errand::List, source, false, &listing.observer(), interrupt)?;
         return listing.conclude(&finished);
     }
-    let intake = Intake::open(into, &order.intake)?;
+    let intake = Intake::open(into, &order.intake, interrupt)?;
     let errand = Errand::Get(intake.reception());
     announce(&console, call.impairment.as_ref());
     let (observer, traces) = (observe(&console, output), output.wants_traces());

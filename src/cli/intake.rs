@@ -7,6 +7,7 @@ use super::stdout::{self, StandardOutput};
 use super::{Stop, manifest};
 use crate::base::text::escape;
 use crate::base::units::show_size;
+use crate::net::Interrupt;
 use crate::net::part::Reception;
 use crate::report::summary::plural;
 use crate::transfer::area::Waiting;
@@ -40,10 +41,14 @@ impl Intake {
     ///
     /// # Errors
     /// Nothing can be received into it, or the options make no sense together.
-    pub(super) fn open(directory: &Path, options: &IntakeOptions) -> Result<Self, Stop> {
+    pub(super) fn open(
+        directory: &Path,
+        options: &IntakeOptions,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Stop> {
         let existing = options.existing.choose().map_err(Stop::Usage)?;
         let manifest = manifest::create(options.manifest.file.as_deref())?;
-        let stream = StandardOutput::meant_by(directory)?;
+        let stream = StandardOutput::meant_by(directory, interrupt)?;
         let directory = match &stream {
             Some(stream) => stream.directory.clone(),
             None => Arc::new(Directory::open(directory)?),

@@ -23,7 +23,7 @@ pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), S
     };
     let mut list = None;
     let open = || {
-        let intake = Intake::open(&order.directory, &order.intake)?;
+        let intake = Intake::open(&order.directory, &order.intake, interrupt)?;
         list = intake.manifest();
         Ok(Opened {
             service: Service::Receive(intake.reception()),

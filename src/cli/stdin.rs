@@ -101,7 +101,7 @@ pub fn spool(name: TreePath, console: &Console, interrupt: &Interrupt) -> Result
 }
 
 /// Whether another try may succeed: somebody else may have made the stream one that does not wait.
-fn is_passing(error: &io::Error) -> bool {
+pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 

@@ -107,12 +107,15 @@ impl Waiter {
         Ok((0..fds.len()).filter(is_ready).collect())
     }
 
-    /// Waits until `socket` has room for sending, or `timeout` has passed.
+    /// Waits until `stream` has room for what is written, or an error to tell, or `timeout` has passed. False
+    /// if it has neither.
     ///
     /// # Errors
     /// As the system says.
-    pub fn wait_writable(socket: &impl AsFd, timeout: Duration) -> io::Result<()> {
-        wait(&mut [PollFd::new(socket, PollFlags::OUT)], timeout)
+    pub fn wait_writable(stream: &impl AsFd, timeout: Duration) -> io::Result<bool> {
+        let mut fds = [PollFd::new(stream, PollFlags::OUT)];
+        wait(&mut fds, timeout)?;
+        Ok(!fds[0].revents().is_empty())
     }
 }
 
@@ -164,7 +167,7 @@ mod tests {
         let address = socket.local_addr().expect("bound");
         socket.send_to(b"x", address).expect("loopback");
         waiter.wait_readable(&[socket.as_fd()], LONG).expect("readable");
-        Waiter::wait_writable(&socket, LONG).expect("writable");
+        assert!(Waiter::wait_writable(&socket, LONG).expect("writable"));
         let quiet = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let ready = Waiter::wait_for_some(&[quiet.as_fd(), socket.as_fd()], LONG);
         assert_eq!(ready.expect("readable"), [1]);

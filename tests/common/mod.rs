@@ -217,6 +217,13 @@ impl Bench {
         self.wait_for_bytes_beyond(self.before.load(Ordering::Relaxed));
     }
 
+    /// Takes away what a later transfer could go on with, so that the next one begins anew.
+    pub(crate) fn forget_unfinished(&self) {
+        for entry in fs::read_dir(self.to().join(PARTIAL_AREA)).into_iter().flatten() {
+            fs::remove_file(entry.expect("it can be listed").path()).expect("ours");
+        }
+    }
+
     /// Bytes of the largest file that is not committed.
     fn largest_partial(&self) -> u64 {
         let entries = fs::read_dir(self.to().join(PARTIAL_AREA));

@@ -623,7 +623,7 @@ fn a_second_ctrl_c_ends_at_once_on_either_side() {
 #[test]
 fn a_second_ctrl_c_ends_at_once_over_tcp() {
     let bench = Bench::new();
-    let options = long_file(&bench, CARRIERS[1]);
+    let options = [&long_file(&bench, CARRIERS[1])[..], &["--retry", "0"]].concat();
     let receiver = bench.receive(&[]);
     let sender = bench.start_sending(&receiver, &["long"], &options);
     bench.wait_for_first_bytes();

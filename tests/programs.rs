@@ -136,11 +136,13 @@ fn every_command_has_a_manual_page() {
         ("volley-compare.1", &["-\\-limit", "VOLLEY_LOSS"]),
         ("volley-completions.1", &["SHELL", "fish"]),
         ("volley-demo.1", &["-\\-delay", "VOLLEY_LOSS"]),
+        ("volley-get.1", &["-\\-list", "-\\-retry", "VOLLEY_LOSS", "10 version"]),
         ("volley-lab.1", &["COMMAND", "IPB", "VOLLEY_LOSS"]),
         ("volley-man.1", &["DIR"]),
         ("volley-recv.1", &["-\\-overwrite", "-\\-port", "7117", "VOLLEY_LOSS", "10 version"]),
         ("volley-relay.1", &["-\\-listen", "VOLLEY_LOSS"]),
         ("volley-simulate.1", &["-\\-ladder", "VOLLEY_LOSS"]),
+        ("volley-share.1", &["-\\-once", "-\\-port", "VOLLEY_LOSS", "10 version"]),
         ("volley-send.1", &["-\\-loss", "PATH... DEST", "VOLLEY_LOSS", "10 version"]),
     ] {
         let page = fs::read_to_string(bench.from().join(name)).expect(name);
@@ -155,9 +157,9 @@ fn every_command_has_a_manual_page() {
         together += page.trim_end();
         together.push('\n');
     }
-    assert_eq!(count(&bench.from()), 10, "a page for each command, and nothing else");
+    assert_eq!(count(&bench.from()), 12, "a page for each command, and nothing else");
     let printed = bench.volley(&["man"]).expect_code(0).stdout;
-    assert_eq!(printed.matches(".SH NAME").count(), 10);
+    assert_eq!(printed.matches(".SH NAME").count(), 12);
     assert_eq!(printed.len(), together.len());
     bench.volley(&["man", "missing"]).expect_code(1).expect_words(&["missing", "volley.1"]);
 }

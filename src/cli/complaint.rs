@@ -10,7 +10,7 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::path::Path;
 
 /// Words that people try, and what they mean here.
-const HINTS: [(&str, &str, &str); 14] = [
+const HINTS: [(&str, &str, &str); 16] = [
     ("get", "--port", "write the port after the host, as HOST:PORT"),
     ("get", "-p", "write the port after the host, as HOST:PORT"),
     ("get", "--cc", "the sharing side chooses the rate, with `volley share --cc`"),
@@ -24,6 +24,8 @@ const HINTS: [(&str, &str, &str); 14] = [
     ("recv", "--force", "existing files are replaced with --overwrite"),
     ("recv", "--tcp", "it serves UDP and TCP at once, and the sender chooses"),
     ("recv", "--udp", "it serves UDP and TCP at once, and the sender chooses"),
+    ("recv", "--retry", "who sends tries again, with `volley send --retry`"),
+    ("share", "--retry", "who gets tries again, with `volley get --retry`"),
     ("recv", "--cc", "the sender chooses the rate, with `volley send --cc`"),
 ];
 

@@ -123,6 +123,15 @@ pub fn main() -> ExitCode {
     code.into()
 }
 
+/// Where a command takes files in.
+fn into(command: &Command) -> Option<&Path> {
+    match command {
+        Command::Get(order) => order.directory.as_deref(),
+        Command::Recv(order) => Some(&order.directory),
+        _ => None,
+    }
+}
+
 /// What a second signal does: it is for the process that the user started to end at once.
 fn insistence(place: Place, command: &Command) -> fn(i32) {
     match (place, command) {
@@ -130,7 +139,7 @@ fn insistence(place: Place, command: &Command) -> fn(i32) {
         (Place::Outside, Command::Compare(_) | Command::Lab(_)) => {
             |signal| signals::leave(signal, "all in it is gone")
         }
-        (Place::Outside, Command::Recv(order)) if order.directory == Path::new(stdout::WORD) => {
+        (Place::Outside, command) if into(command).is_some_and(stdout::is_meant) => {
             |signal| signals::leave(signal, "what came so far lies among the temporary files")
         }
         (Place::Outside, _) => |signal| {

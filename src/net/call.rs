@@ -48,7 +48,10 @@ impl Call {
     pub fn make(&self, observer: &Observer, interrupt: &Interrupt) -> Result<Finished, Failure> {
         let clock = Clock::start();
         let mut finished = self.try_once(observer, interrupt)?;
-        while finished.is_peer_lost && !self.retry.is_zero() {
+        if !finished.is_peer_lost || self.retry.is_zero() {
+            return Ok(finished);
+        }
+        while finished.is_peer_lost {
             finished = match self.wait_for(&finished, observer, interrupt) {
                 Ok(answered) => answered,
                 Err(failure) => {
@@ -57,7 +60,8 @@ impl Call {
                 }
             };
         }
-        finished.elapsed = finished.elapsed.max(clock.now().since(Instant::ZERO));
+        // Of all attempts, and of the time between them.
+        finished.elapsed = clock.now().since(Instant::ZERO);
         Ok(finished)
     }
 

@@ -140,8 +140,8 @@ pub struct Send {
 /// `volley get`
 #[derive(Debug, Args)]
 pub struct Get {
-    /// Where a `volley share` runs: HOST[:PORT]
-    #[arg(value_name = "SRC")]
+    /// Where a `volley share` runs.
+    #[arg(value_name = "SRC", help = "Where a `volley share` runs: HOST[:PORT]")]
     pub source: String,
     /// Where the files go; the directory you are in unless said otherwise
     #[arg(value_name = "DIR")]

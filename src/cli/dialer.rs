@@ -163,14 +163,18 @@ pub(super) fn observe(console: &Console, output: &Output) -> Observer {
         tell_detours(&console, &notice);
         let mut meter = meter.lock().expect("nobody panics while holding it");
         match notice {
-            Notice::Started { peer, .. } => *meter = Some(Meter::new(&console, show_peer(peer))),
+            Notice::Started { peer, .. } => {
+                let begun = Meter::new(&console, show_peer(peer));
+                meter.replace(begun).iter().for_each(Meter::clear);
+            }
             Notice::Progress { progress, .. } => {
                 if let Some(meter) = meter.as_mut() {
                     meter.update(&progress);
                 }
             }
-            Notice::Ended { .. } => *meter = None,
-            Notice::Retrying { .. } => *meter = None,
+            Notice::Ended { .. } | Notice::Retrying { .. } => {
+                meter.take().iter().for_each(Meter::clear);
+            }
             Notice::FellBack { .. } | Notice::Listed { .. } | Notice::Traced { .. } => {}
         }
     })

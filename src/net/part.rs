@@ -1,6 +1,6 @@
 //! What a side does with files: it has some, or takes some in. Who opens the connection is another
 //! matter: an [`Errand`] is what an initiator comes for, a [`Service`] what a responder does for whoever
-//! comes, and both give a [`Part`] for each transfer.
+//! comes, and both give this side's part in each transfer.
 
 use super::Carrier;
 use crate::os::clock;

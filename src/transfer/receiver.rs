@@ -616,6 +616,25 @@ mod tests {
     }
 
     #[test]
+    fn who_wants_only_the_list_has_no_work_and_is_done_with_the_last_offer() {
+        let mut receiving = Receiving::listing();
+        for path in ["../evil", ".hidden", "a", "a"] {
+            say(&mut receiving, &offer(5, path)).expect("an offer");
+        }
+        let paths: Vec<String> =
+            receiving.take_listed().into_iter().map(|entry| entry.path).collect();
+        assert_eq!(paths, ["../evil", ".hidden", "a", "a"]);
+        assert!(!receiving.take_data(0, b"bytes") && !receiving.take_data(40, b"early"));
+        let index = 0;
+        assert!(say(&mut receiving, &Message::Root { index, hash: Hash::of(b"") }).is_err());
+        let mut receiving = Receiving::listing();
+        say(&mut receiving, &offer(5, "a")).expect("an offer");
+        say(&mut receiving, &Message::OfferEnd).expect("the end");
+        assert_eq!(answers(&mut receiving), [Message::Finished]);
+        assert!(receiving.is_complete() && receiving.next_job().is_none());
+    }
+
+    #[test]
     fn hidden_names_are_taken_where_the_user_said_so() {
         let mut receiving = Receiving::new(true);
         say(&mut receiving, &offer(1, ".bashrc")).expect("an offer");

@@ -357,6 +357,23 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_settled_as_it_is_offered_and_no_byte_of_it_goes() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("file");
+        fs::write(&path, [1; 100_000]).expect("written");
+        let selection = Selection { paths: vec![path], ..Selection::default() };
+        let mut sending = Sending::listing(&selection).expect("readable");
+        sending.offer(usize::MAX);
+        assert!(sending.is_offered() && !sending.take_outgoing().is_empty());
+        assert_eq!((sending.released(), sending.next_wanted(0, 10)), (0, None));
+        say(&mut sending, &Message::Accept { below: 1 }).expect("known");
+        assert_eq!((sending.released(), sending.next_wanted(0, 10)), (0, None));
+        say(&mut sending, &Message::Finished).expect("the end");
+        let counts = sending.report(None, None).counts;
+        assert!(sending.is_complete() && (counts.entries, counts.listed) == (0, 1), "{counts:?}");
+    }
+
+    #[test]
     fn committed_counts_only_with_our_own_hash() {
         let (_dir, mut sending) = sending(&[b"abc", b"def"]);
         sending.read(0, &mut [0; 6]).expect("readable");

@@ -136,6 +136,27 @@ fn a_receiver_that_comes_back_is_found_again() {
 }
 
 #[test]
+fn what_is_lost_over_udp_goes_on_over_tcp_where_only_that_comes_back() {
+    let bench = Bench::new();
+    bench.file("file", 500_000);
+    let port = free_port();
+    let line = format!("recv . --open --bind 127.0.0.1 --port {port} --rate 2Mbit");
+    let mut receiver = Running::start(&bench.to(), &words(&line));
+    receiver.wait_to_read(|said| said.contains("type:").then_some(()));
+    let line = format!("send file 127.0.0.1:{port} --open --json");
+    let sender = Running::start(&bench.from(), &words(&line));
+    bench.wait_for_first_bytes();
+    receiver.kill();
+    sender.wait_for_words(&[TRIES_AGAIN]);
+    let receiver = bench.receive(&["--once"]);
+    let _relay = TcpRelay::start_at(port, &receiver.address, 1 << 16, None);
+    let sent = sender.finish().expect_code(0).expect_words(&[FELL_BACK]).json();
+    assert_eq!((&sent["carrier"], &sent["exit_code"]), (&"tcp".into(), &0.into()));
+    receiver.finish_by_farewell().expect_code(0);
+    bench.expect_arrived(&["file"]);
+}
+
+#[test]
 fn a_sharer_that_comes_back_is_found_again() {
     let bench = Bench::new();
     bench.file("file", 500_000);

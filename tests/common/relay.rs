@@ -96,7 +96,17 @@ pub(crate) struct TcpRelay {
 impl TcpRelay {
     /// Passes on `piece` bytes at a time, or what has come when nothing follows; after `limit` bytes from the sender, cuts both sides off.
     pub(crate) fn start(receiver: &str, piece: usize, limit: Option<(u64, Cut)>) -> Self {
-        let front = TcpListener::bind(("127.0.0.1", super::free_port())).expect("free");
+        Self::start_at(super::free_port(), receiver, piece, limit)
+    }
+
+    /// The same at a port that is known.
+    pub(crate) fn start_at(
+        port: u16,
+        receiver: &str,
+        piece: usize,
+        limit: Option<(u64, Cut)>,
+    ) -> Self {
+        let front = TcpListener::bind(("127.0.0.1", port)).expect("free");
         let address = front.local_addr().expect("bound").to_string();
         let receiver: SocketAddr = receiver.parse().expect("an address");
         let (passed, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));

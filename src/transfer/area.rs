@@ -4,6 +4,7 @@
 //! a later transfer can go on with: these stay for a week.
 
 use super::disk::{Call, Disk, OpenedFile};
+use super::journal::Journal;
 use super::name::PARTIAL_AREA;
 use crate::base::time::Duration;
 use cap_std::fs::{Dir, OpenOptions};
@@ -131,7 +132,7 @@ impl Partial {
 
     /// Makes it a symbolic link.
     pub(super) fn create_link(&self, target: &str) -> io::Result<()> {
-        self.area.disk.ask(&Call::Link(&self.path()))?;
+        self.area.disk.ask(&Call::Link { path: &self.path(), target })?;
         #[cfg(unix)]
         return self.area.dir.symlink(target, &self.name);
         #[cfg(not(unix))]
@@ -139,6 +140,13 @@ impl Partial {
             let _ = target;
             Err(io::ErrorKind::Unsupported.into())
         }
+    }
+
+    /// Whether it is a file under no other name.
+    pub(super) fn is_single(&self) -> io::Result<bool> {
+        self.area.disk.ask(&Call::Look(&self.path()))?;
+        let metadata = self.area.dir.symlink_metadata(&self.name)?;
+        Ok(metadata.is_file() && has_one_name(&metadata))
     }
 
     /// Opens it for reading and writing.
@@ -184,11 +192,12 @@ impl Partial {
         Ok(OpenedFile::new(opened?.into_std(), &path, &self.area.disk))
     }
 
-    /// Puts its contents on stable storage.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    /// Opens it as it is, to be put on stable storage.
+    pub(super) fn open_to_sync(&self) -> io::Result<OpenedFile> {
         let path = self.path();
-        self.area.disk.ask(&Call::SyncFile(&path))?;
-        self.area.dir.open(&self.name)?.sync_all()
+        self.area.disk.ask(&Call::Look(&path))?;
+        let file = self.area.dir.open(&self.name)?.into_std();
+        Ok(OpenedFile::new(file, &path, &self.area.disk))
     }
 
     /// Puts its name on stable storage.
@@ -293,8 +302,8 @@ pub(super) fn sweep(dir: &Dir, disk: &Disk) -> io::Result<Waiting> {
         let metadata = entry.metadata()?;
         let half = halves.entry(stem.to_owned()).or_default();
         if is_data {
-            half.data = Some(allocated(&metadata));
-        } else {
+            half.data = Some(allocated(&metadata)).filter(|_| has_one_name(&metadata));
+        } else if Journal::is_of_use(metadata.len()) {
             let written = metadata.modified().ok().map(cap_std::time::SystemTime::into_std);
             half.written = written;
         }
@@ -324,9 +333,9 @@ pub(super) fn sweep(dir: &Dir, disk: &Disk) -> io::Result<Waiting> {
 /// What there is of an unfinished file.
 #[derive(Debug, Default)]
 struct Halves {
-    /// Bytes that its data take.
+    /// Bytes that its data take, where they have no other name.
     data: Option<u64>,
-    /// When its journal was written last.
+    /// When its journal was written last, where that says anything.
     written: Option<SystemTime>,
 }
 
@@ -340,6 +349,20 @@ impl Halves {
 
 fn is_recent(written: SystemTime, now: SystemTime) -> bool {
     now.duration_since(written).unwrap_or_default() < KEPT_FOR
+}
+
+/// A file that has its own name already may be changed through that: it is unfinished no more.
+fn has_one_name(metadata: &cap_std::fs::Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt;
+        metadata.nlink() == 1
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        true
+    }
 }
 
 fn allocated(metadata: &cap_std::fs::Metadata) -> u64 {

@@ -39,6 +39,8 @@ pub(super) struct Commits {
     keeping: Keeping,
     ready: Vec<Ready>,
     ready_bytes: u64,
+    /// The directory that could not be made last, and why: all that lies in it follows.
+    unmade: Option<(TreePath, io::Error)>,
 }
 
 #[derive(Debug)]
@@ -82,11 +84,12 @@ pub(super) enum Found {
 impl Commits {
     pub(super) fn new(directory: Arc<Directory>, keeping: Keeping, token: u64) -> Self {
         let tree = Tree::new(directory.clone(), token);
-        Self { directory, tree, keeping, ready: Vec::new(), ready_bytes: 0 }
+        Self { directory, tree, keeping, ready: Vec::new(), ready_bytes: 0, unmade: None }
     }
 
     /// What is there already.
     pub(super) fn look(&mut self, path: &TreePath) -> Result<Found, Failure> {
+        self.expect_parent(path)?;
         let there = self.tree.look(path).map_err(|error| placing_failure(path, &error))?;
         Ok(match there {
             None => Found::Nothing,
@@ -114,11 +117,15 @@ impl Commits {
         path: TreePath,
         attributes: Attributes,
     ) -> Result<(), Failure> {
-        let made = self.tree.make(&path, attributes);
-        made.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => exists(&path, Found::Special),
-            _ => placing_failure(&path, &error),
-        })?;
+        self.expect_parent(&path)?;
+        if let Err(error) = self.tree.make(&path, attributes) {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                return Err(exists(&path, Found::Special));
+            }
+            let failure = placing_failure(&path, &error);
+            self.unmade = Some((path, error));
+            return Err(failure);
+        }
         self.push(Ready { index, hash: Hash::of(b""), path, what: What::Directory }, 0);
         Ok(())
     }
@@ -126,6 +133,17 @@ impl Commits {
     /// Takes a directory or a link that nobody will keep.
     pub(super) fn nothing(&mut self, index: u32, path: TreePath, hash: Hash) {
         self.push(Ready { index, hash, path, what: What::Directory }, 0);
+    }
+
+    /// What lies in a directory that could not be made fails for the same reason.
+    fn expect_parent(&self, path: &TreePath) -> Result<(), Failure> {
+        let Some((unmade, error)) = &self.unmade else { return Ok(()) };
+        let below = path.as_str().strip_prefix(unmade.as_str());
+        if below.is_none_or(|below| !below.starts_with('/')) {
+            return Ok(());
+        }
+        let what = format!("cannot store \"{path}\" at the receiver, nor \"{unmade}\" around it");
+        Err(failure_of(&what, error))
     }
 
     /// Takes a link that needs only its name.
@@ -326,11 +344,15 @@ fn placing_failure(path: &TreePath, error: &io::Error) -> Failure {
 
 /// Why something cannot be stored.
 pub(super) fn storage_failure(path: &TreePath, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::ResourceBusy {
+        let text = format!("a newer transfer of \"{path}\" goes on with what there is of it");
+        return Failure::new(Reason::Interrupted, text);
+    }
+    failure_of(&format!("cannot store \"{path}\" at the receiver"), error)
+}
+
+fn failure_of(what: &str, error: &io::Error) -> Failure {
     let (reason, advice) = match error.kind() {
-        io::ErrorKind::ResourceBusy => {
-            let text = format!("a newer transfer of \"{path}\" goes on with what there is of it");
-            return Failure::new(Reason::Interrupted, text);
-        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             (Reason::Full, "; make room there and send again")
         }
@@ -340,5 +362,5 @@ pub(super) fn storage_failure(path: &TreePath, error: &io::Error) -> Failure {
         _ => (Reason::Other, ""),
     };
     let said = show_error(error);
-    Failure::new(reason, format!("cannot store \"{path}\" at the receiver: {said}{advice}"))
+    Failure::new(reason, format!("{what}: {said}{advice}"))
 }

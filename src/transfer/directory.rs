@@ -203,12 +203,12 @@ impl Directory {
     /// # Errors
     /// As the system says.
     pub fn sync_partial(&self, partial: &Partial) -> io::Result<()> {
-        match partial.sync() {
+        match partial.open_to_sync() {
             // Its mode may forbid to open it even for its owner.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 if self.sync_file_system()? { Ok(()) } else { Err(error) }
             }
-            synced => synced,
+            opened => opened?.sync_all(),
         }
     }
 
@@ -232,7 +232,8 @@ impl Directory {
 impl Drop for Directory {
     /// Leaves nothing behind where nothing is under way or waits.
     fn drop(&mut self) {
-        let _ = self.dir.remove_dir(PARTIAL_AREA);
+        let removed = self.disk.ask(&Call::Remove(PARTIAL_AREA));
+        let _ = removed.and_then(|()| self.dir.remove_dir(PARTIAL_AREA));
     }
 }
 

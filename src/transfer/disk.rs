@@ -15,8 +15,13 @@ use std::sync::Arc;
 pub enum Call<'a> {
     /// A new empty file.
     Create(&'a str),
-    /// A symbolic link.
-    Link(&'a str),
+    /// A new symbolic link.
+    Link {
+        /// Where.
+        path: &'a str,
+        /// What it says.
+        target: &'a str,
+    },
     /// What is looked at, opened or listed.
     Look(&'a str),
     /// A new directory.
@@ -84,6 +89,12 @@ impl Disk {
     }
 }
 
+/// The same error once more, for the next one that it concerns.
+#[must_use]
+pub fn again(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
 /// An open file that is read and written at positions.
 #[derive(Debug)]
 pub struct OpenedFile {
@@ -130,6 +141,15 @@ impl OpenedFile {
     pub fn set_len(&self, len: u64) -> io::Result<()> {
         self.disk.ask(&Call::SetLen(&self.path, len))?;
         self.file.set_len(len)
+    }
+
+    /// Puts the contents and the attributes on stable storage.
+    ///
+    /// # Errors
+    /// As [`OpenedFile::sync_data`].
+    pub fn sync_all(&self) -> io::Result<()> {
+        self.disk.ask(&Call::SyncFile(&self.path))?;
+        self.file.sync_all()
     }
 
     /// Puts the contents, and what is needed to find them, on stable storage.

@@ -91,6 +91,12 @@ impl Journal {
         Ok(Self { file, header, groups: group_count(size), records: 0 })
     }
 
+    /// Whether a journal of `len` bytes may say anything.
+    #[must_use]
+    pub fn is_of_use(len: u64) -> bool {
+        len >= place(1)
+    }
+
     /// The journal that `file`, of `len` bytes, holds; nothing if it is not that of this file.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 
 use super::area::Partial;
 use super::directory::Directory;
-use super::disk::{Call, OpenedFile};
+use super::disk::{Call, OpenedFile, again};
 use super::entry::Attributes;
 use super::made::Made;
 use super::name::TreePath;
@@ -137,6 +137,8 @@ impl Tree {
                 if !parent.symlink_metadata(path.name())?.is_dir() {
                     return Err(error);
                 }
+                // Who made it may have been killed before it was on stable storage.
+                self.touch(path);
                 self.list.was_cut_off(path)
             }
             Err(error) => return Err(error),
@@ -180,7 +182,7 @@ impl Tree {
                 self.directory.disk().ask(&Call::SyncDir(path))?;
                 directory.open(".")?.sync_all()
             }
-            Err(error) => Err(io::Error::from(error.kind())),
+            Err(error) => Err(again(error)),
         };
         let failed = |path: String| sync(&path).err().map(|error| (path, error));
         Unsynced(touched.into_iter().filter_map(failed).collect())

@@ -16,13 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 /// What is kept of a file on its way, to go on with later.
 #[derive(Debug)]
 pub(super) struct Unfinished {
-    key: Key,
     size: u64,
     data: Partial,
     opened: OpenedFile,
     journal_name: Partial,
-    /// From the first checkpoint on.
-    journal: Option<Journal>,
+    /// There from the beginning on, so that there is room for it when there is none for more bytes.
+    journal: Journal,
+    /// The names of both are on stable storage.
+    is_named: bool,
     /// Groups that are verified and not in the journal.
     unsaved: Vec<(u64, Hash)>,
 }
@@ -39,7 +40,10 @@ impl Unfinished {
         let opened = data.create(mode)?;
         lock(&opened)?;
         let journal_name = Partial::journal(area, &stem);
-        Ok(Self { key, size, data, opened, journal_name, journal: None, unsaved: Vec::new() })
+        let journal = begin_journal(&journal_name, key, size)
+            .inspect_err(|_| discard(&data, &journal_name))?;
+        let (is_named, unsaved) = (false, Vec::new());
+        Ok(Self { size, data, opened, journal_name, journal, is_named, unsaved })
     }
 
     /// What an earlier transfer left of the file; nothing, if it left nothing that is of use, or another
@@ -57,19 +61,18 @@ impl Unfinished {
             return Ok(None);
         }
         let journal = match there(journal_name.open())? {
-            Some(file) => {
+            Some(file) if data.is_single()? => {
                 let len = file.file().metadata()?.len();
                 Journal::open(file, len, key, size)?
             }
-            None => None,
+            _ => None,
         };
-        let unsaved = Vec::new();
-        let found = Self { key, size, data, opened, journal_name, journal, unsaved };
-        if found.journal.is_none() {
-            found.discard();
+        let Some(journal) = journal else {
+            discard(&data, &journal_name);
             return Ok(None);
-        }
-        Ok(Some(found))
+        };
+        let (is_named, unsaved) = (false, Vec::new());
+        Ok(Some(Self { size, data, opened, journal_name, journal, is_named, unsaved }))
     }
 
     /// The file that its bytes are in.
@@ -80,6 +83,24 @@ impl Unfinished {
     /// The name of the file that its bytes are in.
     pub(super) fn data(&self) -> &Partial {
         &self.data
+    }
+
+    /// Puts its bytes on stable storage.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let synced = self.opened.sync_all();
+        if synced.is_err() {
+            self.doubt();
+        }
+        synced
+    }
+
+    /// Its bytes could not be put on stable storage. The system may have forgotten them, and says that only
+    /// once: what is not written down by now never is.
+    pub(super) fn doubt(&mut self) {
+        self.unsaved.clear();
     }
 
     /// Takes note of a group that is verified. Says how many wait for a checkpoint.
@@ -93,27 +114,26 @@ impl Unfinished {
     /// # Errors
     /// As the system says. What was not written down before will not be.
     pub(super) fn checkpoint(&mut self) -> io::Result<()> {
-        let unsaved = std::mem::take(&mut self.unsaved);
-        if unsaved.is_empty() {
+        if self.unsaved.is_empty() {
             return Ok(());
         }
-        self.opened.sync_data()?;
-        if self.journal.is_none() {
-            let file = self.journal_name.create(0o600)?;
-            self.journal = Some(Journal::begin(file, self.key, self.size)?);
+        self.sync()?;
+        let unsaved = std::mem::take(&mut self.unsaved);
+        if !self.is_named {
             self.journal_name.sync_name()?;
+            self.is_named = true;
         }
-        self.journal.as_mut().expect("just begun").append(&unsaved)
+        self.journal.append(&unsaved)
     }
 
     /// All groups that are written down, and their values.
     fn groups(&mut self, found: impl FnMut(u64, Hash)) -> io::Result<()> {
-        self.journal.as_mut().map_or(Ok(()), |journal| journal.read(found))
+        self.journal.read(found)
     }
 
     /// Whether a later transfer has something to go on with.
     fn is_of_use(&self) -> bool {
-        self.journal.as_ref().is_some_and(|journal| journal.records() > 0)
+        self.journal.records() > 0
     }
 
     /// Leaves it for a later transfer, or takes it away if that would have nothing of it.
@@ -127,17 +147,31 @@ impl Unfinished {
 
     /// Takes the journal away: the file has its name.
     pub(super) fn finish(&self) {
-        if self.journal.is_some() {
-            self.journal_name.discard();
-        }
+        self.journal_name.discard();
     }
 
     /// Takes all of it away.
     pub(super) fn discard(&self) {
-        // A journal without its file says nothing, a file without its journal may be taken for new.
-        self.data.discard();
-        self.journal_name.discard();
+        discard(&self.data, &self.journal_name);
     }
+}
+
+/// A journal without its file says nothing, a file without its journal may be taken for new.
+fn discard(data: &Partial, journal: &Partial) {
+    data.discard();
+    journal.discard();
+}
+
+fn begin_journal(name: &Partial, key: Key, size: u64) -> io::Result<Journal> {
+    let file = match name.create(0o600) {
+        // One that has lost its file.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            name.discard();
+            name.create(0o600)?
+        }
+        created => created?,
+    };
+    Journal::begin(file, key, size)
 }
 
 /// What another version of the same file left is of no use any more, unless somebody still works on it.
@@ -146,8 +180,7 @@ fn forget_older(area: &Arc<Area>, key: &Key) {
     for stem in older.into_iter().filter(|stem| *stem != key.stem()) {
         let data = Partial::data(area, &stem);
         if data.open().and_then(|opened| lock(&opened)).is_ok() {
-            data.discard();
-            Partial::journal(area, &stem).discard();
+            discard(&data, &Partial::journal(area, &stem));
         }
     }
 }

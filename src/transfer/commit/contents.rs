@@ -1,11 +1,13 @@
 //! The contents of what is to be committed: on stable storage, and read back from there if asked to.
 
 use super::{Commits, Ready, What, give_up, storage_failure};
+use crate::transfer::disk::again;
 use crate::transfer::hash::Hash;
 use crate::transfer::incoming::Storage;
 use crate::transfer::job::Report;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::tree::SYNCED_SINGLY_MAX;
+use crate::transfer::unfinished::Unfinished;
 use std::fs::File;
 use std::io::{self, Seek};
 
@@ -29,11 +31,18 @@ impl Commits {
             let is_synced = match &at_once {
                 Ok(true) => Ok(()),
                 Ok(false) => self.sync_one(&ready),
-                Err(error) => Err(io::Error::from(error.kind())),
+                Err(error) => Err(again(error)),
             };
             match is_synced {
                 Ok(()) => synced.push(ready),
                 Err(error) => {
+                    if let What::File(Storage::Kept(claim)) = &ready.what {
+                        // Who has lost the claim has written nothing that counts.
+                        let _ = claim.with(|unfinished| {
+                            unfinished.doubt();
+                            Ok(())
+                        });
+                    }
                     let failure = storage_failure(&ready.path, &error);
                     give_up(&ready, failure, reports);
                 }
@@ -45,9 +54,7 @@ impl Commits {
     fn sync_one(&mut self, ready: &Ready) -> io::Result<()> {
         match &ready.what {
             What::File(Storage::Once(partial)) => self.directory.sync_partial(partial),
-            What::File(Storage::Kept(claim)) => {
-                claim.with(|unfinished| unfinished.opened().sync_data())
-            }
+            What::File(Storage::Kept(claim)) => claim.with(Unfinished::sync),
             What::Same { is_file: true } => self.tree.open_file(&ready.path)?.sync_data(),
             What::Directory | What::Link(_) | What::Same { is_file: false } => Ok(()),
         }

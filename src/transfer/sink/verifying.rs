@@ -91,6 +91,7 @@ impl Sink {
             return;
         };
         open.mismatches += 1;
+        open.is_used = true;
         let is_sparse = open.is_sparse;
         if !can_repeat || open.mismatches > MISMATCHES_MAX {
             let path = &open.path;

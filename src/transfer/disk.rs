@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-/// A call that is about to be made. Paths are below the receiver's directory, or the sender's as its user
-/// knows them.
+/// A call that is about to be made. Paths are below the receiver's directory; the sender's are below the
+/// directory that its user named, or as he named them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call<'a> {
     /// A new empty file.
@@ -160,6 +160,14 @@ impl OpenedFile {
     pub fn sync_data(&self) -> io::Result<()> {
         self.disk.ask(&Call::SyncFile(&self.path))?;
         self.file.sync_data()
+    }
+
+    /// Before its size and times are asked for.
+    ///
+    /// # Errors
+    /// The listener wants it to fail.
+    pub fn ask_for_metadata(&self) -> io::Result<()> {
+        self.disk.ask(&Call::Look(&self.path))
     }
 
     /// Before its mode or times are set.

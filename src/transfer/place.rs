@@ -1,5 +1,6 @@
 //! Where the sender finds a file, what tells whether it is still the same one, and why it cannot be read.
 
+use super::disk::{Call, Disk, OpenedFile};
 use super::entry::SourceId;
 use super::outcome::{Failure, Reason};
 use crate::base::text::{escape, show_error};
@@ -41,15 +42,17 @@ pub(super) struct Stamp {
 
 impl Place {
     /// The directory of that path, held open.
-    pub(super) fn hold(path: &Path) -> io::Result<Self> {
+    pub(super) fn hold(disk: &Disk, path: &Path) -> io::Result<Self> {
+        disk.ask(&Call::Look(&path.to_string_lossy()))?;
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         let root = Arc::new(Root { dir, path: path.to_owned() });
         Ok(Self::Below { root, path: PathBuf::new() })
     }
 
     /// Opens the file for reading, without waiting for the other end of a FIFO.
-    pub(super) fn open(&self) -> io::Result<File> {
-        match self {
+    pub(super) fn open(&self, disk: &Disk) -> io::Result<OpenedFile> {
+        self.ask(disk)?;
+        let file = match self {
             Self::Below { root, path } => {
                 let mut options = OpenOptions::new();
                 options.read(true);
@@ -59,7 +62,7 @@ impl Place {
                     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
                     options.custom_flags(i32::try_from(flags.bits()).expect("small flags"));
                 }
-                Ok(root.dir.open_with(path, &options)?.into_std())
+                root.dir.open_with(path, &options)?.into_std()
             }
             Self::Free(path) => {
                 let mut options = File::options();
@@ -70,13 +73,15 @@ impl Place {
                     let flags = rustix::fs::OFlags::NONBLOCK;
                     options.custom_flags(i32::try_from(flags.bits()).expect("small flags"));
                 }
-                options.open(path)
+                options.open(path)?
             }
-            Self::Held(file) => file.try_clone(),
-        }
+            Self::Held(file) => file.try_clone()?,
+        };
+        Ok(OpenedFile::new(file, &self.path().to_string_lossy(), disk))
     }
 
-    pub(super) fn open_dir(&self) -> io::Result<Dir> {
+    pub(super) fn open_dir(&self, disk: &Disk) -> io::Result<Dir> {
+        self.ask(disk)?;
         match self {
             Self::Below { root, path } if path.as_os_str().is_empty() => root.dir.try_clone(),
             Self::Below { root, path } => root.dir.open_dir(path),
@@ -86,7 +91,8 @@ impl Place {
     }
 
     /// What the link leads to.
-    pub(super) fn follow(&self) -> io::Result<Metadata> {
+    pub(super) fn follow(&self, disk: &Disk) -> io::Result<Metadata> {
+        self.ask(disk)?;
         match self {
             Self::Below { root, path } => root.dir.metadata(path),
             Self::Free(path) => std::fs::metadata(path).map(Metadata::from_just_metadata),
@@ -94,7 +100,8 @@ impl Place {
         }
     }
 
-    pub(super) fn read_link(&self) -> io::Result<PathBuf> {
+    pub(super) fn read_link(&self, disk: &Disk) -> io::Result<PathBuf> {
+        self.ask(disk)?;
         match self {
             Self::Below { root, path } => root.dir.read_link_contents(path),
             Self::Free(path) => std::fs::read_link(path),
@@ -108,6 +115,18 @@ impl Place {
             Self::Free(path) => Self::Free(path.join(name)),
             // No directory: nothing lies below it.
             Self::Held(file) => Self::Held(file.clone()),
+        }
+    }
+
+    /// Before it is looked at, opened or listed.
+    pub(super) fn ask(&self, disk: &Disk) -> io::Result<()> {
+        disk.ask(&Call::Look(&self.path().to_string_lossy()))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Below { path, .. } | Self::Free(path) => path,
+            Self::Held(_) => Path::new("standard input"),
         }
     }
 
@@ -154,8 +173,9 @@ impl Stamp {
     }
 
     /// The stamp of an open file.
-    pub(super) fn of_file(file: &File) -> io::Result<Self> {
-        Metadata::from_file(file).map(|metadata| Self::of(&metadata))
+    pub(super) fn of_file(opened: &OpenedFile) -> io::Result<Self> {
+        opened.ask_for_metadata()?;
+        Metadata::from_file(opened.file()).map(|metadata| Self::of(&metadata))
     }
 }
 

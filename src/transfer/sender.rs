@@ -7,6 +7,7 @@
 
 mod answers;
 
+use super::disk::Disk;
 use super::entry::{Entry, Kind, Sort};
 use super::hash::Hash;
 use super::manifest::Manifest;
@@ -62,12 +63,20 @@ impl Sending {
     /// Something of it is missing, unreadable or neither file nor directory, or two would have the
     /// same name.
     pub fn new(selection: &Selection) -> Result<Self, Failure> {
+        Self::new_on(Disk::default(), selection)
+    }
+
+    /// As [`Sending::new`], with every call told to `disk`.
+    ///
+    /// # Errors
+    /// As [`Sending::new`].
+    pub fn new_on(disk: Disk, selection: &Selection) -> Result<Self, Failure> {
         Ok(Self {
-            walk: Walk::start(selection)?,
+            walk: Walk::start(disk.clone(), selection)?,
             is_offered: false,
             has_more: true,
             is_list: false,
-            source: Source::default(),
+            source: Source::new(disk),
             messages: MessageReader::default(),
             ledger: Ledger::default(),
             manifest: selection.manifest.clone(),

@@ -1,5 +1,6 @@
 //! The files to send, as one space of bytes; hashed as they are read for the first time.
 
+use super::disk::{Disk, OpenedFile};
 use super::entry::Sort;
 use super::hash::{GROUP, Groups, Hash, group_count, group_range, group_value};
 use super::message::{UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
@@ -7,10 +8,8 @@ use super::name::{PATH_MAX, TreePath};
 use super::open_files::OpenFiles;
 use super::outcome::{Failure, Reason};
 use super::place::{Place, Stamp, read_failure, sizeless};
-use super::positioned::read_exact_at;
 use super::walk::Candidate;
 use super::window::Window;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 
@@ -73,21 +72,21 @@ impl Item {
         known + 1 == group_count(self.size())
     }
 
-    fn failure(&self, error: &io::Error) -> Failure {
+    fn failure(&self, error: &io::Error, disk: &Disk) -> Failure {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof if self.is_unchanged() => sizeless(&self.place.show()),
+            io::ErrorKind::UnexpectedEof if self.is_unchanged(disk) => sizeless(&self.place.show()),
             io::ErrorKind::UnexpectedEof => self.changed("it became shorter"),
             io::ErrorKind::NotFound => self.changed("it was removed or renamed"),
             _ => read_failure(&self.place.show(), error),
         }
     }
 
-    fn is_unchanged(&self) -> bool {
-        self.stamp_now().is_ok_and(|now| now == self.stamp)
+    fn is_unchanged(&self, disk: &Disk) -> bool {
+        self.stamp_now(disk).is_ok_and(|now| now == self.stamp)
     }
 
-    fn stamp_now(&self) -> io::Result<Stamp> {
-        self.place.open().and_then(|file| Stamp::of_file(&file))
+    fn stamp_now(&self, disk: &Disk) -> io::Result<Stamp> {
+        self.place.open(disk).and_then(|file| Stamp::of_file(&file))
     }
 
     fn compare(&self, now: Stamp) -> Result<(), Failure> {
@@ -110,12 +109,13 @@ impl Item {
 /// The entries of a transfer that have no outcome yet.
 #[derive(Debug, Default)]
 pub(super) struct Source {
+    disk: Disk,
     items: Window<Item>,
     /// Bytes of their offers' texts.
     text_len: usize,
     /// Bytes of the transfer space so far.
     total: u64,
-    handles: OpenFiles<File>,
+    handles: OpenFiles<OpenedFile>,
     /// The group read last, and whose it is.
     cached: Option<(u32, u64)>,
     cache: Vec<u8>,
@@ -123,6 +123,11 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// No entries yet, of what is on that disk.
+    pub(super) fn new(disk: Disk) -> Self {
+        Self { disk, ..Self::default() }
+    }
+
     /// Appends an entry, behind all others in the transfer space.
     pub(super) fn push(&mut self, candidate: &Candidate, text_len: usize) -> u32 {
         self.text_len += text_len;
@@ -226,7 +231,7 @@ impl Source {
         let Some(item) = self.items.get(index) else {
             return Ok(());
         };
-        item.compare(item.stamp_now().map_err(|error| item.failure(&error))?)
+        item.compare(item.stamp_now(&self.disk).map_err(|error| item.failure(&error, &self.disk))?)
     }
 
     /// Fills `buffer` from the file, which must be the one that was offered when it is opened, and after
@@ -240,18 +245,19 @@ impl Source {
     ) -> Result<(), Failure> {
         let item = self.items.get(index).expect("only items are read");
         let mut other = None;
-        let handle = self.handles.get(index, || {
-            let handle = item.place.open()?;
+        let Self { handles, disk, .. } = self;
+        let handle = handles.get(index, || {
+            let handle = item.place.open(disk)?;
             other = item.compare(Stamp::of_file(&handle)?).err();
             Ok(handle)
         });
         let read = handle.and_then(|handle| {
-            read_exact_at(handle, buffer, at)?;
+            handle.read_exact_at(buffer, at)?;
             if is_first_read { Stamp::of_file(handle).map(Some) } else { Ok(None) }
         });
         let result = match (other, read) {
             (Some(changed), _) => Err(changed),
-            (None, Err(error)) => Err(item.failure(&error)),
+            (None, Err(error)) => Err(item.failure(&error, &self.disk)),
             (None, Ok(Some(stamp))) => item.compare(stamp),
             (None, Ok(None)) => Ok(()),
         };
@@ -357,7 +363,7 @@ impl Source {
 mod tests {
     use super::super::walk::{Selection, Step, Walk};
     use super::*;
-    use std::fs;
+    use std::fs::{self, File};
     use std::path::PathBuf;
 
     fn source_of(contents: &[&[u8]]) -> (tempfile::TempDir, Source) {
@@ -371,7 +377,8 @@ mod tests {
                 path
             })
             .collect();
-        let mut walk = Walk::start(&Selection { paths, ..Selection::default() }).expect("readable");
+        let mut walk = Walk::start(Disk::default(), &Selection { paths, ..Selection::default() })
+            .expect("readable");
         let mut source = Source::default();
         while let Step::Found(candidate) = walk.step() {
             source.push(&candidate, 0);

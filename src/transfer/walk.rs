@@ -5,6 +5,7 @@
 //! directory that is exchanged for a link meanwhile leads nowhere else. Only where links are followed,
 //! paths are taken as the system takes them: then leaving the tree is what was asked for.
 
+use super::disk::{Call, Disk};
 use super::entry::{Attributes, Kind, MODE_MASK};
 use super::manifest::Manifest;
 use super::name::{TreePath, link_fault, show_start};
@@ -16,7 +17,7 @@ use crate::base::text::escape;
 use cap_std::fs::{DirEntry, Metadata, ReadDir};
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Directories whose handles are held, of those that were named. Each costs a process one of the few files
@@ -79,6 +80,7 @@ pub(super) enum Step {
 /// A walk through what is to be sent.
 #[derive(Debug)]
 pub(super) struct Walk {
+    disk: Disk,
     links: Links,
     rules: Rules,
     /// What was named, the first one last.
@@ -106,7 +108,7 @@ impl Walk {
     ///
     /// # Errors
     /// Something is missing, unreadable or neither file nor directory, or two would have the same name.
-    pub(super) fn start(selection: &Selection) -> Result<Self, Failure> {
+    pub(super) fn start(disk: Disk, selection: &Selection) -> Result<Self, Failure> {
         let mut names = HashSet::new();
         let mut named = Vec::new();
         let spool = selection.spool.iter().map(|spool| {
@@ -115,7 +117,7 @@ impl Walk {
         });
         let paths = selection.paths.iter().zip(0..).map(|(path, place)| {
             let holds = selection.links != Links::Follow && place < ROOTS_MAX;
-            look_at(path, holds)
+            look_at(&disk, path, holds)
         });
         for candidate in paths.chain(spool) {
             let candidate = candidate?;
@@ -128,6 +130,7 @@ impl Walk {
         named.reverse();
         let Selection { links, rules, .. } = selection;
         Ok(Self {
+            disk,
             links: *links,
             rules: rules.clone(),
             named,
@@ -147,7 +150,8 @@ impl Walk {
                 None => Step::End,
             };
         };
-        match frame.entries.next() {
+        let listed = frame.place.ask(&self.disk).map(|()| frame.entries.next());
+        match listed.unwrap_or_else(|error| Some(Err(error))) {
             Some(Ok(entry)) => self.examine(&entry),
             Some(Err(error)) => {
                 let failed = unreadable(&frame.place, &error);
@@ -180,8 +184,9 @@ impl Walk {
                 return Step::Failed { name: place.show(), failure };
             }
         };
-        let metadata = match (entry.metadata(), self.links) {
-            (Ok(metadata), Links::Follow) if metadata.is_symlink() => place.follow(),
+        let metadata = place.ask(&self.disk).and_then(|()| entry.metadata());
+        let metadata = match (metadata, self.links) {
+            (Ok(metadata), Links::Follow) if metadata.is_symlink() => place.follow(&self.disk),
             (metadata, _) => metadata,
         };
         let metadata = match metadata {
@@ -208,7 +213,7 @@ impl Walk {
         if self.links == Links::Skip {
             return Step::SkippedLink;
         }
-        let target = match place.read_link() {
+        let target = match place.read_link(&self.disk) {
             Ok(target) => target,
             Err(error) => return unreadable(&place, &error),
         };
@@ -239,7 +244,7 @@ impl Walk {
     }
 
     fn enter(&mut self, directory: Candidate) -> Step {
-        let opened = directory.place.open_dir().and_then(|dir| {
+        let opened = directory.place.open_dir(&self.disk).and_then(|dir| {
             let entries = dir.entries()?;
             Ok((entries, dir.dir_metadata()?))
         });
@@ -330,14 +335,15 @@ fn unreadable(place: &Place, error: &io::Error) -> Step {
 
 /// Looks at what was named, and holds it if it is a directory. Named links are followed: who names one means
 /// what it leads to.
-fn look_at(path: &Path, holds: bool) -> Result<Candidate, Failure> {
+fn look_at(disk: &Disk, path: &Path, holds: bool) -> Result<Candidate, Failure> {
     let shown = escape(&path.to_string_lossy());
     let unreadable = |error: io::Error| read_failure(&shown, &error);
+    disk.ask(&Call::Look(&path.to_string_lossy())).map_err(unreadable)?;
     let metadata = Metadata::from_just_metadata(std::fs::metadata(path).map_err(unreadable)?);
     let name = name_of(path).map_err(unreadable)?;
     let name = TreePath::top(&name).map_err(|e| Failure::new(Reason::Source, e.to_string()))?;
     let place = if metadata.is_dir() && holds {
-        Place::hold(path).map_err(unreadable)?
+        Place::hold(disk, path).map_err(unreadable)?
     } else {
         Place::Free(path.to_owned())
     };
@@ -346,8 +352,9 @@ fn look_at(path: &Path, holds: bool) -> Result<Candidate, Failure> {
         Failure::new(Reason::Source, text)
     })?;
     if metadata.is_file() {
-        let mut file = candidate.place.open().map_err(unreadable)?;
-        if metadata.len() == 0 && file.read(&mut [0]).map_err(unreadable)? > 0 {
+        let file = candidate.place.open(disk).map_err(unreadable)?;
+        let holds_something = metadata.len() == 0 && file.read_exact_at(&mut [0], 0).is_ok();
+        if holds_something {
             return Err(sizeless(&shown));
         }
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use volley::transfer::directory::Directory;
 use volley::transfer::disk::Disk;
 use volley::transfer::job::{Job, Report};
+use volley::transfer::keeping::{Existing, Keeping};
 use volley::transfer::outcome::{Failure, TransferReport};
-use volley::transfer::policy::{Existing, SinkPolicy};
 use volley::transfer::receiver::Receiving;
 use volley::transfer::sender::Sending;
-use volley::transfer::sink::Sink;
+use volley::transfer::sink::{Sink, SinkPolicy};
 use volley::transfer::walk::{Links, Selection};
 
 /// Only something that hangs takes so many steps.
@@ -67,7 +67,10 @@ pub(crate) fn run(order: &Order<'_>) -> Result<Over, Failure> {
     let selection = Selection { paths, links: Links::Keep, ..Selection::default() };
     let [sender, receiver] = order.disks.clone();
     let directory = Arc::new(Directory::open_on(receiver, order.to)?);
-    let policy = SinkPolicy { existing: order.existing, can_repeat: false };
+    let policy = SinkPolicy {
+        keeping: Keeping { existing: order.existing, ..Keeping::default() },
+        can_repeat: false,
+    };
     let mut carrier = Carrier {
         sending: Sending::new_on(sender, &selection)?,
         receiving: Receiving::new(false),

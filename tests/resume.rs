@@ -101,7 +101,8 @@ fn a_receiver_that_was_killed_goes_on_and_says_at_its_start_that_it_can() {
     bench.file("long", LONG);
     let port = free_port();
     let mut receiver = receive_at(&bench, port, &[]);
-    let sender = bench.start_sending(&receiver, &["long"], &words(SLOWLY));
+    let options = format!("{SLOWLY} --retry 0");
+    let sender = bench.start_sending(&receiver, &["long"], &words(&options));
     wait_until("something is written down", || written_down(&bench) >= 4 * MIB);
     receiver.running.kill();
     let cut = sender.finish().expect_code(4);
@@ -138,6 +139,39 @@ fn ctrl_c_on_either_side_keeps_all_that_is_verified() {
         receiver.stop();
         bench.expect_arrived(&["long"]);
     }
+}
+
+#[test]
+fn a_getter_that_was_killed_goes_on_over_either_carrier() {
+    for carrier in CARRIERS {
+        let bench = Bench::new();
+        bench.file("long", LONG);
+        let sharer = bench.share(&["long"], &words("--once --cc fixed:400Mbit --rate 400Mbit"));
+        let mut getter = bench.start_getting(&sharer, &[]);
+        wait_until("something is written down", || written_down(&bench) >= 4 * MIB);
+        getter.kill();
+        let got = bench.get(&sharer, &[carrier, &["--json"]].concat()).expect_code(0);
+        assert!(resumed(&got) >= 4 * MIB, "{got:?}");
+        sharer.finish().expect_code(0);
+        bench.expect_arrived(&["long"]);
+    }
+}
+
+/// The same command tries again by itself, and nobody sends again what is there.
+#[test]
+fn a_lost_receiver_is_gone_on_with_when_it_is_back() {
+    let bench = Bench::new();
+    bench.file("long", LONG);
+    let port = free_port();
+    let mut receiver = receive_at(&bench, port, &[]);
+    let sender = bench.start_sending(&receiver, &["long"], &words(&format!("{SLOWLY} --json")));
+    wait_until("something is written down", || written_down(&bench) >= 4 * MIB);
+    receiver.running.kill();
+    let receiver = receive_at(&bench, port, &["--once"]);
+    let sent = sender.finish().expect_code(0);
+    assert!(resumed(&sent) >= 4 * MIB, "{sent:?}");
+    receiver.finish().expect_code(0);
+    bench.expect_arrived(&["long"]);
 }
 
 #[test]

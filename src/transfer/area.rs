@@ -130,6 +130,17 @@ impl Partial {
         Ok(OpenedFile::new(file, &path, &self.area.disk))
     }
 
+    /// The same, in the place of one of which there is no use any more.
+    pub(super) fn create_anew(&self, mode: u16) -> io::Result<OpenedFile> {
+        match self.create(mode) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.discard();
+                self.create(mode)
+            }
+            created => created,
+        }
+    }
+
     /// Makes it a symbolic link.
     pub(super) fn create_link(&self, target: &str) -> io::Result<()> {
         self.area.disk.ask(&Call::Link { path: &self.path(), target })?;

@@ -164,7 +164,8 @@ impl Directory {
     pub(super) fn create_list(&self, token: u64) -> io::Result<(Partial, OpenedFile)> {
         self.in_area(|area| {
             let list = Partial::list(area, &format!("{token:016x}"));
-            let file = list.create(0o600)?;
+            // What was in one of that name has been read.
+            let file = list.create_anew(0o600)?;
             Ok((list, file))
         })
     }

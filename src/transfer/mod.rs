@@ -33,6 +33,7 @@ pub mod open_files;
 pub mod outcome;
 mod place;
 pub mod positioned;
+pub mod progress;
 pub mod receiver;
 pub mod rules;
 pub mod sender;

@@ -10,6 +10,7 @@ use super::ending::{Standpoint, failure_of_end};
 use super::entry::Entry;
 use super::job::{Job, Report};
 use super::outcome::{Failure, Reason, TransferReport};
+pub use super::progress::{Phase, Progress};
 use super::receiver::{Demand, Receiving};
 use super::sender::Sending;
 use crate::base::time::{Duration, Instant};
@@ -35,32 +36,6 @@ const LINGER: Duration = Duration::from_secs(3);
 /// itself costs a receiver at 100 Mbit/s most of its time. Short beside what anybody does with the news
 /// that bytes are written.
 const GATHER_SPAN: Duration = Duration::from_millis(5);
-
-/// Where a transfer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The other side has not answered.
-    Connecting,
-    /// Bytes go.
-    Transferring,
-    /// All bytes are there; the receiver verifies and stores them.
-    Committing,
-}
-
-/// How far a transfer is.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// Where it is.
-    pub phase: Phase,
-    /// File bytes at the receiver.
-    pub done: u64,
-    /// File bytes offered.
-    pub total: u64,
-    /// Whether all that will be offered has been.
-    pub is_total_known: bool,
-    /// What the transport counted; nothing over TCP.
-    pub stats: Option<Stats>,
-}
 
 /// Which side of the files this is.
 #[derive(Debug)]

@@ -163,15 +163,8 @@ fn discard(data: &Partial, journal: &Partial) {
 }
 
 fn begin_journal(name: &Partial, key: Key, size: u64) -> io::Result<Journal> {
-    let file = match name.create(0o600) {
-        // One that has lost its file.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            name.discard();
-            name.create(0o600)?
-        }
-        created => created?,
-    };
-    Journal::begin(file, key, size)
+    // One that is there has lost its file.
+    Journal::begin(name.create_anew(0o600)?, key, size)
 }
 
 /// What another version of the same file left is of no use any more, unless somebody still works on it.

@@ -327,3 +327,40 @@ fn a_gibibyte_survives_being_killed_again_and_again() {
     let most = most / MIB;
     note(&format!("{whole} whole meanwhile; at most {most} MiB again; first byte in {slowest} s"));
 }
+
+/// What a full disk refuses, and what goes on once there is room: in a file system in memory that only the
+/// lab sees.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_keeps_what_came_and_the_same_command_goes_on_once_there_is_room() {
+    let bench = Bench::new();
+    if !bench.has_lab() {
+        return;
+    }
+    bench.file("dense", 20 * MIB);
+    bench.file("holey", 12 * MIB);
+    let holey = fs::File::options().write(true).open(bench.from().join("holey")).expect("made");
+    // For a file with holes room is not asked for before.
+    holey.set_len(40 * MIB).expect("ours");
+    let volley = env!("CARGO_BIN_EXE_volley");
+    let line = format!(
+        "mount -t tmpfs -o size=8m none ../to || exit; $B {volley} recv --open ../to & \
+         until $B grep -qi :1BCD /proc/net/udp /proc/net/udp6; do sleep 0.05; done; \
+         for file in dense holey; do \
+           $A {volley} send $file $IPB --open --json; echo $?; \
+         done; \
+         mount -o remount,size=100m ../to; \
+         for file in dense holey; do \
+           $A {volley} send $file $IPB --open --json; echo $?; cmp $file ../to/$file; \
+         done; kill $!; wait"
+    );
+    let done = Running::start(&bench.from(), &["lab", "--quiet", "--", &line]).finish();
+    note(&format!("{done:?}"));
+    let said: Vec<&str> = done.stdout.lines().collect();
+    let codes: Vec<&str> = said.iter().copied().filter(|line| line.parse::<u8>().is_ok()).collect();
+    assert_eq!(codes, ["8", "8", "0", "0"]);
+    assert!(done.stderr.matches("make room there and send again").count() >= 2, "{}", done.stderr);
+    let reports = said.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let resumed: Vec<u64> = reports.filter_map(|report| report["resumed_bytes"].as_u64()).collect();
+    assert!(resumed.last().is_some_and(|bytes| *bytes >= 4 * MIB), "{resumed:?}");
+}

@@ -5,6 +5,7 @@
 
 mod connection;
 mod input;
+mod journal;
 mod message;
 mod peer;
 mod session;
@@ -16,12 +17,13 @@ mod wire;
 pub type Target = fn(&[u8]);
 
 /// Every target and its name, which is also that of its program and of its corpus.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("connection", connection::connection),
     ("control_stream", stream::control_stream),
     ("datagram", wire::datagram),
     ("frames", wire::frames),
     ("handshake", wire::handshake),
+    ("journal", journal::journal),
     ("messages", message::messages),
     ("names", text::names),
     ("quantities", text::quantities),

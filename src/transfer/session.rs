@@ -16,7 +16,6 @@ use super::sender::Sending;
 use crate::base::time::{Duration, Instant};
 use crate::transport::batch::Batch;
 use crate::transport::error::End;
-use crate::transport::stats::Stats;
 use crate::transport::trace::TraceEvent;
 use crate::transport::{Connection, Event, PathId};
 use crate::wire::cursor::Malformed;

@@ -34,7 +34,6 @@ pub(super) const NUMBERS_MAX: u32 = 1_000;
 /// Entries that are complete but for their names.
 #[derive(Debug)]
 pub(super) struct Commits {
-    directory: Arc<Directory>,
     tree: Tree,
     keeping: Keeping,
     ready: Vec<Ready>,
@@ -83,8 +82,8 @@ pub(super) enum Found {
 
 impl Commits {
     pub(super) fn new(directory: Arc<Directory>, keeping: Keeping, token: u64) -> Self {
-        let tree = Tree::new(directory.clone(), token);
-        Self { directory, tree, keeping, ready: Vec::new(), ready_bytes: 0, unmade: None }
+        let tree = Tree::new(directory, token);
+        Self { tree, keeping, ready: Vec::new(), ready_bytes: 0, unmade: None }
     }
 
     /// What is there already.

@@ -198,36 +198,6 @@ impl Directory {
     fn known_area(&self) -> MutexGuard<'_, Weak<Area>> {
         self.area.lock().expect("nobody panics while holding it")
     }
-
-    /// Puts the contents of a partial file on stable storage.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn sync_partial(&self, partial: &Partial) -> io::Result<()> {
-        match partial.open_to_sync() {
-            // Its mode may forbid to open it even for its owner.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                if self.sync_file_system()? { Ok(()) } else { Err(error) }
-            }
-            opened => opened?.sync_all(),
-        }
-    }
-
-    /// Puts everything that was written to the file system of the directory on stable storage, in one
-    /// go; false where the system has no way to.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn sync_file_system(&self) -> io::Result<bool> {
-        #[cfg(target_os = "linux")]
-        {
-            self.disk.ask(&Call::SyncAll)?;
-            rustix::fs::syncfs(self.dir.open(".")?)?;
-            Ok(true)
-        }
-        #[cfg(not(target_os = "linux"))]
-        Ok(false)
-    }
 }
 
 impl Drop for Directory {

@@ -13,6 +13,8 @@ use super::name::TreePath;
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 use std::collections::{BTreeSet, VecDeque};
+#[cfg(target_os = "linux")]
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +36,10 @@ const MADE_COST: usize = 64;
 #[derive(Debug)]
 pub(super) struct Tree {
     directory: Arc<Directory>,
+    /// Open since the transfer began. That a write was lost is told to each who had the file system open then;
+    /// to one who opens it later only if nobody has been told.
+    #[cfg(target_os = "linux")]
+    file_system: Option<File>,
     opened: VecDeque<(String, Arc<Dir>)>,
     /// Directories in which names have changed that are not on stable storage yet.
     touched: BTreeSet<String>,
@@ -63,6 +69,8 @@ impl Tree {
     pub(super) fn new(directory: Arc<Directory>, token: u64) -> Self {
         Self {
             list: Made::new(directory.clone(), token),
+            #[cfg(target_os = "linux")]
+            file_system: directory.handle().open(".").ok().map(cap_std::fs::File::into_std),
             directory,
             opened: VecDeque::new(),
             touched: BTreeSet::new(),
@@ -168,12 +176,49 @@ impl Tree {
         Ok(())
     }
 
+    /// Puts everything that was written to the file system of the directory on stable storage, in one
+    /// go; false where the system has no way to.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn sync_all(&mut self) -> io::Result<bool> {
+        #[cfg(target_os = "linux")]
+        {
+            self.directory.disk().ask(&Call::SyncAll)?;
+            if self.file_system.is_none() {
+                self.file_system = Some(self.directory.handle().open(".")?.into_std());
+            }
+            self.file_system.as_ref().map_or(Ok(()), rustix::fs::syncfs)?;
+            Ok(true)
+        }
+        #[cfg(not(target_os = "linux"))]
+        Ok(false)
+    }
+
+    /// Puts the contents of a partial file on stable storage.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn sync_partial(&mut self, partial: &Partial) -> io::Result<()> {
+        match partial.open_to_sync() {
+            // Its mode may forbid to open it even for its owner.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                if self.sync_all()? {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            }
+            opened => opened?.sync_all(),
+        }
+    }
+
     /// Puts all names that were given since the last time on stable storage.
     pub(super) fn sync_names(&mut self) -> Unsynced {
         let touched = std::mem::take(&mut self.touched);
         let at_once = match touched.len() {
             0..=SYNCED_SINGLY_MAX => Ok(false),
-            _ => self.directory.sync_file_system(),
+            _ => self.sync_all(),
         };
         let mut sync = |path: &str| match &at_once {
             Ok(true) => Ok(()),

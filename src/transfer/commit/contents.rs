@@ -24,7 +24,7 @@ impl Commits {
         }
         let at_once = match ready.iter().filter(|ready| ready.what.is_file()).count() {
             0..=SYNCED_SINGLY_MAX => Ok(false),
-            _ => self.directory.sync_file_system(),
+            _ => self.tree.sync_all(),
         };
         let mut synced = Vec::with_capacity(ready.len());
         for ready in ready {
@@ -53,7 +53,7 @@ impl Commits {
 
     fn sync_one(&mut self, ready: &Ready) -> io::Result<()> {
         match &ready.what {
-            What::File(Storage::Once(partial)) => self.directory.sync_partial(partial),
+            What::File(Storage::Once(partial)) => self.tree.sync_partial(partial),
             What::File(Storage::Kept(claim)) => claim.with(Unfinished::sync),
             What::Same { is_file: true } => self.tree.open_file(&ready.path)?.sync_data(),
             What::Directory | What::Link(_) | What::Same { is_file: false } => Ok(()),

@@ -703,3 +703,42 @@ fn what_has_its_name_already_is_not_gone_on_with() {
     bench.write(0, &[0xee; 100]);
     assert_ne!(fs::read(bench.path("b")).expect("there")[..100], [0xee; 100]);
 }
+
+#[test]
+fn a_journal_that_lost_its_file_is_in_nobodys_way() {
+    let bytes = contents(2 * GROUP);
+    let mut bench = interrupted(&bytes, &[0]);
+    bench.sink = bench.again();
+    let area = bench.path(super::super::name::PARTIAL_AREA);
+    let names = fs::read_dir(&area).expect("there").map(|entry| entry.expect("readable").path());
+    let data = names.into_iter().find(|path| path.extension().is_some_and(|end| end == "part"));
+    fs::remove_file(data.expect("it is kept")).expect("there");
+    let reports = bench.offer(0, "a", 0..bytes.len() as u64);
+    assert_eq!(reports, [Report::Accepted { index: 0 }]);
+    bench.write(0, &bytes[..GROUP as usize]);
+    bench.run(Job::Expect {
+        index: 0,
+        first: 0,
+        values: vec![group_value(0, &bytes[..GROUP as usize], 2 * GROUP)],
+    });
+    assert_eq!(bench.sink.checkpoint(), []);
+    assert_eq!(bench.partials(), 2);
+    go_on(&mut bench, &bytes, &[1]);
+}
+
+#[test]
+fn a_file_of_which_nothing_is_verified_does_not_wait() {
+    let mut bench = Bench::new(Existing::Refuse, true);
+    bench.offer(0, "a", 0..2 * GROUP);
+    bench.write(0, b"beginning");
+    let killed = tempfile::tempdir().expect("room");
+    let area = super::super::name::PARTIAL_AREA;
+    fs::create_dir(killed.path().join(area)).expect("made");
+    for entry in fs::read_dir(bench.path(area)).expect("there") {
+        let entry = entry.expect("readable");
+        fs::copy(entry.path(), killed.path().join(area).join(entry.file_name())).expect("room");
+    }
+    let directory = Directory::open(killed.path()).expect("writable");
+    assert_eq!(directory.waiting().files, 0);
+    assert_eq!(fs::read_dir(killed.path().join(area)).expect("there").count(), 0);
+}

@@ -219,7 +219,7 @@ fn either_side_may_be_interrupted_and_the_other_is_told() {
         let bench = Bench::new();
         let (sharer, getter) = in_the_middle(&bench, carrier, &[]);
         getter.signal("INT");
-        getter.finish().expect_code(130).expect_words(&["interrupted; complete files are kept"]);
+        getter.finish().expect_code(130).expect_words(&["interrupted; what is complete is kept"]);
         let said = ["the other side was interrupted", "its user has to get it again"];
         sharer.running.wait_for_words(&said);
         let getter = bench.start_getting(&sharer, carrier);

@@ -185,7 +185,8 @@ fn once_ends_with_how_the_one_transfer_ended() {
             let receiver = bench.receive(&["--once"]);
             bench.send(&receiver, &["file"], carrier).expect_code(code);
             receiver.finish_by_farewell().expect_code(code);
-            bench.expect_arrived(&["file"]);
+            bench.expect_names(&["file"]);
+            fs::write(bench.to().join("file"), "something else").expect("ours");
         }
     }
 }

@@ -86,7 +86,7 @@ impl Intake {
     /// What a transfer that is told to end leaves behind.
     pub(super) fn kept(&self) -> &'static str {
         match self.stream {
-            Some(_) => "standard output gets a complete file or nothing",
+            Some(_) => "standard output may have a part of the file: do not use it",
             None => {
                 "what is complete is kept, and of the rest what the same command can go on with"
             }

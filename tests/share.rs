@@ -213,6 +213,26 @@ fn a_sharer_that_is_killed_is_missed_soon() {
     }
 }
 
+/// Who gets must not believe that all is there.
+#[test]
+fn what_cannot_be_offered_is_told_to_the_other_side() {
+    use std::os::unix::ffi::OsStrExt;
+    for carrier in CARRIERS {
+        let bench = Bench::new();
+        fs::create_dir(bench.from().join("tree")).expect("room");
+        bench.file("tree/fine", 5_000);
+        let name = std::ffi::OsStr::from_bytes(b"not \xff UTF-8");
+        fs::write(bench.from().join("tree").join(name), "x").expect("room");
+        let sharer = bench.share(&["tree"], &["--once"]);
+        let list = bench.get(&sharer, &[carrier, &["--list"]].concat()).expect_code(9);
+        list.expect_words(&["not all is offered", "UTF-8"]);
+        let got = bench.get(&sharer, carrier).expect_code(9);
+        got.expect_words(&["not everything arrived", "UTF-8"]);
+        sharer.finish().expect_code(9);
+        bench.expect_equal(&["tree/fine"]);
+    }
+}
+
 #[test]
 fn either_side_may_be_interrupted_and_the_other_is_told() {
     for carrier in CARRIERS {

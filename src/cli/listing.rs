@@ -105,7 +105,12 @@ impl Listing {
         } else {
             self.console.tell(&format!("{total} at {peer}"));
         }
-        Ok(())
+        for lacking in &finished.report.files {
+            if let Err(failure) = &lacking.outcome {
+                self.console.say(&format!("error: not all is offered: {}", failure.text));
+            }
+        }
+        finished.report.verdict().map_or(Ok(()), |reason| Err(Stop::Told(reason)))
     }
 }
 

@@ -187,7 +187,8 @@ fn note_completion(
         let verdict = match &notice {
             Notice::Ended { finished, .. } => {
                 let report = &finished.report;
-                let is_complete = report.failure.is_none() && report.counts.entries > 0;
+                let is_complete =
+                    report.failure.is_none() && report.counts.entries > 0 && !report.is_list;
                 // One that another went on with has not completed.
                 let verdict = is_complete.then(|| report.verdict());
                 verdict.filter(|verdict| *verdict != Some(Reason::Interrupted))

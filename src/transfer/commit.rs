@@ -200,6 +200,7 @@ impl Commits {
         for (Ready { index, hash, path, what }, unfinished) in named {
             if let Some(manifest) = &self.keeping.manifest
                 && what.is_file()
+                && !self.keeping.discards
                 && unsynced.error_of(&path).is_none()
             {
                 manifest.add(&path, hash);

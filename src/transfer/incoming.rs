@@ -77,6 +77,8 @@ pub(super) struct OpenFile {
     pub(super) storage: Option<Storage>,
     /// The sender's values of groups that are not complete.
     pub(super) expected: BTreeMap<u64, Hash>,
+    /// How many of them were told before any byte was wanted.
+    pub(super) told_before: usize,
     /// Complete groups whose value the sender has not told.
     pub(super) complete: BTreeSet<u64>,
     /// Verified groups.
@@ -141,6 +143,7 @@ impl OpenFile {
             key,
             storage: None,
             expected: BTreeMap::new(),
+            told_before: 0,
             complete: BTreeSet::new(),
             groups: Groups::default(),
             whole: None,

@@ -21,8 +21,8 @@ pub(super) struct Made {
     token: u64,
     /// From the first one on.
     own: Option<(Partial, OpenedFile, u64)>,
-    /// Lists of other transfers, once they have been looked at: their files, and the paths in them.
-    others: Option<(Vec<Partial>, HashSet<String>)>,
+    /// Lists of other transfers, once they have been looked at, and the paths in them.
+    others: Option<Vec<(Partial, HashSet<String>)>>,
 }
 
 impl Made {
@@ -50,27 +50,29 @@ impl Made {
 
     /// Whether a transfer that was cut off made that directory.
     pub(super) fn was_cut_off(&mut self, path: &TreePath) -> bool {
-        self.others().1.contains(path.as_str())
+        self.others().iter().any(|(_, paths)| paths.contains(path.as_str()))
     }
 
-    /// All directories have their modes and times.
-    pub(super) fn finish(&mut self) {
+    /// All directories have their modes and times; a list of others that has only such goes, too.
+    pub(super) fn finish(&mut self, dressed: &HashSet<String>) {
         if let Some((list, ..)) = self.own.take() {
             list.discard();
         }
-        for list in self.others.take().into_iter().flat_map(|(lists, _)| lists) {
-            list.discard();
+        for (list, paths) in self.others.take().into_iter().flatten() {
+            if paths.is_subset(dressed) {
+                list.discard();
+            }
         }
     }
 
-    fn others(&mut self) -> &(Vec<Partial>, HashSet<String>) {
+    fn others(&mut self) -> &[(Partial, HashSet<String>)] {
         let Self { directory, others, .. } = self;
         others.get_or_insert_with(|| directory.in_area(read_lists).unwrap_or_default())
     }
 }
 
-fn read_lists(area: &Arc<Area>) -> io::Result<(Vec<Partial>, HashSet<String>)> {
-    let (mut lists, mut paths, mut left) = (Vec::new(), HashSet::new(), READ_MAX);
+fn read_lists(area: &Arc<Area>) -> io::Result<Vec<(Partial, HashSet<String>)>> {
+    let (mut lists, mut left) = (Vec::new(), READ_MAX);
     for list in Partial::lists(area)? {
         let file = list.open()?;
         let len = file.file().metadata()?.len();
@@ -82,8 +84,8 @@ fn read_lists(area: &Arc<Area>) -> io::Result<(Vec<Partial>, HashSet<String>)> {
         file.read_exact_at(&mut bytes, 0)?;
         // After a crash some of it may never have been written.
         let text = String::from_utf8_lossy(&bytes);
-        paths.extend(text.lines().map(str::to_owned));
-        lists.push(list);
+        let paths = text.lines().map(str::to_owned).collect();
+        lists.push((list, paths));
     }
-    Ok((lists, paths))
+    Ok(lists)
 }

@@ -48,6 +48,7 @@ const PROVE: u8 = 11;
 const SAME: u8 = 12;
 const LEFT: u8 = 13;
 const RENAMED: u8 = 14;
+const LACKING: u8 = 17;
 
 /// One message. Entries are named by their index in the order offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +94,15 @@ pub enum Message {
         first: u64,
         /// Its value and those of the groups that follow it.
         values: Vec<Hash>,
+    },
+    /// Sender: something that was to be sent cannot be offered.
+    Lacking {
+        /// What, as people are shown it.
+        name: String,
+        /// What kind of failure.
+        reason: Reason,
+        /// For a person.
+        text: String,
     },
     /// Receiver: something has that name, and stays, as its user wants it.
     Left {
@@ -173,6 +183,14 @@ impl Message {
                 put_groups(body, *index, *first, values);
                 KEPT
             }
+            Self::Lacking { name, reason, text } => {
+                let name = start_of(name);
+                put_varint(body, name.len() as u64);
+                body.extend_from_slice(name.as_bytes());
+                body.push(reason.code());
+                body.extend_from_slice(start_of(text).as_bytes());
+                LACKING
+            }
             Self::Left { index } => {
                 put_varint(body, u64::from(*index));
                 LEFT
@@ -226,6 +244,13 @@ impl Message {
                 let (index, first, values) = read_groups(&mut reader)?;
                 Self::Kept { index, first, values }
             }
+            LACKING => {
+                let len = usize::try_from(reader.varint()?).map_err(|_| malformed)?;
+                let name = read_sentence(&mut reader, len)?;
+                let reason = Reason::from_code(reader.u8()?.into());
+                let len = reader.rest().len();
+                Self::Lacking { name, reason, text: read_sentence(&mut reader, len)? }
+            }
             LEFT => Self::Left { index: read_index(&mut reader)? },
             PROVE => Self::Prove { index: read_index(&mut reader)? },
             RENAMED => {
@@ -256,7 +281,21 @@ fn put_hash(body: &mut Vec<u8>, index: u32, hash: &Hash) {
 fn put_failure(body: &mut Vec<u8>, index: u32, reason: Reason, text: &str) {
     put_varint(body, u64::from(index));
     body.push(reason.code());
-    body.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(TEXT_MAX)]);
+    body.extend_from_slice(start_of(text).as_bytes());
+}
+
+/// As much of a text as a message may carry.
+fn start_of(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_MAX)]
+}
+
+/// A text for a person, safe to show.
+fn read_sentence(reader: &mut Reader<'_>, len: usize) -> Result<String, Malformed> {
+    let text = reader.bytes(len)?;
+    if text.len() > TEXT_MAX {
+        return Err(reader.malformed());
+    }
+    Ok(escape(&String::from_utf8_lossy(text)))
 }
 
 fn read_index(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
@@ -270,11 +309,8 @@ fn read_hash(reader: &mut Reader<'_>) -> Result<Hash, Malformed> {
 fn read_failure(reader: &mut Reader<'_>) -> Result<(u32, Reason, String), Malformed> {
     let index = read_index(reader)?;
     let reason = Reason::from_code(reader.u8()?.into());
-    let text = reader.bytes(reader.rest().len())?;
-    if text.len() > TEXT_MAX {
-        return Err(reader.malformed());
-    }
-    Ok((index, reason, escape(&String::from_utf8_lossy(text))))
+    let len = reader.rest().len();
+    Ok((index, reason, read_sentence(reader, len)?))
 }
 
 fn put_groups(body: &mut Vec<u8>, index: u32, first: u64, values: &[Hash]) {
@@ -375,6 +411,11 @@ mod tests {
             Message::Prove { index: 3 },
             Message::Same { index: 3, hash: Hash([6; 32]) },
             Message::Left { index: 4 },
+            Message::Lacking {
+                name: "tree/x".into(),
+                reason: Reason::Source,
+                text: "cannot read tree/x".into(),
+            },
             Message::Renamed { index: 5, path: "Füße-1".into() },
         ]
     }
@@ -446,7 +487,7 @@ mod tests {
         }
 
         #[test]
-        fn any_body_reads_without_panic(kind in 0u8..16, body in prop::collection::vec(any::<u8>(), 0..100)) {
+        fn any_body_reads_without_panic(kind in 0u8..19, body in prop::collection::vec(any::<u8>(), 0..100)) {
             let _ = Message::read(kind, &body);
         }
     }

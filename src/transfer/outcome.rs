@@ -268,7 +268,7 @@ impl Ledger {
     #[must_use]
     pub fn report(self, failure: Option<Failure>, stats: Option<Stats>) -> TransferReport {
         let files = self.named.into_values().collect();
-        TransferReport { files, counts: self.counts, failure, stats }
+        TransferReport { files, counts: self.counts, failure, stats, is_list: false }
     }
 }
 
@@ -283,6 +283,8 @@ pub struct TransferReport {
     pub failure: Option<Failure>,
     /// What the transport counted; nothing over TCP.
     pub stats: Option<Stats>,
+    /// Whether only the list was wanted.
+    pub is_list: bool,
 }
 
 impl TransferReport {

@@ -96,6 +96,8 @@ pub struct Receiving {
     /// Bytes that came before their offer.
     early: Early,
     written: u64,
+    /// Bytes of files that did not have to come, or failed.
+    spared: u64,
     demands: Vec<Demand>,
     outgoing: Vec<u8>,
 }
@@ -166,6 +168,11 @@ impl Receiving {
                     self.push_job(Job::ExpectRoot { index, hash });
                 }
                 self.finish();
+            }
+            Message::Lacking { name, reason, text } => {
+                let outcome = Err(Failure::new(reason, text));
+                let report = FileReport { name, size: 0, outcome };
+                self.ledger.note(self.entries.next(), Sort::File, report);
             }
             Message::Groups { index, first, values } => {
                 self.known(index)?;
@@ -326,7 +333,8 @@ impl Receiving {
     /// Bytes that are here, and bytes offered so far.
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {
-        (self.written + self.ledger.resumed(), self.offered)
+        let done = self.written + self.ledger.resumed() + self.spared;
+        (done.min(self.offered), self.offered)
     }
 
     /// Whether all is offered that will be.
@@ -345,7 +353,7 @@ impl Receiving {
                 note(&mut ledger, index, entry, Err(otherwise.clone()));
             }
         }
-        ledger.report(failure, stats)
+        TransferReport { is_list: self.list.is_some(), ..ledger.report(failure, stats) }
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Sending {
     unwanted: RangeSet,
     /// Those of them that the carrier has not been told of.
     cancelled: Vec<Range<u64>>,
+    /// Bytes of files that did not have to go, or failed.
+    spared: u64,
     outgoing: Vec<u8>,
 }
 
@@ -86,6 +88,7 @@ impl Sending {
             to_prove: VecDeque::new(),
             unwanted: RangeSet::new(),
             cancelled: Vec::new(),
+            spared: 0,
             outgoing: Vec::new(),
         })
     }
@@ -123,6 +126,11 @@ impl Sending {
     fn prove(&mut self) {
         for _ in 0..PROOFS_MAX {
             let Some(index) = self.to_prove.front().copied() else { return };
+            // The receiver has seen enough.
+            if index < self.accepted {
+                self.to_prove.pop_front();
+                continue;
+            }
             let hashed = self.source.hash_on(index);
             self.tell_hashed();
             if self.fail_unless(hashed).unwrap_or(true) {
@@ -138,18 +146,13 @@ impl Sending {
                 Message::OfferEnd.put(&mut self.outgoing);
                 self.is_offered = true;
             }
-            Step::Failed { name, failure } => {
-                let report = FileReport { name, size: 0, outcome: Err(failure) };
-                self.ledger.note(next, Sort::File, report);
-            }
+            Step::Failed { name, failure } => self.lack(name, failure),
             Step::Found(candidate) if next == ENTRIES_MAX => {
                 let text = format!(
                     "one transfer carries at most {ENTRIES_MAX} files and directories; send the rest \
                      in another"
                 );
-                let outcome = Err(Failure::new(Reason::Other, text));
-                let name = candidate.path.to_string();
-                self.ledger.note(next, Sort::File, FileReport { name, size: 0, outcome });
+                self.lack(candidate.path.to_string(), Failure::new(Reason::Other, text));
                 self.walk.stop();
             }
             Step::Found(candidate) => self.offer_one(&candidate),
@@ -157,6 +160,14 @@ impl Sending {
             Step::SkippedLink => self.ledger.skipped_link(),
             Step::SkippedSpecial { name } => self.ledger.skipped_special(name),
         }
+    }
+
+    /// Something cannot be offered: the receiver has to know that not all is there.
+    fn lack(&mut self, name: String, failure: Failure) {
+        let (reason, text) = (failure.reason, failure.text.clone());
+        Message::Lacking { name: name.clone(), reason, text }.put(&mut self.outgoing);
+        let report = FileReport { name, size: 0, outcome: Err(failure) };
+        self.ledger.note(self.source.items().next(), Sort::File, report);
     }
 
     fn offer_one(&mut self, candidate: &Candidate) {
@@ -214,6 +225,9 @@ impl Sending {
             && let Some(hash) = outcome.as_ref().ok().and_then(Done::hash)
         {
             manifest.add(&item.path, *hash);
+        }
+        if !matches!(outcome, Ok(Done::Committed { .. })) {
+            self.spared += item.size();
         }
         note(&mut self.ledger, index, item, outcome);
         self.source.forget_settled();
@@ -280,10 +294,10 @@ impl Sending {
         wanted.next().map(|range| range.start..range.end.min(range.start + max))
     }
 
-    /// Bytes that need not go: an earlier transfer brought them.
+    /// Bytes that need not go: an earlier transfer brought them, or their files have another outcome.
     #[must_use]
-    pub fn resumed(&self) -> u64 {
-        self.ledger.resumed()
+    pub fn spared(&self) -> u64 {
+        self.ledger.resumed() + self.spared
     }
 
     /// Whether every entry has an outcome, and the receiver nothing left to do.
@@ -314,7 +328,7 @@ impl Sending {
                 note(&mut ledger, index, item, Err(otherwise.clone()));
             }
         }
-        ledger.report(failure, stats)
+        TransferReport { is_list: self.is_list, ..ledger.report(failure, stats) }
     }
 }
 
@@ -438,6 +452,18 @@ mod tests {
         let mut again = [1; 6];
         sending.read(0, &mut again).expect("the other one is there");
         assert_eq!(&again, b"\0\0\0def");
+    }
+
+    #[test]
+    fn a_comparison_that_is_decided_is_not_gone_on_with() {
+        let (_dir, mut sending) = sending(&[&vec![1; 12 << 20]]);
+        sending.take_outgoing();
+        say(&mut sending, &Message::Prove { index: 0 }).expect("known");
+        sending.offer(usize::MAX);
+        assert!(sending.has_more() && !sending.take_outgoing().is_empty());
+        say(&mut sending, &Message::Accept { below: 1 }).expect("known");
+        sending.offer(usize::MAX);
+        assert!(!sending.has_more() && sending.take_outgoing().is_empty());
     }
 
     #[test]

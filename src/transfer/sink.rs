@@ -124,9 +124,15 @@ impl Sink {
         !self.checks.is_empty()
     }
 
-    /// Writes down what is verified, so that a later transfer can go on from there. Should be done about
-    /// every second.
+    /// Commits what is complete and writes down what else is verified, so that a later transfer can go on
+    /// from there. Should be done about every second.
     pub fn checkpoint(&mut self) -> Vec<Report> {
+        self.commits.commit(&mut self.reports);
+        self.write_down();
+        std::mem::take(&mut self.reports)
+    }
+
+    fn write_down(&mut self) {
         self.unsaved_groups = 0;
         for index in std::mem::take(&mut self.unsaved) {
             let Some(open) = self.files.get_mut(index).and_then(Incoming::open) else {
@@ -138,7 +144,6 @@ impl Sink {
                 self.fail(index, failure);
             }
         }
-        std::mem::take(&mut self.reports)
     }
 
     /// How many separate ranges of bytes are in their files, of those under way.
@@ -165,6 +170,10 @@ impl Sink {
             if offset >= file.range.start {
                 match &mut file.state {
                     State::Open(_) => self.write_part(index, offset, part),
+                    State::Checked(_) if !self.policy.can_repeat => {
+                        let text = "its bytes came before it was wanted";
+                        self.fail(index, Failure::new(Reason::Other, text));
+                    }
                     State::Checked(check) => {
                         check.dropped.insert(offset..offset + len as u64);
                     }
@@ -219,7 +228,7 @@ impl Sink {
             let ahead = match &file.state {
                 State::Over => return,
                 State::Checked(_) => 0,
-                State::Open(open) => open.expected.len(),
+                State::Open(open) => open.expected.len().saturating_sub(open.told_before),
             };
             if group >= groups || ahead >= AHEAD_MAX {
                 let text = "the sender announces more than the file it offered";

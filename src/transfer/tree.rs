@@ -236,7 +236,9 @@ impl Tree {
     /// Gives the directories that were made their attributes, the innermost first: who changes something in a
     /// directory changes its time.
     pub(super) fn finish(&mut self) {
-        for (path, attributes) in std::mem::take(&mut self.made).into_iter().rev() {
+        let made = std::mem::take(&mut self.made);
+        let dressed = made.iter().map(|(path, _)| path.as_str().to_owned()).collect();
+        for (path, attributes) in made.into_iter().rev() {
             // What cannot be set is not worth to fail for: all contents are there.
             let _ = self.open(path.as_str()).and_then(|dir| {
                 let dir = dir.open(".")?.into_std();
@@ -247,7 +249,7 @@ impl Tree {
                 )
             });
         }
-        self.list.finish();
+        self.list.finish(&dressed);
     }
 
     /// The name of that path is to be on stable storage after the next [`Tree::sync_names`].

@@ -177,7 +177,7 @@ impl Upload {
 
     fn tell_progress(&mut self) {
         let (total, is_whole) = (self.sending.total(), self.sending.is_offered());
-        let done = self.sent + self.sending.resumed();
+        let done = self.sent + self.sending.spared();
         let is_sent = is_whole && self.sending.next_wanted(self.at, 1).is_none();
         let phase = if is_sent { Phase::Committing } else { Phase::Transferring };
         self.channel.tell_progress(phase, done.min(total), total, is_whole);

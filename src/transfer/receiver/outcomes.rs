@@ -74,6 +74,7 @@ impl Receiving {
         let is_written = matches!(outcome, Ok(Done::Committed { .. }));
         if !is_written && !entry.range.is_empty() {
             self.demands.push(Demand::Cancel(entry.range.clone()));
+            self.spared += entry.range.end - entry.range.start;
         }
         note(&mut self.ledger, index, entry, outcome);
         self.judge(index);

@@ -162,11 +162,14 @@ impl Sink {
         if let Err(failure) = self.on_other(index, offered, place, Found::Special) {
             return self.reports.push(Report::Failed { index, failure });
         }
-        self.reports.extend(dropped.iter().map(Report::Again));
+        for range in dropped.iter() {
+            self.reports.extend(self.written.gaps(range).map(Report::Again));
+        }
         // What the sender has told it does not tell again.
         if let Some(open) = self.open_file(index) {
             let is_news = |(group, _): &(u64, Hash)| !open.groups.knows(*group);
             open.expected = theirs.into_iter().filter(is_news).collect();
+            open.told_before = open.expected.len();
         }
         if let Some(root) = root {
             self.expect_root(index, root);
@@ -216,11 +219,13 @@ impl Sink {
         let key =
             source.filter(|_| !self.policy.keeping.discards).map(|source| Key::new(path, source));
         let mut open = OpenFile::new(place, key, attributes, is_sparse);
+        let told = self.reports.len();
         let there = self.take_up(index, &mut open, size);
         // How much of it is holes shows when it is written.
         if !is_sparse && let Err(failure) = self.room.owe(&self.maker.directory, path, size - there)
         {
             open.storage.iter().for_each(Storage::leave);
+            self.reports.truncate(told);
             return Err(failure);
         }
         self.maker.claims += usize::from(open.storage.is_some());

@@ -660,6 +660,55 @@ fn what_is_thrown_away_was_verified_and_leaves_nothing() {
 }
 
 #[test]
+fn what_is_complete_does_not_wait_for_a_comparison_to_end() {
+    let there = contents(40 * GROUP);
+    let mut bench = Bench::new(Existing::Refuse, true);
+    fs::write(bench.path("long"), &there).expect("written");
+    let wanted = Some((TreePath::parse("long").expect("a path"), file(40 * GROUP, false, PLAIN)));
+    bench.sink.run(Job::Offer { index: 0, wanted, range: 0..40 * GROUP });
+    let wanted = Some((TreePath::parse("new").expect("a path"), file(3, false, PLAIN)));
+    bench.sink.run(Job::Offer { index: 1, wanted, range: 40 * GROUP..40 * GROUP + 3 });
+    let mut batch = WriteBatch::default();
+    batch.push(40 * GROUP, b"abc");
+    bench.sink.run(Job::Write(batch));
+    let hash = Hash::of(b"abc");
+    bench.sink.run(Job::ExpectRoot { index: 1, hash });
+    assert_eq!(bench.sink.rest(), []);
+    assert!(bench.sink.is_busy());
+    assert_eq!(bench.sink.checkpoint(), [Report::Committed { index: 1, hash }]);
+}
+
+#[test]
+fn over_a_stream_nothing_comes_before_it_is_wanted() {
+    let mut bench = Bench::new(Existing::Overwrite, false);
+    fs::write(bench.path("a"), b"old").expect("written");
+    bench.offer(0, "a", 0..3);
+    let reports = bench.write(0, b"new");
+    assert!(failed(&reports, Reason::Other), "{reports:?}");
+    assert_eq!(fs::read(bench.path("a")).expect("there"), b"old");
+}
+
+/// Who was cut off finds what he made, also after others have come and gone.
+#[test]
+fn the_directories_of_a_cut_off_transfer_are_not_forgotten_because_of_another() {
+    use std::os::unix::fs::MetadataExt;
+    let mut bench = Bench::new(Existing::Refuse, true);
+    bench.offer_kind(0, "cut", 0..0, directory());
+    bench.sink = bench.again();
+    bench.offer_kind(0, "other", 0..0, directory());
+    bench.run(Job::Finish);
+    let directory_of = bench.sink.maker.directory.clone();
+    bench.sink = Sink::new(directory_of, bench.sink.policy.clone(), 3);
+    bench.offer_kind(0, "cut", 0..0, directory());
+    bench.run(Job::Finish);
+    for path in ["cut", "other"] {
+        let metadata = fs::metadata(bench.path(path)).expect("there");
+        assert_eq!((metadata.mtime(), metadata.mode() & 0o777), (1_000_000_000, 0o500), "{path}");
+    }
+    assert_eq!(bench.partials(), 0);
+}
+
+#[test]
 fn one_that_was_given_another_name_before_is_found_under_it() {
     let mut bench = Bench::new(Existing::Rename, true);
     fs::write(bench.path("a.txt"), b"old").expect("written");

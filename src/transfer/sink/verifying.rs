@@ -68,8 +68,7 @@ impl Sink {
             self.unsaved_groups += 1;
         }
         if self.unsaved_groups >= UNSAVED_MAX {
-            let reports = self.checkpoint();
-            self.reports = reports;
+            self.write_down();
         }
     }
 

@@ -8,7 +8,9 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeSet;
 use std::fs;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use volley::transfer::disk::{Call, Disk};
 
@@ -30,15 +32,15 @@ struct Drill {
 }
 
 impl Drill {
-    fn new(seed: u64) -> Self {
+    fn new() -> Self {
         let root = tree::scratch();
         let [all, part, before] = ["all", "part", "before"].map(|name| root.path().join(name));
-        tree::make_source(&all, 2);
-        tree::make_part(&all, &part);
+        tree::make_source(&all, 1);
+        tree::make_part(&all, &part, 2);
         tree::make_target(&before);
         let sent = [("all", tree::contents(&all)), ("part", tree::contents(&part))];
         let before = tree::contents(&before);
-        let draws = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let draws = Xoshiro256PlusPlus::seed_from_u64(0);
         Self { root, sent, before, draws, story: Vec::new() }
     }
 
@@ -55,8 +57,9 @@ impl Drill {
 
     /// Transfers that are cut off by a crash, or by a kill and a later crash, and one that is not. Says how
     /// many crashes there were.
-    fn series(&mut self) -> usize {
-        self.story.clear();
+    fn series(&mut self, seed: u64) -> usize {
+        self.draws = Xoshiro256PlusPlus::seed_from_u64(seed);
+        self.story = vec![format!("VOLLEY_CRASHES=1 VOLLEY_SEED={seed} repeats this")];
         let to = self.clear();
         tree::make_target(&to);
         let mut model = Model::of(&to);
@@ -134,11 +137,17 @@ fn crash(count: usize) {
     let seed = std::env::var("VOLLEY_SEED").ok();
     let seed: u64 = seed.map_or(1, |seed| seed.parse().expect("VOLLEY_SEED is a number"));
     super::note(&format!("{count} crashes, VOLLEY_SEED={seed}"));
-    let mut drill = Drill::new(seed);
-    let mut crashes = 0;
-    while crashes < count {
-        crashes += drill.series();
-    }
+    // Each series has a seed of its own, so that it is the same on whichever thread.
+    let (next, crashes) = (AtomicU64::new(seed), AtomicUsize::new(0));
+    let work = || {
+        let mut drill = Drill::new();
+        while crashes.load(Ordering::Relaxed) < count {
+            let had = drill.series(next.fetch_add(1, Ordering::Relaxed));
+            crashes.fetch_add(had, Ordering::Relaxed);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
 }
 
 #[test]

@@ -60,12 +60,13 @@ pub(crate) fn make_source(root: &Path, groups: usize) {
     sparse.write_all_at(&bytes(5_000, 99), (1 << 19) - 100).expect("room");
 }
 
-/// A part of it: so few that each is put on stable storage by itself.
-pub(crate) fn make_part(from: &Path, root: &Path) {
+/// A part of it, so few that each is put on stable storage by itself, with a longer file.
+pub(crate) fn make_part(from: &Path, root: &Path, groups: usize) {
     fs::create_dir_all(root.join("tree/more/deep")).expect("room");
-    for path in ["single", "tree/more/deep/file", "tree/other", "tree/long"] {
+    for path in ["single", "tree/more/deep/file", "tree/other"] {
         fs::copy(from.join(path), root.join(path)).expect("room");
     }
+    fs::write(root.join("tree/long"), bytes((groups << 20) + 1234, 8)).expect("room");
 }
 
 /// What is there before: something the same, and something other under two names of the source.

@@ -13,6 +13,7 @@ use cap_std::fs::{Dir, OpenOptions};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the names of an unfinished file's two halves end with.
 const DATA: &str = ".part";
@@ -26,6 +27,8 @@ const LIST: &str = ".made";
 pub(super) struct Area {
     dir: Dir,
     disk: Disk,
+    /// A journal was removed, and might be back after a crash.
+    is_haunted: AtomicBool,
     /// Keeps receivers that start later from taking the files for leftovers.
     _lock: Option<File>,
 }
@@ -57,7 +60,22 @@ impl Area {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { dir: area, disk: disk.clone(), _lock: lock })
+        let is_haunted = AtomicBool::new(true);
+        Ok(Self { dir: area, disk: disk.clone(), is_haunted, _lock: lock })
+    }
+
+    /// Sees that no journal that was removed comes back after a crash: it would speak of a new file of the
+    /// same name. Also those that another receiver removed, which was killed.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        if self.is_haunted.swap(false, Ordering::Relaxed) {
+            self.sync_names().inspect_err(|_| self.is_haunted.store(true, Ordering::Relaxed))?;
+        }
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.disk.ask(&Call::SyncDir(PARTIAL_AREA))?;
+        self.dir.open(".")?.sync_all()
     }
 
     /// The names of unfinished files that begin so.
@@ -211,8 +229,7 @@ impl Partial {
 
     /// Puts its name on stable storage.
     pub(super) fn sync_name(&self) -> io::Result<()> {
-        self.area.disk.ask(&Call::SyncDir(PARTIAL_AREA))?;
-        self.area.dir.open(".")?.sync_all()
+        self.area.sync_names()
     }
 
     /// Gives it a name in `dir`, which is `path`, in one step; what had the name stays unless it
@@ -245,6 +262,9 @@ impl Partial {
 
     /// Removes it. If that cannot be, it stays private under a name that means nothing.
     pub fn discard(&self) {
+        if self.name.ends_with(JOURNAL) {
+            self.area.is_haunted.store(true, Ordering::Relaxed);
+        }
         let removed = self.area.disk.ask(&Call::Remove(&self.path()));
         let _ = removed.and_then(|()| self.area.dir.remove_file(&self.name));
     }

@@ -35,6 +35,7 @@ impl Unfinished {
     /// Something is there, or as the system says.
     pub(super) fn begin(area: &Arc<Area>, key: Key, size: u64, mode: u16) -> io::Result<Self> {
         forget_older(area, &key);
+        area.settle()?;
         let stem = key.stem();
         let data = Partial::data(area, &stem);
         let opened = data.create(mode)?;
@@ -42,6 +43,8 @@ impl Unfinished {
         let journal_name = Partial::journal(area, &stem);
         let journal = begin_journal(&journal_name, key, size)
             .inspect_err(|_| discard(&data, &journal_name))?;
+        // One that was in its place is gone for good before a byte is written.
+        area.settle()?;
         let (is_named, unsaved) = (false, Vec::new());
         Ok(Self { size, data, opened, journal_name, journal, is_named, unsaved })
     }

@@ -272,8 +272,7 @@ fn what_is_no_longer_there_is_refused_by_its_name() {
         let sharer = bench.share(&["file"], &[]);
         fs::rename(bench.from().join("file"), bench.from().join("away")).expect("ours");
         for list in [&[][..], &["--list"]] {
-            let got = bench.get(&sharer, &[carrier, list].concat());
-            assert!(matches!(got.code, Some(6 | 9)), "{got:?}");
+            let got = bench.get(&sharer, &[carrier, list].concat()).expect_code(9);
             got.expect_words(&["cannot read file", "No such file"]);
         }
         fs::rename(bench.from().join("away"), bench.from().join("file")).expect("ours");

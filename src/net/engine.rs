@@ -188,12 +188,20 @@ impl Engine {
             place,
             began: self.now(),
             is_announced: false,
+            turned_away: None,
             phase: None,
             deadline: None,
             is_broken: false,
         };
         self.sessions.add(id, connection_id, served);
         id
+    }
+
+    /// Ends a session that was added as soon as its peer can hear why; nobody is told that it was there.
+    pub fn turn_away(&mut self, id: u64, failure: Failure) {
+        if let Some(served) = self.sessions.touch(id) {
+            served.turned_away = Some(failure);
+        }
     }
 
     /// A datagram for a session that the owner knows the number of.

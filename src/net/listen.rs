@@ -1,7 +1,7 @@
 //! Serving whoever comes: one datagram socket and one stream socket on the same port.
 
 use super::engine::Engine;
-use super::part::Service;
+use super::part::{Part, Service};
 use super::places::Places;
 use super::udp::{Path, Udp, is_no_family};
 use super::{Carrier, Impairment, Interrupt, Notice, Observer, tcp};
@@ -262,24 +262,24 @@ impl Serving {
         let full = self.places.refusal(path.peer.ip());
         let load = Load { half_open: self.engine.half_open(), full };
         let now = self.engine.now();
-        let mut answer = self.acceptor.on_hello(now, &address_bytes(path.peer), datagram, load);
-        if let Answer::Accept(hello) = &answer
-            && let Err(failure) = self.accept(path, hello, datagram)
-        {
-            answer = self.acceptor.refuse(now, hello, &failure.text);
-        }
-        if let Answer::Reply(answer) = answer {
-            self.engine.reply(path, &answer);
+        match self.acceptor.on_hello(now, &address_bytes(path.peer), datagram, load) {
+            Answer::Accept(hello) => self.accept(path, &hello, datagram),
+            Answer::Ignore => {}
+            Answer::Reply(answer) => self.engine.reply(path, &answer),
         }
     }
 
-    fn accept(&mut self, path: Path, hello: &Hello, datagram: &[u8]) -> Result<(), Failure> {
+    fn accept(&mut self, path: Path, hello: &Hello, datagram: &[u8]) {
         let Self { engine, known, order, .. } = self;
         known.retain(|_, id| engine.serves(*id));
         let Ok(header) = Header::read(datagram) else {
-            return Ok(());
+            return;
         };
-        let part = order.service.part(hello.role, Carrier::Udp)?;
+        let (part, unfit) = match order.service.part(hello.role, Carrier::Udp) {
+            Ok(part) => (part, None),
+            // Only a CLOSE says what is wrong by its code, and for that there must be a connection.
+            Err(failure) => (Part::idle(), Some(failure)),
+        };
         let connection_id = engine.fresh_connection_id();
         let config = engine.config(path, order.service.congestion(), ArqConfig::default());
         let connection =
@@ -287,8 +287,10 @@ impl Serving {
         let (session, sink) = part.session(connection);
         let place = self.places.take(path.peer.ip());
         let id = self.engine.add(session, connection_id, path, (sink, Some(place)));
+        if let Some(failure) = unfit {
+            self.engine.turn_away(id, failure);
+        }
         self.known.insert((path.peer, hello.connection_id), id);
-        Ok(())
     }
 
     /// Tells all peers, and waits a moment until they have been told.

@@ -159,6 +159,11 @@ impl Part {
         Sending::listing(selection).map(|sending| Self::Sending(Box::new(sending)))
     }
 
+    /// One that has nothing to say: for a connection that is opened to be closed.
+    pub(super) fn idle() -> Self {
+        Self::Listing(Box::new(Receiving::listing()))
+    }
+
     /// The session over our own transport, and the sink of one that receives.
     pub(super) fn session(self, connection: Connection) -> (Session, Option<Sink>) {
         match self {

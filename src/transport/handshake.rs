@@ -121,12 +121,6 @@ impl Acceptor {
         reply(PacketType::Retry, id, |out| put_short_string(out, &cookie))
     }
 
-    /// What to do about a HELLO that would have been accepted, if there cannot be a connection after all.
-    #[must_use]
-    pub fn refuse(&mut self, now: Instant, hello: &Hello, reason: &str) -> Answer {
-        self.decline(now, refuse(hello.connection_id, RefuseCode::Unsupported, reason))
-    }
-
     /// Passes `answer` on, as long as there were few in this second.
     fn decline(&mut self, now: Instant, answer: Answer) -> Answer {
         let second = now.as_nanos() / 1_000_000_000;

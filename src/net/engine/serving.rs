@@ -50,9 +50,13 @@ impl Engine {
     /// True if there is more to send than fits into one turn.
     fn step(&mut self, id: u64, served: &mut Served, trains: usize) -> bool {
         if !served.is_announced && served.session.is_validated() {
-            served.is_announced = true;
-            let peer = served.path.peer;
-            (self.observer)(Notice::Started { id, peer, carrier: Carrier::Udp });
+            if let Some(failure) = &served.turned_away {
+                served.session.abort(self.now(), failure.clone());
+            } else {
+                served.is_announced = true;
+                let peer = served.path.peer;
+                (self.observer)(Notice::Started { id, peer, carrier: Carrier::Udp });
+            }
         }
         let entries = served.session.take_listed();
         if !entries.is_empty() {

@@ -32,6 +32,8 @@ pub(super) struct Served {
     pub(super) place: Option<Place>,
     pub(super) began: Instant,
     pub(super) is_announced: bool,
+    /// Why it is to end as soon as its peer can hear that.
+    pub(super) turned_away: Option<Failure>,
     /// Where it was when its owner was last told.
     pub(super) phase: Option<Phase>,
     /// When it wants to be served again, whatever happens.

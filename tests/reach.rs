@@ -7,7 +7,9 @@ use common::relay::TcpRelay;
 use common::schema::Schema;
 use common::{Bench, CARRIERS, Receiver, Running, free_port, words};
 use serde_json::Value;
-use std::net::UdpSocket;
+use socket2::{Domain, Socket, Type};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
 
 /// What is said of a way that is not taken.
 const FELL_BACK: &str = "going on over TCP";
@@ -95,6 +97,24 @@ fn a_udp_port_that_stays_silent_gives_way_to_tcp_before_its_time_is_up() {
     bench.volley(&words(&line)).expect_code(0).expect_words(&[FELL_BACK]);
     receiver.finish_by_farewell().expect_code(0);
     bench.expect_arrived(&["file"]);
+}
+
+#[test]
+fn time_runs_out_also_while_it_is_asked_whether_tcp_would_do() {
+    let bench = Bench::new();
+    bench.file("file", 5_000);
+    // UDP is refused, and TCP, whose listener has no room for more, gets no answer.
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = "127.0.0.1:0".parse::<SocketAddr>().expect("an address");
+    listener.bind(&any.into()).expect("loopback");
+    listener.listen(0).expect("bound");
+    let address = listener.local_addr().expect("bound").as_socket().expect("of IPv4");
+    let patience = Duration::from_millis(200);
+    let connect = |_| TcpStream::connect_timeout(&address, patience).ok();
+    let crowd: Vec<_> = (0..8).map_while(connect).collect();
+    assert!(crowd.len() < 8, "it has room");
+    let line = format!("send file {address} --open --timeout 2s");
+    bench.volley(&words(&line)).expect_code(124);
 }
 
 #[test]

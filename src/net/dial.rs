@@ -16,8 +16,8 @@ use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 /// An address that does not answer for this long gives way to the next one.
 const NEXT_ADDRESS: Duration = Duration::from_millis(2500);
@@ -163,10 +163,12 @@ impl Attempt {
             return Ok((finished, false));
         };
         let (cause, may_give_up) = (self.engine.udp().last_error(), otherwise == Otherwise::GiveUp);
-        if may_give_up && question.answer() == Listener::Volley {
-            return Ok((finished, true));
+        let matters = may_give_up || cause.is_none();
+        match if matters { question.answer(interrupt) } else { Ok(Listener::Nobody) } {
+            Err(failure) => finished.fail(failure),
+            Ok(Listener::Volley) if may_give_up => return Ok((finished, true)),
+            Ok(listener) => explain(&mut finished, self.standpoint, cause, listener),
         }
-        explain(&mut finished, self.standpoint, cause, || question.answer());
         Ok((finished, false))
     }
 
@@ -244,7 +246,7 @@ fn watch(
 /// Whether anybody accepts TCP connections where UDP gets no answer; asked on a thread of its own.
 struct Question {
     address: SocketAddr,
-    asking: Option<JoinHandle<Listener>>,
+    asking: Option<Receiver<Listener>>,
     answer: Option<Listener>,
 }
 
@@ -253,29 +255,48 @@ impl Question {
         Self { address, asking: None, answer: None }
     }
 
-    /// Asks, once.
+    /// Asks, once. Without a thread to spare nobody answers.
     fn put(&mut self) {
-        let address = self.address;
         if self.asking.is_none() && self.answer.is_none() {
-            self.asking = Some(std::thread::spawn(move || probe::ask(address)));
+            let (address, (tell, asking)) = (self.address, channel());
+            let _ = std::thread::Builder::new().spawn(move || {
+                // Who was interrupted does not listen any more.
+                let _ = tell.send(probe::ask(address));
+            });
+            self.asking = Some(asking);
         }
     }
 
     /// Whether that is the answer, and there is one already.
     fn is_answered(&mut self, answer: Listener) -> bool {
-        if self.asking.as_ref().is_some_and(JoinHandle::is_finished) {
-            self.answer();
-        }
+        self.wait(Duration::ZERO);
         self.answer == Some(answer)
     }
 
-    /// The answer; waits for it.
-    fn answer(&mut self) -> Listener {
+    /// The answer; waits for it, unless interrupted.
+    fn answer(&mut self, interrupt: &Interrupt) -> Result<Listener, Failure> {
         self.put();
-        if let Some(asking) = self.asking.take() {
-            self.answer = asking.join().ok();
+        loop {
+            self.wait(PATIENCE);
+            if let Some(answer) = self.answer {
+                return Ok(answer);
+            }
+            if let Some(failure) = interrupt.failure() {
+                return Err(failure);
+            }
         }
-        self.answer.unwrap_or(Listener::Nobody)
+    }
+
+    fn wait(&mut self, patience: Duration) {
+        let Some(asking) = &self.asking else {
+            return;
+        };
+        self.answer = match asking.recv_timeout(patience) {
+            Ok(answer) => Some(answer),
+            Err(RecvTimeoutError::Timeout) => return,
+            Err(RecvTimeoutError::Disconnected) => Some(Listener::Nobody),
+        };
+        self.asking = None;
     }
 }
 
@@ -284,7 +305,7 @@ fn explain(
     finished: &mut Finished,
     standpoint: Standpoint,
     cause: Option<io::Error>,
-    tcp: impl FnOnce() -> Listener,
+    tcp: Listener,
 ) {
     let (host, port) = (finished.peer.ip(), finished.peer.port());
     if let Some(error) = cause {
@@ -295,7 +316,7 @@ fn explain(
         );
         return finished.fail(Failure::new(Reason::Unreachable, text));
     }
-    let text = match tcp() {
+    let text = match tcp {
         Listener::Volley => format!(
             "{host} answers on TCP port {port} but not on UDP port {port}: UDP is blocked on the \
              way; open UDP port {port} in the firewalls, or use --tcp"

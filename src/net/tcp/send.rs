@@ -6,6 +6,7 @@
 use super::channel::{Channel, Stop};
 use super::record::{Record, RecordReader};
 use super::{CHUNK, until_silent};
+use crate::base::text::show_error;
 use crate::base::time::Duration;
 use crate::net::{Finished, internal_error};
 use crate::os::clock::Clock;
@@ -67,8 +68,8 @@ impl Upload {
     }
 
     fn exchange(&mut self, reader: RecordReader<TcpStream>) -> Result<(), Failure> {
-        let (heard, reading) = self.start_reading(reader);
-        let pulse = self.channel.pulse().map_err(|error| self.channel.lost(&error))?;
+        let (heard, reading) = self.start_reading(reader).map_err(|error| self.lack(&error))?;
+        let pulse = self.channel.pulse().map_err(|error| self.lack(&error))?;
         let talked = catch_unwind(AssertUnwindSafe(|| self.talk(&heard)));
         let done = match talked.unwrap_or_else(|_| Err(internal_error().into())) {
             Err(_) if self.channel.end.failure().is_some() => {
@@ -94,11 +95,22 @@ impl Upload {
         done
     }
 
-    fn start_reading(&self, reader: RecordReader<TcpStream>) -> (Receiver<Heard>, JoinHandle<()>) {
+    /// What it means, on both sides, that there is no thread to spare.
+    fn lack(&self, error: &io::Error) -> Failure {
+        let text = format!("cannot start a thread: {}", show_error(error));
+        let failure = Failure::new(Reason::Other, text);
+        self.channel.close(&failure);
+        failure
+    }
+
+    fn start_reading(
+        &self,
+        reader: RecordReader<TcpStream>,
+    ) -> io::Result<(Receiver<Heard>, JoinHandle<()>)> {
         let (tell, heard) = channel();
         let (clock, waiting) = (self.channel.clock, self.waiting.clone());
         let listen = move || listen(reader, clock, &(tell, waiting));
-        (heard, std::thread::spawn(listen))
+        Ok((heard, std::thread::Builder::new().spawn(listen)?))
     }
 
     fn talk(&mut self, heard: &Receiver<Heard>) -> Result<(), Stop> {

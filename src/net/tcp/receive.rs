@@ -127,6 +127,12 @@ impl Download {
             for report in reports {
                 self.receiving.on_report(report);
             }
+            // A long comparison goes on while the sender says nothing.
+            if let Some(failure) = self.channel.end.failure() {
+                return Err(failure.into());
+            }
+            self.write_down();
+            self.tell_progress();
         }
         let ranges = self.sink.as_ref().map_or(0, |sink| sink.written_ranges());
         if ranges > WRITTEN_RANGES_MAX {

@@ -367,7 +367,7 @@ fn strangers_at_a_share_get_no_word_and_roles_that_do_not_exist_neither() {
     let sharer = bench.share(&["file"], &[]);
     let mut hello = Vec::new();
     Record::Hello { versions: vec![VERSION], role: Role::Lister }.write_to(&mut hello);
-    *hello.last_mut().expect("a role") = 3;
+    *hello.last_mut().expect("a role") = 4;
     for first in [&b"GET / HTTP/1.1\r\n\r\n"[..], &hello] {
         let mut stream = TcpStream::connect(&sharer.address).expect("it listens");
         stream.write_all(first).expect("it reads");

@@ -320,7 +320,7 @@ impl Peer {
 
     /// Any message, with the hashes of files full of zeros.
     fn message(&mut self, input: &mut Input<'_>) -> Message {
-        let (kind, number) = (input.u8() % 10, input.u8());
+        let (kind, number) = (input.u8() % 12, input.u8());
         let index = u32::from(number);
         let size = self.sizes.get(usize::from(number)).copied().unwrap_or(0);
         let text = || "because".to_owned();
@@ -351,6 +351,8 @@ impl Peer {
             6 => Message::Failed { index, reason: Reason::Source, text: text() },
             7 => Message::Accept { below: index },
             8 => Message::Committed { index, hash: zeros_hash(size) },
+            9 => Message::Plan,
+            10 => Message::Would { index, replaces: number & 1 == 0, there: size / 2 },
             _ => {
                 let reason = Reason::from_code(input.u8().into());
                 Message::Reject { index, reason, text: text() }

@@ -118,7 +118,11 @@ pub(crate) fn sender(bytes: &[u8]) {
         path
     });
     let selection = Selection { paths: paths.to_vec(), ..Selection::default() };
-    let sending = Sending::new(&selection).expect("they are there");
+    let sending = match how & 2 {
+        0 => Sending::new(&selection),
+        _ => Sending::planning(&selection),
+    };
+    let sending = sending.expect("they are there");
     let connection = Connection::initiate(Instant::ZERO, config, ConnectionId(1), Role::Sender);
     let session = Session::sending(connection, sending);
     let mut owner = Owner { session, sink: None, is_stalled: false };

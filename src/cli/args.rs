@@ -111,6 +111,10 @@ pub struct Send {
     /// What standard input is called at the receiver, where - is sent: "stdin" unless given
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     pub name: Option<TreePath>,
+    /// Say what would be done, and do nothing: nothing is sent but the names, and of what the receiver has
+    /// already the hashes; nothing is written anywhere, also no --manifest and no --report
+    #[arg(long)]
+    pub dry_run: bool,
     /// How the rate is chosen.
     #[command(flatten)]
     pub rate: RateOptions,
@@ -149,6 +153,9 @@ pub struct Get {
     /// Show what is offered, on standard output, and get nothing
     #[arg(long)]
     pub list: bool,
+    /// Say what would be done, and do nothing: no file comes, and nothing is written, also no --manifest
+    #[arg(long)]
+    pub dry_run: bool,
     /// How files are taken in.
     #[command(flatten)]
     pub intake: IntakeOptions,

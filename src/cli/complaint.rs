@@ -10,13 +10,15 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::path::Path;
 
 /// Words that people try, and what they mean here.
-const HINTS: [(&str, &str, &str); 16] = [
+const HINTS: [(&str, &str, &str); 18] = [
     ("get", "--port", "write the port after the host, as HOST:PORT"),
     ("get", "-p", "write the port after the host, as HOST:PORT"),
     ("get", "--cc", "the sharing side chooses the rate, with `volley share --cc`"),
     ("share", "--tcp", "it serves UDP and TCP at once, and who gets chooses"),
     ("share", "--udp", "it serves UDP and TCP at once, and who gets chooses"),
     ("share", "--overwrite", "the getting side decides that, with `volley get --overwrite`"),
+    ("share", "--dry-run", "who gets asks, with `volley get --dry-run`"),
+    ("recv", "--dry-run", "who sends asks, with `volley send --dry-run`"),
     ("send", "--port", "write the port after the host, as HOST:PORT"),
     ("send", "-p", "write the port after the host, as HOST:PORT"),
     ("send", "--overwrite", "the receiving side decides that, with `volley recv --overwrite`"),

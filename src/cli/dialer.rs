@@ -15,7 +15,7 @@ use crate::net::call::{Call as Way, TRANSFER, Ways};
 use crate::net::part::Errand;
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial};
 use crate::report::summary::{Direction, show_ways};
-use crate::transfer::outcome::FileReport;
+use crate::transfer::outcome::{FileReport, Planned};
 use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
 use std::net::SocketAddr;
@@ -215,6 +215,7 @@ fn failure_text(
     let report = &finished.report;
     if let Some(order) = report.failure.as_ref().filter(|failure| failure.reason.is_order()) {
         let kept = match direction {
+            _ if report.counts.planned.is_some() => "nothing has been done",
             Direction::Received => {
                 "what is complete is kept; the same command goes on from the rest"
             }
@@ -223,11 +224,17 @@ fn failure_text(
         return obituary(order.reason, kept);
     }
     let counts = &report.counts;
-    let nothing = counts.files + counts.directories + counts.links == 0;
+    let nothing = match &counts.planned {
+        Some(planned) => *planned == Planned::default() && counts.same + counts.left == 0,
+        None => counts.files + counts.directories + counts.links == 0,
+    };
     match (&report.failure, &report.files[..]) {
         (Some(failure), _) if nothing => format!("error: {}", failure.text),
         (None, [FileReport { outcome: Err(failure), .. }]) if nothing => {
             format!("error: {}", failure.text)
+        }
+        _ if counts.planned.is_some() => {
+            format!("error: not everything would arrive\n{}", summary())
         }
         _ => format!("error: not everything arrived\n{}", summary()),
     }

@@ -13,7 +13,7 @@ use crate::report::summary::plural;
 use crate::transfer::area::Waiting;
 use crate::transfer::backlog::Backlog;
 use crate::transfer::directory::Directory;
-use crate::transfer::keeping::Keeping;
+use crate::transfer::keeping::{Existing, Keeping};
 use crate::transfer::manifest::Manifest;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +36,12 @@ pub(super) fn console(directory: &Path, options: OutputOptions, output: &Output)
     }
 }
 
+/// How files are kept in a directory.
+fn keeping(existing: Existing, options: &IntakeOptions) -> Keeping {
+    let (discards, verify) = (options.discard, options.verify);
+    Keeping { existing, discards, verify, ..Keeping::default() }
+}
+
 impl Intake {
     /// Opens `directory`, or standard output where that is `-`.
     ///
@@ -53,14 +59,20 @@ impl Intake {
             Some(stream) => stream.directory.clone(),
             None => Arc::new(Directory::open(directory)?),
         };
-        let keeping = Keeping {
-            existing,
-            discards: options.discard,
-            verify: options.verify,
-            handover: stream.as_ref().map(|stream| stream.handover.clone()),
-            manifest,
-        };
+        let handover = stream.as_ref().map(|stream| stream.handover.clone());
+        let keeping = Keeping { manifest, handover, ..keeping(existing, options) };
         Ok(Self { directory, keeping, takes_hidden: options.hidden, stream })
+    }
+
+    /// Looks at `directory`, to say what would become of it.
+    ///
+    /// # Errors
+    /// Nothing could be received into it, or the options make no sense together.
+    pub(super) fn look(directory: &Path, options: &IntakeOptions) -> Result<Self, Stop> {
+        let existing = options.existing.choose().map_err(Stop::Usage)?;
+        let directory = Arc::new(Directory::look(directory)?);
+        let keeping = keeping(existing, options);
+        Ok(Self { directory, keeping, takes_hidden: options.hidden, stream: None })
     }
 
     /// What the transfers are told of it.

@@ -197,7 +197,8 @@ fn observe(
                     meter.clear();
                 }
                 let summary = summary(&finished, direction, impairment.as_ref());
-                if output.wants_traces() || summary.report.counts.entries > 0 {
+                let counts = &summary.report.counts;
+                if output.wants_traces() || (counts.entries > 0 && counts.planned.is_none()) {
                     output.ended(&console, id, &summary);
                 }
                 conclude(&console, &summary);
@@ -212,6 +213,10 @@ fn observe(
 
 fn conclude(console: &Console, summary: &Summary<'_>) {
     let Summary { peer, report, direction, .. } = summary;
+    if report.counts.planned.is_some() && report.failure.is_none() {
+        let asked = plural(report.counts.entries, "entry", "entries");
+        return console.tell(&format!("{peer} asked what would be done (--dry-run): {asked}"));
+    }
     match (report.counts.entries, &report.failure) {
         (0, None) if report.counts.listed > 0 => {
             let listed = plural(report.counts.listed, "entry", "entries");

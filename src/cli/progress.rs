@@ -67,7 +67,8 @@ impl Meter {
     }
 
     fn draw(&self, now: Instant, progress: &Progress) {
-        if self.bar.length() != Some(progress.total) && progress.phase != Phase::Connecting {
+        let has_bar = !matches!(progress.phase, Phase::Connecting | Phase::Planning);
+        if has_bar && self.bar.length() != Some(progress.total) {
             self.bar.set_length(progress.total);
             let style = ProgressStyle::with_template("{bar:12} {wide_msg}{prefix}");
             self.bar.set_style(style.expect("a fixed template"));
@@ -81,6 +82,7 @@ impl Meter {
     fn line(&self, now: Instant, progress: &Progress) -> String {
         match progress.phase {
             Phase::Connecting => "connecting".into(),
+            Phase::Planning => "finding out what would be done".into(),
             Phase::Committing => {
                 format!("{} there; verifying and storing", show_size(progress.done))
             }

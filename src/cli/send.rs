@@ -18,12 +18,18 @@ use std::sync::Arc;
 /// Anything but: every file is committed.
 pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
     let (mut paths, destination) = words::split(&order.words)?;
+    if order.dry_run {
+        stdin::refuse_plan(&paths)?;
+    }
     let stdin_name = stdin::take(&mut paths, order.name.as_ref())?;
     let mut selection = order.tree.select(paths).map_err(Stop::Usage)?;
     require_open(order.dial.open, "send")?;
     let call = Call::new(&order.dial, &order.link, Some(order.rate), Some(order.arq))?;
-    let target = order.report.file.as_deref().map(Target::new).transpose()?;
-    selection.manifest = manifest::create(order.manifest.file.as_deref())?;
+    // A plan leaves nothing behind.
+    let report_file = order.report.file.as_deref().filter(|_| !order.dry_run);
+    let target = report_file.map(Target::new).transpose()?;
+    let manifest_file = order.manifest.file.as_deref().filter(|_| !order.dry_run);
+    selection.manifest = manifest::create(manifest_file)?;
     let manifest = selection.manifest.clone();
     let console = output.console(order.output.quiet);
     let _deadline = Deadline::after(order.dial.timeout, interrupt);
@@ -36,7 +42,8 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
         observer = recorder.beside(observer);
     }
     announce(&console, call.impairment.as_ref());
-    let errand = Errand::Send(Arc::new(selection));
+    let selection = Arc::new(selection);
+    let errand = if order.dry_run { Errand::PlanSend(selection) } else { Errand::Send(selection) };
     let traces = output.wants_traces() || target.is_some();
     let finished = call.make(errand, destination, traces, &observer, interrupt)?;
     let impairment = call.impairment.as_ref();

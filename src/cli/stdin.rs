@@ -58,6 +58,21 @@ pub fn take(paths: &mut Vec<PathBuf>, name: Option<&TreePath>) -> Result<Option<
     }
 }
 
+/// Fails where standard input is among the paths of a plan.
+///
+/// # Errors
+/// It is: what it holds would be gone.
+pub fn refuse_plan(paths: &[PathBuf]) -> Result<(), Stop> {
+    if paths.iter().all(|path| path != Path::new(WORD)) {
+        return Ok(());
+    }
+    Err(Stop::Usage(
+        "standard input can be read once, and --dry-run would have nothing left of it to send; leave \
+         --dry-run away, or -"
+            .into(),
+    ))
+}
+
 /// Reads standard input to its end, in view of a bar.
 ///
 /// # Errors

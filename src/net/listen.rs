@@ -187,8 +187,10 @@ fn note_completion(
         let verdict = match &notice {
             Notice::Ended { finished, .. } => {
                 let report = &finished.report;
-                let is_complete =
-                    report.failure.is_none() && report.counts.entries > 0 && !report.is_list;
+                let counts = &report.counts;
+                // To have asked is no transfer: the one that is wanted has yet to come.
+                let is_transfer = counts.entries > 0 && counts.planned.is_none() && !report.is_list;
+                let is_complete = report.failure.is_none() && is_transfer;
                 // One that another went on with has not completed.
                 let verdict = is_complete.then(|| report.verdict());
                 verdict.filter(|verdict| *verdict != Some(Reason::Interrupted))

@@ -40,6 +40,10 @@ pub enum Errand {
     Get(Reception),
     /// It wants to know what files there are.
     List,
+    /// It wants to know what would come of getting the files.
+    PlanGet(Reception),
+    /// It wants to know what would come of sending the files.
+    PlanSend(Arc<Selection>),
     /// It has files.
     Send(Arc<Selection>),
 }
@@ -75,7 +79,8 @@ impl Errand {
         match self {
             Self::Get(_) => Role::Receiver,
             Self::List => Role::Lister,
-            Self::Send(_) => Role::Sender,
+            Self::PlanGet(_) => Role::Planner,
+            Self::PlanSend(_) | Self::Send(_) => Role::Sender,
         }
     }
 
@@ -90,8 +95,10 @@ impl Errand {
     /// Something of what is to be sent is not there.
     pub(super) fn part(&self, carrier: Carrier) -> Result<Part, Failure> {
         match self {
-            Self::Get(reception) => Ok(reception.part(carrier)),
+            Self::Get(reception) => Ok(reception.part(carrier, false)),
             Self::List => Ok(Part::Listing(Box::new(Receiving::listing()))),
+            Self::PlanGet(reception) => Ok(reception.part(carrier, true)),
+            Self::PlanSend(selection) => Part::plan(selection),
             Self::Send(selection) => Part::send(selection),
         }
     }
@@ -117,8 +124,10 @@ impl Service {
     /// Something of what is to be sent is not there any more.
     pub(super) fn part(&self, initiator: Role, carrier: Carrier) -> Result<Part, Failure> {
         match (self, initiator) {
-            (Self::Receive(reception), _) => Ok(reception.part(carrier)),
+            // A sender that only wants to know says so itself.
+            (Self::Receive(reception), _) => Ok(reception.part(carrier, false)),
             (Self::Share { selection, .. }, Role::Lister) => Part::list(selection),
+            (Self::Share { selection, .. }, Role::Planner) => Part::plan(selection),
             (Self::Share { selection, .. }, _) => Part::send(selection),
         }
     }
@@ -133,7 +142,7 @@ impl Service {
 }
 
 impl Reception {
-    fn part(&self, carrier: Carrier) -> Part {
+    fn part(&self, carrier: Carrier, is_plan: bool) -> Part {
         let can_repeat = carrier == Carrier::Udp;
         let policy = SinkPolicy { keeping: self.keeping.clone(), can_repeat };
         let receiving = match self.keeping.handover {
@@ -145,6 +154,7 @@ impl Reception {
             Carrier::Udp => receiving.within(&self.backlog),
             Carrier::Tcp => receiving,
         };
+        let receiving = if is_plan { receiving.planning() } else { receiving };
         let sink = Sink::new(self.directory.clone(), policy, clock::random_u64());
         Part::Receiving(Box::new(receiving), Box::new(sink))
     }
@@ -162,6 +172,10 @@ impl Part {
     /// One that has nothing to say: for a connection that is opened to be closed.
     pub(super) fn idle() -> Self {
         Self::Listing(Box::new(Receiving::listing()))
+    }
+
+    fn plan(selection: &Selection) -> Result<Self, Failure> {
+        Sending::planning(selection).map(|sending| Self::Sending(Box::new(sending)))
     }
 
     /// The session over our own transport, and the sink of one that receives.

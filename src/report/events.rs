@@ -56,6 +56,7 @@ impl Events {
         if transfer.phase.replace(progress.phase) != Some(progress.phase) {
             let phase = match progress.phase {
                 Phase::Connecting => "connecting",
+                Phase::Planning => "planning",
                 Phase::Transferring => "transferring",
                 Phase::Committing => "committing",
             };

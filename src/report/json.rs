@@ -4,7 +4,7 @@ use super::lab::LabSummary;
 use super::relay::{RelaySummary, RelayWay};
 use super::summary::{Direction, LinkSummary, Summary, Way};
 use crate::link::{LinkConfig, LinkCounts};
-use crate::transfer::outcome::{Counts, Done, Failure, FileReport};
+use crate::transfer::outcome::{Counts, Done, Failure, FileReport, Planned};
 use crate::transport::stats::Stats;
 use serde_json::{Value, json};
 
@@ -27,6 +27,7 @@ pub fn transfer(summary: &Summary<'_>, exit_code: u8) -> Value {
         "goodput_bits_per_second": summary.goodput().bits_per_second(),
         "files": report.files.iter().map(file).collect::<Vec<_>>(),
         "counts": counts(&report.counts),
+        "dry_run": report.counts.planned.as_ref().map(planned),
         "error": report.failure.as_ref().map(failure),
         "transport": report.stats.as_ref().map(|stats| transport(summary, stats)),
         "link": summary.link.as_ref().map(link),
@@ -90,6 +91,19 @@ fn counts(counts: &Counts) -> Value {
     })
 }
 
+fn planned(planned: &Planned) -> Value {
+    json!({
+        "files": planned.files,
+        "bytes": planned.bytes,
+        "resumed_files": planned.resumed_files,
+        "resumed_bytes": planned.resumed,
+        "directories": planned.directories,
+        "links": planned.links,
+        "replacing": planned.replacing,
+        "renamed": planned.renamed,
+    })
+}
+
 fn file(file: &FileReport) -> Value {
     let done = file.outcome.as_ref().ok();
     json!({
@@ -99,12 +113,18 @@ fn file(file: &FileReport) -> Value {
             Ok(Done::Committed { .. }) => "committed",
             Ok(Done::Same(_)) => "same",
             Ok(Done::Left) => "left",
+            Ok(Done::Would { .. }) => "would",
             Err(_) => "failed",
         },
-        "renamed": match done {
-            Some(Done::Committed { renamed, .. }) => renamed.clone(),
+        "replaces": match done {
+            Some(Done::Would { replaces, .. }) => Some(replaces),
             _ => None,
         },
+        "bytes_there": match done {
+            Some(Done::Would { there, .. }) => Some(there),
+            _ => None,
+        },
+        "renamed": done.and_then(Done::renamed),
         "blake3": done.and_then(|done| done.hash()).map(ToString::to_string),
         "error": file.outcome.as_ref().err().map(failure),
     })

@@ -10,6 +10,7 @@ pub mod lab;
 pub mod ladder;
 mod lettering;
 mod lost_bytes;
+mod plan;
 pub mod plot;
 pub mod relay;
 pub mod response;

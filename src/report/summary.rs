@@ -1,5 +1,6 @@
 //! What a transfer was like, as a few lines for a person.
 
+use super::plan;
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
@@ -8,7 +9,7 @@ use crate::transport::stats::Stats;
 use std::fmt::Write;
 
 /// Where more files arrived, their hashes are not shown; of more failures, the first ones are.
-const FILES_SHOWN: usize = 8;
+pub(super) const FILES_SHOWN: usize = 8;
 
 /// Which way the files went, seen from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +81,11 @@ impl Summary<'_> {
     /// The summary, one fact a line.
     #[must_use]
     pub fn text(&self) -> String {
+        if let Some(planned) = &self.report.counts.planned {
+            return plan::text(self, planned);
+        }
         let mut text = self.headline();
-        self.put_failures(&mut text);
+        self.put_failures("not kept", &mut text);
         put_spared(&mut text, &self.report.counts);
         put_skipped(&mut text, &self.report.counts);
         if let Some(failure) = &self.report.failure {
@@ -101,7 +105,7 @@ impl Summary<'_> {
         text
     }
 
-    fn put_failures(&self, text: &mut String) {
+    pub(super) fn put_failures(&self, label: &str, text: &mut String) {
         let mut failed = self.report.files.iter().filter_map(|file| {
             let failure = file.outcome.as_ref().err()?;
             // What ended the transfer is said once, not again for each file that it took along.
@@ -109,7 +113,7 @@ impl Summary<'_> {
         });
         let mut shown = 0;
         for (file, failure) in failed.by_ref().take(FILES_SHOWN) {
-            push(text, "not kept", &format!("{}: {}", file.name, failure.text));
+            push(text, label, &format!("{}: {}", file.name, failure.text));
             shown += 1;
         }
         if failed.next().is_some() {
@@ -248,10 +252,8 @@ pub fn plural(count: u64, one: &str, many: &str) -> String {
 
 /// The name that a file got, where it is not its own.
 fn renaming(file: &FileReport) -> String {
-    match &file.outcome {
-        Ok(Done::Committed { renamed: Some(path), .. }) => format!(" as {path}"),
-        _ => String::new(),
-    }
+    let renamed = file.outcome.as_ref().ok().and_then(Done::renamed);
+    renamed.map_or_else(String::new, |path| format!(" as {path}"))
 }
 
 /// What did not have to go.
@@ -260,9 +262,14 @@ fn put_spared(text: &mut String, counts: &Counts) {
         let size = show_size(counts.resumed);
         push(text, "resumed", &format!("{size} had come before and did not go again"));
     }
+    put_there(text, counts, "not sent again");
+}
+
+/// What is there already, and stays; the same of it is so much.
+pub(super) fn put_there(text: &mut String, counts: &Counts, and_so: &str) {
     if counts.same > 0 {
         let (same, size) = (plural(counts.same, "file", "files"), show_size(counts.same_bytes));
-        push(text, "there", &format!("{same} ({size}) with the same contents, not sent again"));
+        push(text, "there", &format!("{same} ({size}) with the same contents, {and_so}"));
     }
     if counts.left > 0 {
         let left = plural(counts.left, "name", "names");
@@ -275,7 +282,7 @@ fn put_spared(text: &mut String, counts: &Counts) {
 }
 
 /// What the sender left out without having been told to.
-fn put_skipped(text: &mut String, counts: &Counts) {
+pub(super) fn put_skipped(text: &mut String, counts: &Counts) {
     if counts.skipped_links > 0 {
         let links = plural(counts.skipped_links, "symbolic link", "symbolic links");
         push(

@@ -122,7 +122,7 @@ impl World {
             reads: true,
             initiator: match initiator {
                 Role::Sender => Side::Sender,
-                Role::Lister | Role::Receiver => Side::Receiver,
+                Role::Lister | Role::Planner | Role::Receiver => Side::Receiver,
             },
             port: PathId::default(),
             strays: [0; 2],
@@ -343,7 +343,7 @@ impl Flow {
                 connection.release(size);
                 self.sender = Some(connection);
             }
-            Role::Lister | Role::Receiver => {
+            Role::Lister | Role::Planner | Role::Receiver => {
                 connection.set_total(size);
                 self.receiver = Some(connection);
             }
@@ -384,7 +384,7 @@ fn respond(
     let number = Header::read(datagram).ok()?.packet_number;
     let role = match hello.role {
         Role::Sender => Role::Receiver,
-        Role::Lister | Role::Receiver => Role::Sender,
+        Role::Lister | Role::Planner | Role::Receiver => Role::Sender,
     };
     Some((role, Connection::respond(now, config, id(index), &hello, number)))
 }

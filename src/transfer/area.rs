@@ -78,6 +78,15 @@ impl Area {
         self.dir.open(".")?.sync_all()
     }
 
+    /// The area in `dir`, if there is one, to look at it: others may sweep it meanwhile.
+    pub(super) fn look(dir: &Dir, disk: &Disk) -> io::Result<Self> {
+        disk.ask(&Call::Look(PARTIAL_AREA))?;
+        if !dir.symlink_metadata(PARTIAL_AREA)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self { dir: dir.open_dir(PARTIAL_AREA)?, disk: disk.clone(), _lock: None })
+    }
+
     /// The names of unfinished files that begin so.
     pub(super) fn unfinished(&self, beginning: &str) -> io::Result<Vec<String>> {
         let mut stems = self.stems(DATA)?;
@@ -219,8 +228,8 @@ impl Partial {
         Ok(OpenedFile::new(opened?.into_std(), &path, &self.area.disk))
     }
 
-    /// Opens it as it is, to be put on stable storage.
-    pub(super) fn open_to_sync(&self) -> io::Result<OpenedFile> {
+    /// Opens it as it is, to be read as far as its mode lets, or put on stable storage.
+    pub(super) fn open_as_it_is(&self) -> io::Result<OpenedFile> {
         let path = self.path();
         self.area.disk.ask(&Call::Look(&path))?;
         let file = self.area.dir.open(&self.name)?.into_std();

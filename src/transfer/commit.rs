@@ -19,6 +19,7 @@ use super::outcome::{Failure, Reason};
 use super::tree::Tree;
 use super::unfinished::Unfinished;
 use crate::base::text::show_error;
+use cap_std::fs::Metadata;
 use std::io;
 use std::sync::Arc;
 
@@ -80,6 +81,18 @@ pub(super) enum Found {
     Special,
 }
 
+impl Found {
+    fn of(there: Option<Metadata>) -> Self {
+        match there {
+            None => Self::Nothing,
+            Some(there) if there.is_dir() => Self::Directory,
+            Some(there) if there.is_symlink() => Self::Link,
+            Some(there) if there.is_file() => Self::File { size: there.len() },
+            Some(_) => Self::Special,
+        }
+    }
+}
+
 impl Commits {
     pub(super) fn new(directory: Arc<Directory>, keeping: Keeping, token: u64) -> Self {
         let tree = Tree::new(directory, token);
@@ -90,13 +103,16 @@ impl Commits {
     pub(super) fn look(&mut self, path: &TreePath) -> Result<Found, Failure> {
         self.expect_parent(path)?;
         let there = self.tree.look(path).map_err(|error| placing_failure(path, &error))?;
-        Ok(match there {
-            None => Found::Nothing,
-            Some(there) if there.is_dir() => Found::Directory,
-            Some(there) if there.is_symlink() => Found::Link,
-            Some(there) if there.is_file() => Found::File { size: there.len() },
-            Some(_) => Found::Special,
-        })
+        Ok(Found::of(there))
+    }
+
+    /// What there is already, where the directories that it would lie in may not have been made.
+    pub(super) fn foresee(&mut self, path: &TreePath) -> Result<Found, Failure> {
+        match self.tree.look(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+            Err(error) => Err(placing_failure(path, &error)),
+            Ok(there) => Ok(Found::of(there)),
+        }
     }
 
     /// Opens a file that is there.

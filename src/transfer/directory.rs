@@ -10,7 +10,7 @@ use super::hash::Hash;
 use super::journal::Key;
 use super::name::PARTIAL_AREA;
 use super::outcome::{Failure, Reason};
-use super::unfinished::{Claim, Claims};
+use super::unfinished::{Claim, Claims, Unfinished};
 use crate::base::text::{escape, show_error};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -30,7 +30,8 @@ pub struct Directory {
     /// The area that the newest partial file is in; others may hold older ones.
     area: Mutex<Weak<Area>>,
     claims: Claims,
-    waiting: Waiting,
+    /// What earlier transfers left unfinished; nothing, where it is only looked at.
+    waiting: Option<Waiting>,
 }
 
 impl Directory {
@@ -48,29 +49,37 @@ impl Directory {
     /// # Errors
     /// As [`Directory::open`].
     pub fn open_on(disk: Disk, path: &Path) -> Result<Self, Failure> {
-        let shown = escape(&path.to_string_lossy());
-        let failure = |error: io::Error| {
-            let (reason, advice) = match error.kind() {
-                io::ErrorKind::NotFound => {
-                    (Reason::Other, "; make it first, or name another directory")
-                }
-                io::ErrorKind::NotADirectory => (Reason::Other, "; name a directory"),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    (Reason::Other, "; name a directory that you may write to")
-                }
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    (Reason::Full, "; make room there, or name another directory")
-                }
-                _ => (Reason::Other, ""),
-            };
-            let said = show_error(&error);
-            Failure::new(reason, format!("cannot receive into {shown}: {said}{advice}"))
-        };
+        let failure = |error: io::Error| opening_failure(path, &error);
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(failure)?;
         let waiting = sweep(&dir, &disk).map_err(failure)?;
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let (area, claims) = (Mutex::default(), Claims::default());
-        Ok(Self { path, dir: Arc::new(dir), disk, area, claims, waiting })
+        Ok(Self::of(dir, disk, path, Some(waiting)))
+    }
+
+    /// Opens `path` to say what would become of it, and changes nothing.
+    ///
+    /// # Errors
+    /// It is no directory, or nothing could be written into it.
+    pub fn look(path: &Path) -> Result<Self, Failure> {
+        let failure = |error: io::Error| opening_failure(path, &error);
+        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(failure)?;
+        #[cfg(unix)]
+        {
+            use rustix::fs::{Access, AtFlags, accessat};
+            let access = Access::WRITE_OK | Access::EXEC_OK;
+            accessat(&dir, ".", access, AtFlags::empty()).map_err(|errno| failure(errno.into()))?;
+        }
+        Ok(Self::of(dir, Disk::default(), path, None))
+    }
+
+    fn of(dir: Dir, disk: Disk, path: &Path, waiting: Option<Waiting>) -> Self {
+        Self {
+            path: path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+            dir: Arc::new(dir),
+            disk,
+            area: Mutex::default(),
+            claims: Claims::default(),
+            waiting,
+        }
     }
 
     /// Where it was when it was opened.
@@ -82,7 +91,7 @@ impl Directory {
     /// What earlier transfers left unfinished, when it was opened.
     #[must_use]
     pub fn waiting(&self) -> Waiting {
-        self.waiting
+        self.waiting.unwrap_or_default()
     }
 
     /// Bytes that could still be written; nothing where the system does not say.
@@ -160,6 +169,14 @@ impl Directory {
         self.claims.take_up(&self.area()?, key, size, found)
     }
 
+    /// Bytes that an earlier transfer, or one that is under way, has written down of that file. It stays as it
+    /// is.
+    pub(super) fn already_there(&self, key: Key, size: u64) -> u64 {
+        let area = Area::look(&self.dir, &self.disk).map(Arc::new);
+        // What cannot be read would come again.
+        area.and_then(|area| Unfinished::written_down(&area, key, size)).unwrap_or(0)
+    }
+
     /// Makes an empty list of directories.
     pub(super) fn create_list(&self, token: u64) -> io::Result<(Partial, OpenedFile)> {
         self.in_area(|area| {
@@ -203,9 +220,28 @@ impl Directory {
 impl Drop for Directory {
     /// Leaves nothing behind where nothing is under way or waits.
     fn drop(&mut self) {
-        let removed = self.disk.ask(&Call::Remove(PARTIAL_AREA));
-        let _ = removed.and_then(|()| self.dir.remove_dir(PARTIAL_AREA));
+        if self.waiting.is_some() {
+            let removed = self.disk.ask(&Call::Remove(PARTIAL_AREA));
+            let _ = removed.and_then(|()| self.dir.remove_dir(PARTIAL_AREA));
+        }
     }
+}
+
+/// Why nothing can be received into `path`, and what to do.
+fn opening_failure(path: &Path, error: &io::Error) -> Failure {
+    let (reason, advice) = match error.kind() {
+        io::ErrorKind::NotFound => (Reason::Other, "; make it first, or name another directory"),
+        io::ErrorKind::NotADirectory => (Reason::Other, "; name a directory"),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            (Reason::Other, "; name a directory that you may write to")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (Reason::Full, "; make room there, or name another directory")
+        }
+        _ => (Reason::Other, ""),
+    };
+    let (shown, said) = (escape(&path.to_string_lossy()), show_error(error));
+    Failure::new(reason, format!("cannot receive into {shown}: {said}{advice}"))
 }
 
 fn partial_name(token: u64, index: u32) -> String {

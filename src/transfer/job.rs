@@ -89,6 +89,8 @@ pub enum Job {
         /// Its bytes.
         range: Range<u64>,
     },
+    /// Before any offer: nothing is to be done, only said.
+    Plan,
     /// Bytes of files that were offered.
     Write(WriteBatch),
 }
@@ -156,6 +158,15 @@ pub enum Report {
         index: u32,
         /// Why.
         failure: Failure,
+    },
+    /// The entry would come; in a plan.
+    Would {
+        /// The entry.
+        index: u32,
+        /// Whether something that has its name would make room for it.
+        replaces: bool,
+        /// Bytes of it that an earlier transfer brought.
+        there: u64,
     },
     /// The last things are right.
     Finished,

@@ -118,7 +118,20 @@ impl Journal {
     ///
     /// # Errors
     /// As the system says.
-    pub fn read(&mut self, mut found: impl FnMut(u64, Hash)) -> io::Result<()> {
+    pub fn read(&mut self, found: impl FnMut(u64, Hash)) -> io::Result<()> {
+        let sound = self.scan(found)?;
+        if sound < self.records {
+            self.records = sound;
+            self.file.set_len(place(sound))?;
+        }
+        Ok(())
+    }
+
+    /// Reads all records, each a group and its value, up to the first that is none; says how many they are.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn scan(&self, mut found: impl FnMut(u64, Hash)) -> io::Result<u64> {
         let (mut at, end) = (0, self.records);
         let mut bytes = Vec::new();
         'all: while at < end {
@@ -133,11 +146,7 @@ impl Journal {
                 at += 1;
             }
         }
-        if at < end {
-            self.records = at;
-            self.file.set_len(place(at))?;
-        }
-        Ok(())
+        Ok(at)
     }
 
     fn record(&self, number: u64, bytes: &[u8]) -> Option<(u64, Hash)> {

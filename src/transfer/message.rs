@@ -48,6 +48,8 @@ const PROVE: u8 = 11;
 const SAME: u8 = 12;
 const LEFT: u8 = 13;
 const RENAMED: u8 = 14;
+const PLAN: u8 = 15;
+const WOULD: u8 = 16;
 const LACKING: u8 = 17;
 
 /// One message. Entries are named by their index in the order offered.
@@ -113,6 +115,8 @@ pub enum Message {
     Offer(Entry),
     /// Sender: that was the last entry.
     OfferEnd,
+    /// Sender, before anything else: nothing is to be done, only said.
+    Plan,
     /// Receiver: there is a file of that name and size; what would yours hash to?
     Prove {
         /// The file.
@@ -147,6 +151,15 @@ pub enum Message {
         index: u32,
         /// Its hash.
         hash: Hash,
+    },
+    /// Receiver: the entry would come.
+    Would {
+        /// The entry.
+        index: u32,
+        /// Whether something that has its name would make room for it.
+        replaces: bool,
+        /// Bytes of it that an earlier transfer brought.
+        there: u64,
     },
 }
 
@@ -204,6 +217,7 @@ impl Message {
                 put_failure(body, *index, *reason, text);
                 REJECT
             }
+            Self::Plan => PLAN,
             Self::Prove { index } => {
                 put_varint(body, u64::from(*index));
                 PROVE
@@ -220,6 +234,12 @@ impl Message {
             Self::Same { index, hash } => {
                 put_hash(body, *index, hash);
                 SAME
+            }
+            Self::Would { index, replaces, there } => {
+                put_varint(body, u64::from(*index));
+                body.push(u8::from(*replaces));
+                put_varint(body, *there);
+                WOULD
             }
         }
     }
@@ -252,6 +272,7 @@ impl Message {
                 Self::Lacking { name, reason, text: read_sentence(&mut reader, len)? }
             }
             LEFT => Self::Left { index: read_index(&mut reader)? },
+            PLAN => Self::Plan,
             PROVE => Self::Prove { index: read_index(&mut reader)? },
             RENAMED => {
                 let index = read_index(&mut reader)?;
@@ -267,6 +288,15 @@ impl Message {
                 Self::Reject { index, reason, text }
             }
             ROOT => Self::Root { index: read_index(&mut reader)?, hash: read_hash(&mut reader)? },
+            WOULD => {
+                let index = read_index(&mut reader)?;
+                let replaces = match reader.u8()? {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(malformed),
+                };
+                Self::Would { index, replaces, there: reader.varint()? }
+            }
             _ => return Err(malformed),
         };
         if reader.is_empty() { Ok(message) } else { Err(malformed) }
@@ -417,6 +447,9 @@ mod tests {
                 text: "cannot read tree/x".into(),
             },
             Message::Renamed { index: 5, path: "Füße-1".into() },
+            Message::Plan,
+            Message::Would { index: 6, replaces: true, there: 1 << 40 },
+            Message::Would { index: 7, replaces: false, there: 0 },
         ]
     }
 
@@ -465,6 +498,15 @@ mod tests {
         for body in [&long_nanoseconds[..], &setuid, &too_long_target, &not_utf8, &unknown, &[]] {
             assert!(read(body).is_err(), "{body:?}");
         }
+    }
+
+    #[test]
+    fn what_would_be_done_is_new_or_replaces() {
+        assert!(Message::read(WOULD, &[0, 1, 0]).is_ok());
+        for body in [&[0, 2, 0][..], &[0, 1], &[0, 1, 0, 0]] {
+            assert!(Message::read(WOULD, body).is_err(), "{body:?}");
+        }
+        assert!(Message::read(PLAN, &[0]).is_err());
     }
 
     #[test]

@@ -113,6 +113,15 @@ pub enum Done {
     Same(Hash),
     /// Something of that name was there, and stays, as the receiver's user wants it.
     Left,
+    /// It would come; in a plan, where nothing is done.
+    Would {
+        /// Whether something that has its name would make room for it.
+        replaces: bool,
+        /// Bytes of it that an earlier transfer brought.
+        there: u64,
+        /// The name that it would get, as people are shown it, where something else has its own.
+        renamed: Option<String>,
+    },
 }
 
 impl Done {
@@ -127,7 +136,16 @@ impl Done {
     pub fn hash(&self) -> Option<&Hash> {
         match self {
             Self::Committed { hash, .. } | Self::Same(hash) => Some(hash),
-            Self::Left => None,
+            Self::Left | Self::Would { .. } => None,
+        }
+    }
+
+    /// The name that it got, or would get, where something else has its own.
+    #[must_use]
+    pub fn renamed(&self) -> Option<&str> {
+        match self {
+            Self::Committed { renamed, .. } | Self::Would { renamed, .. } => renamed.as_deref(),
+            Self::Left | Self::Same(_) => None,
         }
     }
 }
@@ -144,6 +162,44 @@ pub struct FileReport {
     pub size: u64,
     /// How it ended.
     pub outcome: FileOutcome,
+}
+
+/// What would come of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// Files that would come.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files of which an earlier transfer brought something.
+    pub resumed_files: u64,
+    /// Bytes of them that it brought.
+    pub resumed: u64,
+    /// Directories that would be made.
+    pub directories: u64,
+    /// Symbolic links that would come.
+    pub links: u64,
+    /// Files and links for which something of their name would make room.
+    pub replacing: u64,
+    /// Files and links that would get another name.
+    pub renamed: u64,
+}
+
+impl Planned {
+    fn note(&mut self, sort: Sort, size: u64, (replaces, there, is_renamed): (bool, u64, bool)) {
+        match sort {
+            Sort::Directory => self.directories += 1,
+            Sort::File => {
+                self.files += 1;
+                self.bytes += size;
+            }
+            Sort::Link => self.links += 1,
+        }
+        self.resumed_files += u64::from(there > 0);
+        self.resumed += there;
+        self.replacing += u64::from(replaces);
+        self.renamed += u64::from(is_renamed);
+    }
 }
 
 /// What became of all entries of a transfer.
@@ -173,6 +229,8 @@ pub struct Counts {
     pub reasons: BTreeSet<Reason>,
     /// Entries that were offered to be looked at, and nothing more.
     pub listed: u64,
+    /// What would become of them, where nothing is done.
+    pub planned: Option<Planned>,
     /// Symbolic links that the sender left out.
     pub skipped_links: u64,
     /// What the sender left out because it is neither file nor directory nor link.
@@ -192,6 +250,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// That of a plan: nothing is done.
+    #[must_use]
+    pub fn planning() -> Self {
+        let counts = Counts { planned: Some(Planned::default()), ..Counts::default() };
+        Self { counts, ..Self::default() }
+    }
+
     /// An entry is offered to be looked at only. Says how many there are now.
     pub fn list(&mut self) -> u64 {
         self.counts.listed += 1;
@@ -231,6 +296,14 @@ impl Ledger {
                 counts.failed += 1;
                 counts.reasons.insert(failure.reason);
                 (&mut self.named_failures, NAMED_FAILURES_MAX)
+            }
+            (Ok(Done::Would { replaces, there, renamed }), sort) => {
+                let what = (*replaces, *there, renamed.is_some());
+                counts.planned.get_or_insert_default().note(sort, report.size, what);
+                if sort == Sort::Directory {
+                    return;
+                }
+                (&mut self.named_files, NAMED_FILES_MAX)
             }
             (Ok(_), Sort::Directory) => {
                 counts.directories += 1;

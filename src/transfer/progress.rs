@@ -7,6 +7,8 @@ use crate::transport::stats::Stats;
 pub enum Phase {
     /// The other side has not answered.
     Connecting,
+    /// Nothing goes: it is found out what would.
+    Planning,
     /// Bytes go.
     Transferring,
     /// All bytes are there; the receiver verifies and stores them.

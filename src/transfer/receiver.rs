@@ -68,6 +68,10 @@ pub struct Receiving {
     /// Where one file is taken, it is complete only once it is known that nothing follows: its hash, until
     /// then.
     held_root: Option<(u32, Hash)>,
+    /// Nothing is to be done, only said.
+    is_plan: bool,
+    /// In a plan, where one file is taken: the same as above.
+    held_would: Option<(u32, bool, u64)>,
     /// What was offered and not handed out, where only the list is wanted.
     list: Option<Vec<Entry>>,
     messages: MessageReader,
@@ -122,6 +126,27 @@ impl Receiving {
         Self { list: Some(Vec::new()), ..Self::default() }
     }
 
+    /// The same, of which only what would come of it is wanted.
+    #[must_use]
+    pub fn planning(mut self) -> Self {
+        self.plan();
+        self
+    }
+
+    /// From now on, with which it begins, nothing is done.
+    fn plan(&mut self) {
+        self.is_plan = true;
+        self.ledger = Ledger::planning();
+        self.early = Early::default();
+        self.push_job(Job::Plan);
+    }
+
+    /// Whether nothing is done, only said.
+    #[must_use]
+    pub fn is_plan(&self) -> bool {
+        self.is_plan
+    }
+
     /// What was offered since the last call, where only the list is wanted. Nobody has judged the paths.
     pub fn take_listed(&mut self) -> Vec<Entry> {
         self.list.as_mut().map(std::mem::take).unwrap_or_default()
@@ -167,6 +192,9 @@ impl Receiving {
                 if let Some((index, hash)) = self.held_root.take() {
                     self.push_job(Job::ExpectRoot { index, hash });
                 }
+                if let Some((index, replaces, there)) = self.held_would.take() {
+                    self.foretell(index, replaces, there);
+                }
                 self.finish();
             }
             Message::Lacking { name, reason, text } => {
@@ -174,6 +202,7 @@ impl Receiving {
                 let report = FileReport { name, size: 0, outcome };
                 self.ledger.note(self.entries.next(), Sort::File, report);
             }
+            Message::Plan => self.on_plan()?,
             Message::Groups { index, first, values } => {
                 self.known(index)?;
                 self.push_job(Job::Expect { index, first, values });
@@ -200,7 +229,8 @@ impl Receiving {
             | Message::Prove { .. }
             | Message::Reject { .. }
             | Message::Renamed { .. }
-            | Message::Same { .. } => {
+            | Message::Same { .. }
+            | Message::Would { .. } => {
                 return Err(Malformed("transfer message: a sender does not say this"));
             }
         }
@@ -210,6 +240,16 @@ impl Receiving {
     fn known(&self, index: u32) -> Result<(), Malformed> {
         let is_known = self.entries.knows(index);
         if is_known { Ok(()) } else { Err(Malformed("transfer message: no such file")) }
+    }
+
+    fn on_plan(&mut self) -> Result<(), Malformed> {
+        if self.list.is_some() || self.is_offer_complete || self.entries.next() > 0 {
+            return Err(Malformed("plan: not before the offers"));
+        }
+        if !self.is_plan {
+            self.plan();
+        }
+        Ok(())
     }
 
     fn on_offer(&mut self, entry: Entry) -> Result<(), Malformed> {
@@ -269,7 +309,7 @@ impl Receiving {
     /// Takes file bytes; false if there is no room for them now.
     pub fn take_data(&mut self, offset: u64, bytes: &[u8]) -> bool {
         let end = offset + bytes.len() as u64;
-        if bytes.is_empty() || self.list.is_some() {
+        if bytes.is_empty() || self.list.is_some() || self.is_plan {
             return false;
         }
         if end > self.offered {
@@ -393,6 +433,55 @@ mod tests {
         assert!(!receiving.take_data(5, &[]));
         say(&mut receiving, &offer(10, "a")).expect("a file");
         assert!(!receiving.take_data(5, &[]));
+    }
+
+    #[test]
+    fn a_plan_is_the_first_job_and_takes_no_bytes() {
+        let mut planning = Receiving::new(false);
+        say(&mut planning, &Message::Plan).expect("first");
+        say(&mut planning, &offer(10, "a")).expect("a file");
+        assert!(!planning.take_data(0, &[1; 10]));
+        assert!(matches!(planning.next_job(), Some(Job::Plan)));
+        assert!(matches!(planning.next_job(), Some(Job::Offer { .. })));
+        planning.on_report(Report::Would { index: 0, replaces: true, there: 3 });
+        let would = Message::Would { index: 0, replaces: true, there: 3 };
+        assert_eq!(answers(&mut planning), [would]);
+        say(&mut planning, &Message::OfferEnd).expect("the end");
+        assert!(matches!(planning.next_job(), Some(Job::Finish)));
+        assert_eq!(planning.report(None, None).counts.planned.expect("a plan").replacing, 1);
+    }
+
+    #[test]
+    fn a_plan_begins_before_the_offers_or_never() {
+        let mut late = Receiving::new(false);
+        say(&mut late, &offer(10, "a")).expect("a file");
+        assert!(say(&mut late, &Message::Plan).is_err());
+        let mut over = Receiving::new(false);
+        say(&mut over, &Message::OfferEnd).expect("the end");
+        assert!(say(&mut over, &Message::Plan).is_err());
+        assert!(say(&mut Receiving::listing(), &Message::Plan).is_err());
+        // Of its own accord, and then told so.
+        let mut own = Receiving::new(false).planning();
+        say(&mut own, &Message::Plan).expect("first");
+        assert!(matches!(own.next_job(), Some(Job::Plan)));
+        assert!(own.next_job().is_none());
+    }
+
+    #[test]
+    fn where_one_file_is_taken_a_plan_knows_at_the_end() {
+        for second in [false, true] {
+            let mut planning = Receiving::one_file().planning();
+            say(&mut planning, &offer(3, "a")).expect("a file");
+            planning.on_report(Report::Would { index: 0, replaces: false, there: 0 });
+            assert_eq!(answers(&mut planning), []);
+            if second {
+                say(&mut planning, &offer(3, "b")).expect("a file");
+            }
+            say(&mut planning, &Message::OfferEnd).expect("the end");
+            let told = answers(&mut planning);
+            let comes = told.iter().any(|answer| matches!(answer, Message::Would { .. }));
+            assert_eq!(comes, !second, "{told:?}");
+        }
     }
 
     fn roots(receiving: &mut Receiving) -> usize {

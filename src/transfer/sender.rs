@@ -28,6 +28,17 @@ const STEPS_MAX: usize = 256;
 /// Groups hashed in one call for the receiver to compare, for the same reason.
 const PROOFS_MAX: usize = 4;
 
+/// What entries are offered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To be looked at: none is judged or sent.
+    List,
+    /// To be judged: none is sent.
+    Plan,
+    /// To be sent.
+    Transfer,
+}
+
 /// One transfer, seen from the side that has the files.
 #[derive(Debug)]
 pub struct Sending {
@@ -36,8 +47,7 @@ pub struct Sending {
     is_offered: bool,
     /// The last look at what is to be sent ended before there was a reason to.
     has_more: bool,
-    /// Entries are offered to be looked at: none is judged or sent.
-    is_list: bool,
+    purpose: Purpose,
     source: Source,
     messages: MessageReader,
     ledger: Ledger,
@@ -77,7 +87,7 @@ impl Sending {
             walk: Walk::start(disk.clone(), selection)?,
             is_offered: false,
             has_more: true,
-            is_list: false,
+            purpose: Purpose::Transfer,
             source: Source::new(disk),
             messages: MessageReader::default(),
             ledger: Ledger::default(),
@@ -98,7 +108,24 @@ impl Sending {
     /// # Errors
     /// As [`Sending::new`].
     pub fn listing(selection: &Selection) -> Result<Self, Failure> {
-        Ok(Self { is_list: true, ..Self::new(selection)? })
+        Ok(Self { purpose: Purpose::List, ..Self::new(selection)? })
+    }
+
+    /// A transfer that only asks what would become of what was selected.
+    ///
+    /// # Errors
+    /// As [`Sending::new`].
+    pub fn planning(selection: &Selection) -> Result<Self, Failure> {
+        let mut outgoing = Vec::new();
+        Message::Plan.put(&mut outgoing);
+        let (purpose, ledger) = (Purpose::Plan, Ledger::planning());
+        Ok(Self { purpose, ledger, outgoing, manifest: None, ..Self::new(selection)? })
+    }
+
+    /// Whether nothing is done, only said.
+    #[must_use]
+    pub fn is_plan(&self) -> bool {
+        self.purpose == Purpose::Plan
     }
 
     /// Offers more, as long as its offers fit into `room` bytes.
@@ -183,10 +210,18 @@ impl Sending {
             Kind::File { size: 0, .. } | Kind::Directory { .. } => Some(Hash::of(b"")),
             Kind::Link { target } => Some(Hash::of(target.as_bytes())),
         };
-        if self.is_list {
-            item.is_settled = true;
-            self.source.forget_settled();
-            self.ledger.list();
+        match self.purpose {
+            Purpose::List => {
+                item.is_settled = true;
+                self.source.forget_settled();
+                self.ledger.list();
+            }
+            Purpose::Plan => {
+                let readable = self.source.check_readable(index);
+                // Its failure has been told.
+                let _ = self.fail_unless(readable);
+            }
+            Purpose::Transfer => {}
         }
     }
 
@@ -270,7 +305,7 @@ impl Sending {
     /// answered, then as far as it has.
     #[must_use]
     pub fn released(&self) -> u64 {
-        if self.is_list {
+        if self.purpose != Purpose::Transfer {
             return 0;
         }
         self.accepted_end.max(FIRST_FLIGHT.min(self.source.total()))
@@ -377,6 +412,69 @@ mod tests {
         say(&mut sending, &Message::Accept { below: 2 }).expect("both files");
         assert_eq!(sending.released(), 200_000);
         assert!(say(&mut sending, &Message::Accept { below: 3 }).is_err());
+    }
+
+    fn planning(contents: &[&[u8]]) -> (tempfile::TempDir, Sending) {
+        let (dir, _) = sending(contents);
+        let paths = (0..contents.len()).map(|i| dir.path().join(format!("f{i}"))).collect();
+        let selection = Selection { paths, ..Selection::default() };
+        let mut planning = Sending::planning(&selection).expect("readable");
+        planning.offer(usize::MAX);
+        (dir, planning)
+    }
+
+    #[test]
+    fn a_plan_says_so_first_and_lets_no_byte_go() {
+        let (_dir, mut planning) = planning(&[&[1; 100_000], b"abc"]);
+        let mut reader = MessageReader::default();
+        reader.buffer().extend(planning.take_outgoing());
+        assert_eq!(reader.next_message(), Ok(Some(Message::Plan)));
+        assert!(matches!(reader.next_message(), Ok(Some(Message::Offer(_)))));
+        assert_eq!((planning.released(), planning.next_wanted(0, 1_000)), (0, None));
+        say(&mut planning, &Message::Would { index: 0, replaces: true, there: 5 }).expect("known");
+        say(&mut planning, &Message::Renamed { index: 1, path: "f1-1".into() }).expect("known");
+        say(&mut planning, &Message::Would { index: 1, replaces: false, there: 0 }).expect("known");
+        let would = |replaces, there, renamed| Ok(Done::Would { replaces, there, renamed });
+        assert_eq!(outcome(&planning, "f0"), would(true, 5, None));
+        assert_eq!(outcome(&planning, "f1"), would(false, 0, Some("f1-1".into())));
+        say(&mut planning, &Message::Finished).expect("the end");
+        assert!(planning.is_complete() && planning.released() == 0);
+        let planned = planning.report(None, None).counts.planned.expect("a plan");
+        assert_eq!((planned.files, planned.bytes, planned.resumed), (2, 100_003, 5));
+        assert_eq!((planned.replacing, planned.renamed), (1, 1));
+    }
+
+    #[test]
+    fn a_receiver_answers_what_it_was_asked() {
+        let would = |there| Message::Would { index: 0, replaces: false, there };
+        let (_dir, mut transfer) = sending(&[b"abc"]);
+        assert!(say(&mut transfer, &would(0)).is_err());
+        let hash = Hash::of(b"abc");
+        for wrong in [
+            would(4),
+            Message::Would { index: 1, replaces: false, there: 0 },
+            Message::Accept { below: 1 },
+            Message::Committed { index: 0, hash },
+            Message::Kept { index: 0, first: 0, values: vec![hash] },
+        ] {
+            let (_dir, mut planning) = planning(&[b"abc"]);
+            assert!(say(&mut planning, &wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_plan_finds_what_cannot_be_read() {
+        let (dir, _) = sending(&[b"abc", b"def"]);
+        let paths = vec![dir.path().join("f0"), dir.path().join("f1")];
+        let selection = Selection { paths, ..Selection::default() };
+        let mut planning = Sending::planning(&selection).expect("readable");
+        fs::write(dir.path().join("f0"), b"changed").expect("ours");
+        planning.offer(usize::MAX);
+        let failure = outcome(&planning, "f0").expect_err("another one");
+        assert_eq!(failure.reason, Reason::Source);
+        say(&mut planning, &Message::Would { index: 0, replaces: false, there: 0 }).expect("known");
+        assert!(outcome(&planning, "f0").is_err(), "what was found first counts");
+        assert_eq!(outcome(&planning, "f1").expect_err("not asked").reason, Reason::Other);
     }
 
     #[test]

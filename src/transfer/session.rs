@@ -296,6 +296,13 @@ impl Session {
         }
     }
 
+    fn is_plan(&self) -> bool {
+        match &self.side {
+            Side::Receiving(receiving) => receiving.is_plan(),
+            Side::Sending(sending) => sending.is_plan(),
+        }
+    }
+
     /// Datagrams that arrived damaged and were dropped.
     #[must_use]
     pub fn damaged(&self) -> u64 {
@@ -312,6 +319,7 @@ impl Session {
         };
         let phase = match () {
             () if self.connection.is_connecting() => Phase::Connecting,
+            () if self.is_plan() => Phase::Planning,
             // A receiver that is not told yet what comes has nothing to commit.
             () if done < total || !is_total_known => Phase::Transferring,
             () => Phase::Committing,

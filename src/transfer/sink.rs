@@ -5,6 +5,7 @@
 //! transfer of the same file goes on from there, whatever ends this one.
 
 mod judging;
+mod planning;
 mod verifying;
 
 use super::commit::{Commits, storage_failure};
@@ -19,6 +20,7 @@ use super::outcome::{Failure, Reason};
 use super::tree::dress;
 use super::window::Window;
 use crate::base::range_set::RangeSet;
+use planning::Plan;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -39,6 +41,8 @@ pub struct SinkPolicy {
 pub struct Sink {
     maker: Maker,
     policy: SinkPolicy,
+    /// Nothing is done, only said.
+    plan: Option<Plan>,
     /// The entries under way, and some that are over.
     files: Window<Incoming>,
     commits: Commits,
@@ -67,6 +71,7 @@ impl Sink {
             commits: Commits::new(directory.clone(), policy.keeping.clone(), token),
             maker: Maker { directory, token, claims: 0, handles: OpenFiles::default() },
             policy,
+            plan: None,
             files: Window::default(),
             written: RangeSet::new(),
             total: 0,
@@ -94,6 +99,7 @@ impl Sink {
             }
             Job::Forget { index } => self.forget(index, Storage::leave),
             Job::Offer { index, wanted, range } => self.offer(index, wanted, range),
+            Job::Plan => self.plan = Some(Plan::default()),
             Job::Write(batch) => {
                 bytes = batch.len();
                 batch.pieces().for_each(|(offset, piece)| self.write(offset, piece));

@@ -234,6 +234,16 @@ impl Source {
         item.compare(item.stamp_now(&self.disk).map_err(|error| item.failure(&error, &self.disk))?)
     }
 
+    /// Whether the bytes of the entry, if it has any, could be read.
+    ///
+    /// # Errors
+    /// They could not.
+    pub(super) fn check_readable(&self, index: u32) -> Result<(), SourceFailure> {
+        let has_bytes = self.items.get(index).is_some_and(|item| item.size() > 0);
+        let checked = if has_bytes { self.check_unchanged(index) } else { Ok(()) };
+        checked.map_err(|failure| SourceFailure { index, failure })
+    }
+
     /// Fills `buffer` from the file, which must be the one that was offered when it is opened, and after
     /// each part that `is_first_read`: one that changes fails before the rest has gone in vain.
     fn read_part(

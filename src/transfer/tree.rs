@@ -200,7 +200,7 @@ impl Tree {
     /// # Errors
     /// As the system says.
     pub(super) fn sync_partial(&mut self, partial: &Partial) -> io::Result<()> {
-        match partial.open_to_sync() {
+        match partial.open_as_it_is() {
             // Its mode may forbid to open it even for its owner.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 if self.sync_all()? {

@@ -6,9 +6,9 @@
 
 use super::area::{Area, Partial};
 use super::disk::OpenedFile;
-use super::hash::Hash;
+use super::hash::{Hash, group_range};
 use super::journal::{Journal, Key};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::TryLockError;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -127,6 +127,31 @@ impl Unfinished {
             self.is_named = true;
         }
         self.journal.append(&unsaved)
+    }
+
+    /// Bytes that are written down of the file, which may be under way.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn written_down(area: &Arc<Area>, key: Key, size: u64) -> io::Result<u64> {
+        let stem = key.stem();
+        // A journal without its file says nothing.
+        if !Partial::data(area, &stem).is_single()? {
+            return Ok(0);
+        }
+        let file = Partial::journal(area, &stem).open_as_it_is()?;
+        let len = file.file().metadata()?.len();
+        let mut groups = BTreeSet::new();
+        if let Some(journal) = Journal::open(file, len, key, size)? {
+            journal.scan(|group, _| {
+                groups.insert(group);
+            })?;
+        }
+        Ok(groups
+            .into_iter()
+            .map(|group| group_range(group, size))
+            .map(|at| at.end - at.start)
+            .sum())
     }
 
     /// All groups that are written down, and their values.

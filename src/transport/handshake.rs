@@ -47,8 +47,9 @@ impl Duty {
     /// It does not; a sentence for that initiator's user.
     pub fn admit(self, initiator: Role) -> Result<(), &'static str> {
         match (self, initiator) {
-            (Self::Receive, Role::Sender) | (Self::Share, Role::Lister | Role::Receiver) => Ok(()),
-            (Self::Receive, Role::Lister | Role::Receiver) => {
+            (Self::Receive, Role::Sender)
+            | (Self::Share, Role::Lister | Role::Planner | Role::Receiver) => Ok(()),
+            (Self::Receive, Role::Lister | Role::Planner | Role::Receiver) => {
                 Err("`volley recv` runs there, which receives files; use `volley send`")
             }
             (Self::Share, Role::Sender) => {
@@ -302,9 +303,9 @@ mod tests {
 
     #[test]
     fn a_responder_refuses_the_roles_that_it_does_not_serve() {
-        let roles = [Role::Sender, Role::Receiver, Role::Lister];
+        let roles = [Role::Sender, Role::Receiver, Role::Lister, Role::Planner];
         for (duty, served) in
-            [(Duty::Receive, [true, false, false]), (Duty::Share, [false, true, true])]
+            [(Duty::Receive, [true, false, false, false]), (Duty::Share, [false, true, true, true])]
         {
             for (role, is_served) in roles.into_iter().zip(served) {
                 let mut packet = hello(&[VERSION], &[]);

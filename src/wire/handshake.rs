@@ -40,6 +40,8 @@ pub enum Role {
     Receiver,
     /// The initiator wants to know what files there are.
     Lister,
+    /// The initiator wants to know what would come of getting the files.
+    Planner,
 }
 
 impl Role {
@@ -50,6 +52,7 @@ impl Role {
             Self::Sender => 0,
             Self::Receiver => 1,
             Self::Lister => 2,
+            Self::Planner => 3,
         }
     }
 
@@ -60,6 +63,7 @@ impl Role {
             0 => Some(Self::Sender),
             1 => Some(Self::Receiver),
             2 => Some(Self::Lister),
+            3 => Some(Self::Planner),
             _ => None,
         }
     }

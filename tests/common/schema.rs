@@ -94,6 +94,7 @@ fn holds(rule: &str, wanted: &Value, rules: &Map<String, Value>, value: &Value) 
 fn is_a(wanted: &Value, value: &Value) -> bool {
     match wanted.as_str().expect("a type is a word") {
         "array" => value.is_array(),
+        "boolean" => value.is_boolean(),
         "integer" => value.is_u64() || value.is_i64(),
         "null" => value.is_null(),
         "number" => value.is_number(),

@@ -180,7 +180,11 @@ impl Download {
     fn tell_progress(&mut self) {
         let ((done, total), is_whole) = (self.receiving.progress(), self.receiving.is_offered());
         let is_there = done == total && is_whole;
-        let phase = if is_there { Phase::Committing } else { Phase::Transferring };
+        let phase = match () {
+            () if self.receiving.is_plan() => Phase::Planning,
+            () if is_there => Phase::Committing,
+            () => Phase::Transferring,
+        };
         self.channel.tell_progress(phase, done, total, is_whole);
     }
 }

@@ -191,7 +191,11 @@ impl Upload {
         let (total, is_whole) = (self.sending.total(), self.sending.is_offered());
         let done = self.sent + self.sending.spared();
         let is_sent = is_whole && self.sending.next_wanted(self.at, 1).is_none();
-        let phase = if is_sent { Phase::Committing } else { Phase::Transferring };
+        let phase = match () {
+            () if self.sending.is_plan() => Phase::Planning,
+            () if is_sent => Phase::Committing,
+            () => Phase::Transferring,
+        };
         self.channel.tell_progress(phase, done.min(total), total, is_whole);
     }
 

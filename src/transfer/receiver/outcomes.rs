@@ -36,6 +36,7 @@ impl Receiving {
                 Message::Same { index, hash }.put(&mut self.outgoing);
                 self.settle(index, Ok(Done::Same(hash)));
             }
+            Report::Would { index, replaces, there } => self.foretell(index, replaces, there),
             Report::Finished => {
                 Message::Finished.put(&mut self.outgoing);
                 self.is_finished = true;
@@ -58,6 +59,20 @@ impl Receiving {
         self.ledger.resume(range.end - range.start);
         self.demands.push(Demand::Cancel(range));
         Message::Kept { index, first, values }.put(&mut self.outgoing);
+    }
+
+    /// The entry would come.
+    pub(super) fn foretell(&mut self, index: u32, replaces: bool, there: u64) {
+        if self.judge.takes_one() && !self.is_offer_complete {
+            self.held_would = Some((index, replaces, there));
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(index).filter(|entry| !entry.is_settled) else {
+            return;
+        };
+        let renamed = entry.renamed.take();
+        Message::Would { index, replaces, there }.put(&mut self.outgoing);
+        self.settle(index, Ok(Done::Would { replaces, there, renamed }));
     }
 
     pub(super) fn reject(&mut self, index: u32, failure: Failure) {
@@ -108,7 +123,7 @@ impl Receiving {
 
     /// Messages for the sender since the last call.
     pub fn take_outgoing(&mut self) -> Vec<u8> {
-        if self.judged > self.told {
+        if self.judged > self.told && !self.is_plan {
             self.told = self.judged;
             // Behind the refusals that were known when the entries were judged.
             Message::Accept { below: self.judged }.put(&mut self.outgoing);

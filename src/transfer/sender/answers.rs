@@ -1,6 +1,6 @@
 //! What the receiver says, and what it means for what is sent.
 
-use super::Sending;
+use super::{Purpose, Sending};
 use crate::transfer::entry::Kind;
 use crate::transfer::hash::{Hash, group_count, group_range};
 use crate::transfer::message::{AHEAD_MAX, Message};
@@ -9,8 +9,24 @@ use crate::transfer::outcome::{Done, Failure, Reason};
 use crate::transfer::source::Item;
 use crate::wire::cursor::Malformed;
 
+impl Purpose {
+    /// Whether a receiver may say that.
+    fn fits(self, message: &Message) -> bool {
+        match message {
+            Message::Would { .. } => self == Self::Plan,
+            Message::Accept { .. } | Message::Committed { .. } | Message::Kept { .. } => {
+                self != Self::Plan
+            }
+            _ => true,
+        }
+    }
+}
+
 impl Sending {
     pub(super) fn on_message(&mut self, message: Message) -> Result<(), Malformed> {
+        if !self.purpose.fits(&message) {
+            return Err(Malformed("transfer message: not what it was asked"));
+        }
         match message {
             Message::Accept { below } => {
                 if below > self.source.items().next() {
@@ -64,6 +80,7 @@ impl Sending {
                 };
                 self.settle(index, Err(failure));
             }
+            Message::Would { index, replaces, there } => self.on_would(index, replaces, there)?,
             _ => return Err(Malformed("transfer message: a receiver does not say this")),
         }
         Ok(())
@@ -100,6 +117,18 @@ impl Sending {
         self.tell_hashed();
         // Its failure has been told.
         let _ = self.fail_unless(kept);
+        Ok(())
+    }
+
+    /// What would become of an entry.
+    fn on_would(&mut self, index: u32, replaces: bool, there: u64) -> Result<(), Malformed> {
+        self.known(index)?;
+        let Some(item) = self.source.get_mut(index) else { return Ok(()) };
+        if there > item.size() {
+            return Err(Malformed("would: more than the file has"));
+        }
+        let renamed = item.renamed.take();
+        self.settle(index, Ok(Done::Would { replaces, there, renamed }));
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use super::Sink;
 use crate::transfer::check::{Check, Finding};
 use crate::transfer::commit::{Found, NUMBERS_MAX, exists, storage_failure};
-use crate::transfer::entry::Kind;
+use crate::transfer::entry::{Attributes, Kind};
 use crate::transfer::hash::{Hash, group_count, group_range};
 use crate::transfer::incoming::{Incoming, OpenFile, State, Storage};
 use crate::transfer::job::Report;
@@ -50,32 +50,66 @@ impl Sink {
             return self.take_for_nothing(index, path, kind);
         }
         if let Kind::Directory { attributes } = kind {
-            self.commits.directory(index, path, attributes)?;
-            self.reports.push(Report::Accepted { index });
-            return Ok(());
+            return self.take_directory(index, path, attributes);
         }
-        let found = self.commits.look(&place.0)?;
+        let found = self.look(&place.0)?;
         match (found, &kind) {
-            (Found::Nothing, _) => self.accept(index, (path, kind), place),
+            (Found::Nothing, _) => self.take(index, (path, kind), place, found),
             (_, _) if self.policy.keeping.existing == Existing::Skip => {
                 self.reports.push(Report::Left { index });
                 Ok(())
             }
             (Found::File { size: 0 }, Kind::File { size: 0, .. }) => {
-                self.reports.push(Report::Accepted { index });
-                self.commits.same(index, place.0, Hash::of(b""), true);
+                self.take_same(index, place.0, Hash::of(b""), true);
                 Ok(())
             }
             (Found::File { size }, Kind::File { size: offered, .. }) if size == *offered => {
                 self.compare(index, (path, kind), place)
             }
             (Found::Link, Kind::Link { target }) if self.commits.says(&place.0, target) => {
-                self.reports.push(Report::Accepted { index });
-                self.commits.same(index, place.0, Hash::of(target.as_bytes()), false);
+                let hash = Hash::of(target.as_bytes());
+                self.take_same(index, place.0, hash, false);
                 Ok(())
             }
             _ => self.on_other(index, (path, kind), place, found),
         }
+    }
+
+    fn take_directory(
+        &mut self,
+        index: u32,
+        path: TreePath,
+        attributes: Attributes,
+    ) -> Result<(), Failure> {
+        if self.plan.is_some() {
+            return self.foretell_directory(index, &path);
+        }
+        self.commits.directory(index, path, attributes)?;
+        self.reports.push(Report::Accepted { index });
+        Ok(())
+    }
+
+    /// The entry is wanted, and will lie at `place`, where something was `found`.
+    fn take(
+        &mut self,
+        index: u32,
+        offered: (TreePath, Kind),
+        place: (TreePath, u32),
+        found: Found,
+    ) -> Result<(), Failure> {
+        if self.plan.is_some() {
+            return self.foretell(index, offered, place, found);
+        }
+        self.accept(index, offered, place)
+    }
+
+    /// What is there is the same.
+    fn take_same(&mut self, index: u32, place: TreePath, hash: Hash, is_file: bool) {
+        if self.plan.is_some() {
+            return self.reports.push(Report::Same { index, hash });
+        }
+        self.reports.push(Report::Accepted { index });
+        self.commits.same(index, place, hash, is_file);
     }
 
     /// Takes an entry that is not kept.
@@ -83,8 +117,13 @@ impl Sink {
         let hash = match &kind {
             Kind::Directory { .. } => Hash::of(b""),
             Kind::Link { target } => Hash::of(target.as_bytes()),
-            Kind::File { .. } => return self.accept(index, (path.clone(), kind), (path, 0)),
+            Kind::File { .. } => {
+                return self.take(index, (path.clone(), kind), (path, 0), Found::Nothing);
+            }
         };
+        if self.plan.is_some() {
+            return self.foretell(index, (path.clone(), kind), (path, 0), Found::Nothing);
+        }
         self.reports.push(Report::Accepted { index });
         self.commits.nothing(index, path, hash);
         Ok(())
@@ -99,7 +138,9 @@ impl Sink {
         found: Found,
     ) -> Result<(), Failure> {
         match self.policy.keeping.existing {
-            Existing::Overwrite if found != Found::Directory => self.accept(index, offered, place),
+            Existing::Overwrite if found != Found::Directory => {
+                self.take(index, offered, place, found)
+            }
             Existing::Rename if place.1 < NUMBERS_MAX => {
                 let number = place.1 + 1;
                 let next = offered.0.numbered(number).map_err(|_| exists(&offered.0, found))?;
@@ -156,11 +197,13 @@ impl Sink {
         };
         let Check { offered, place, dropped, theirs, root, .. } = *check;
         if let Finding::Same(hash) = finding {
-            self.reports.push(Report::Accepted { index });
-            return self.commits.same(index, place.0, hash, true);
+            return self.take_same(index, place.0, hash, true);
         }
         if let Err(failure) = self.on_other(index, offered, place, Found::Special) {
             return self.reports.push(Report::Failed { index, failure });
+        }
+        if self.plan.is_some() {
+            return;
         }
         for range in dropped.iter() {
             self.reports.extend(self.written.gaps(range).map(Report::Again));

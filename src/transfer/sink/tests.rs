@@ -1,5 +1,7 @@
 //! A sink, job by job.
 
+mod planning;
+
 use super::super::entry::{Attributes, Kind, SourceId};
 use super::super::hash::{group_range, group_value};
 use super::super::job::WriteBatch;

@@ -84,7 +84,9 @@ impl Area {
         if !dir.symlink_metadata(PARTIAL_AREA)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { dir: dir.open_dir(PARTIAL_AREA)?, disk: disk.clone(), _lock: None })
+        let dir = dir.open_dir(PARTIAL_AREA)?;
+        let is_haunted = AtomicBool::new(true);
+        Ok(Self { dir, disk: disk.clone(), is_haunted, _lock: None })
     }
 
     /// The names of unfinished files that begin so.

@@ -363,7 +363,7 @@ impl Sending {
                 note(&mut ledger, index, item, Err(otherwise.clone()));
             }
         }
-        TransferReport { is_list: self.is_list, ..ledger.report(failure, stats) }
+        TransferReport { is_list: self.purpose == Purpose::List, ..ledger.report(failure, stats) }
     }
 }
 

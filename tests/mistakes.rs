@@ -576,7 +576,7 @@ fn ctrl_c_on_a_terminal_leaves_a_whole_sentence_and_no_bar() {
         let sender = Running::start(&bench.from(), &words(&sending));
         receiver.wait_for("left");
         receiver.interrupt();
-        let told = "interrupted; what is complete is kept, and of the rest what a later `send` can go on with";
+        let told = "interrupted; what is complete is kept, and of the rest what the same command can go on with";
         expect_clean_end(&mut receiver, 130, told);
         sender.finish().expect_code(4).expect_words(&["the other side was interrupted"]);
     }

@@ -244,7 +244,7 @@ fn either_side_may_be_interrupted_and_the_other_is_told() {
         sharer.running.wait_for_words(&said);
         let getter = bench.start_getting(&sharer, carrier);
         bench.wait_for_first_bytes();
-        sharer.stop().expect_words(&["interrupted; the other sides keep complete files"]);
+        sharer.stop().expect_words(&["interrupted; the other sides keep what is complete"]);
         let got = getter.finish_before_silence().expect_code(4);
         got.expect_words(&["the other side was interrupted", "start it again, then get it again"]);
         bench.expect_names(&[]);

@@ -84,7 +84,8 @@ fn read_lists(area: &Arc<Area>) -> io::Result<Vec<(Partial, HashSet<String>)>> {
         file.read_exact_at(&mut bytes, 0)?;
         // After a crash some of it may never have been written.
         let text = String::from_utf8_lossy(&bytes);
-        let paths = text.lines().map(str::to_owned).collect();
+        let lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        let paths = lines.filter(|path| TreePath::parse(path).is_ok()).map(str::to_owned).collect();
         lists.push((list, paths));
     }
     Ok(lists)

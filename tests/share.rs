@@ -109,6 +109,26 @@ fn the_list_shows_what_is_offered_and_nothing_is_written() {
 }
 
 #[test]
+fn a_reader_of_the_list_that_stands_still_keeps_nobody_from_ending_in_time() {
+    let bench = Bench::new();
+    common::tree::make_empty_files(&bench.from().join("tree"), 10_000);
+    let sharer = bench.share(&["tree"], &[]);
+    for carrier in CARRIERS {
+        for format in [&[][..], &["--json"]] {
+            let line = ["get", &sharer.address, "--open", "--list", "--timeout", "2s"];
+            let line = [&line, carrier, format].concat();
+            let (running, reader) = Running::start_unread(&bench.to(), &line);
+            let told = running.finish_before_silence().expect_code(124);
+            told.expect_words(&["the list is not complete"]);
+            drop(reader);
+        }
+    }
+    // The other side has been heard to the end: only what reads it stands still.
+    let told = sharer.stop().stderr;
+    assert_eq!(told.matches("looked at the list: ").count(), 4, "{told}");
+}
+
+#[test]
 fn a_long_list_comes_whole_and_in_constant_memory() {
     const COUNT: usize = 40_000;
     let bench = Bench::new();

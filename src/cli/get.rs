@@ -22,18 +22,18 @@ pub fn run(order: &Get, output: &Output, interrupt: &Interrupt) -> Result<(), St
     require_open(order.dial.open, "get")?;
     let call = Call::new(&order.dial, &order.link, None, None)?;
     let into = directory.unwrap_or(Path::new("."));
-    stdout::refuse_options(into, &order.intake, order.output)?;
     let console = intake::console(into, order.output, output);
     let _deadline = Deadline::after(order.dial.timeout, interrupt);
     if order.dry_run {
         refuse_plan(order, into)?;
     }
     if order.list {
-        let listing = Listing::new(directory, output, &console)?;
+        let listing = Listing::new(order, output, &console, interrupt)?;
         announce(&console, call.impairment.as_ref());
         let finished = call.make(Errand::List, source, false, &listing.observer(), interrupt)?;
         return listing.conclude(&finished);
     }
+    stdout::refuse_options(into, &order.intake, order.output)?;
     let intake = match order.dry_run {
         true => Intake::look(into, &order.intake)?,
         false => Intake::open(into, &order.intake, interrupt)?,

@@ -1,18 +1,19 @@
 //! `volley get --list`: what is offered, on standard output, as it is told.
 
+use super::args::Get;
 use super::console::Console;
 use super::dialer::tell_detours;
+use super::outgoing::Outgoing;
 use super::output::Output;
 use super::signals::obituary;
 use super::{Stop, show_peer};
 use crate::base::text::escape;
 use crate::base::units::show_size;
-use crate::net::{Carrier, Finished, Notice, Observer};
+use crate::net::{Carrier, Finished, Interrupt, Notice, Observer};
 use crate::report::summary::plural;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::outcome::{Failure, Reason};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// Bytes of paths that one JSON object holds, at most: the other side says how many there are.
@@ -21,6 +22,7 @@ const JSON_TEXT_MAX: usize = 64 << 20;
 /// Shows what is offered.
 pub(super) struct Listing {
     console: Console,
+    outgoing: Outgoing,
     is_json: bool,
     seen: Arc<Mutex<Seen>>,
 }
@@ -41,31 +43,27 @@ impl Listing {
     /// Shows it where `output` says.
     ///
     /// # Errors
-    /// More was asked for than to look.
+    /// More was asked for than to look, or the system has no thread to spare.
     pub(super) fn new(
-        directory: Option<&Path>,
+        order: &Get,
         output: &Output,
         console: &Console,
+        interrupt: &Interrupt,
     ) -> Result<Self, Stop> {
-        let text = match (directory, output) {
-            (Some(directory), _) => format!(
-                "--list gets nothing and needs no directory; leave --list away, or {}",
-                escape(&directory.to_string_lossy())
-            ),
-            (None, Output::Lines(_)) => {
-                "--list has no events; show it with --json, or as it is".to_owned()
-            }
-            (None, output) => {
-                let is_json = matches!(output, Output::Json);
-                return Ok(Self { console: console.clone(), is_json, seen: Arc::default() });
-            }
-        };
-        Err(Stop::Usage(text))
+        refuse_options(order)?;
+        if matches!(output, Output::Lines(_)) {
+            let text = "--list has no events; show it with --json, or as it is";
+            return Err(Stop::Usage(text.into()));
+        }
+        let outgoing = Outgoing::start(std::io::stdout(), interrupt)?;
+        let is_json = matches!(output, Output::Json);
+        Ok(Self { console: console.clone(), outgoing, is_json, seen: Arc::default() })
     }
 
     /// Shows entries as they are told.
     pub(super) fn observer(&self) -> Observer {
-        let (console, seen, is_json) = (self.console.clone(), self.seen.clone(), self.is_json);
+        let (console, outgoing) = (self.console.clone(), self.outgoing.clone());
+        let (seen, is_json) = (self.seen.clone(), self.is_json);
         Arc::new(move |notice| {
             let Notice::Listed { entries, .. } = notice else {
                 return tell_detours(&console, &notice);
@@ -74,7 +72,7 @@ impl Listing {
             seen.count(&entries);
             if !is_json {
                 let lines: Vec<String> = entries.iter().map(line).collect();
-                console.print(&lines.join("\n"));
+                outgoing.put(lines.join("\n"));
             } else if seen.text_len <= JSON_TEXT_MAX {
                 seen.entries.extend(entries.iter().map(value));
             }
@@ -88,11 +86,8 @@ impl Listing {
     pub(super) fn conclude(&self, finished: &Finished) -> Result<(), Stop> {
         let seen = std::mem::take(&mut *self.seen.lock().expect("nobody panics while holding it"));
         if let Some(failure) = &finished.report.failure {
-            if failure.reason.is_order() {
-                self.console.say(&obituary(failure.reason, "the list is not complete"));
-                return Err(Stop::Told(failure.reason));
-            }
-            return Err(failure.clone().into());
+            self.flush()?;
+            return Err(self.stop(failure.clone()));
         }
         let peer = show_peer(finished.peer);
         if self.is_json && seen.text_len > JSON_TEXT_MAX {
@@ -101,8 +96,10 @@ impl Listing {
         }
         let total = seen.show();
         if self.is_json {
-            self.console.print(&seen.json(peer, finished.carrier).to_string());
-        } else {
+            self.outgoing.put(seen.json(peer.clone(), finished.carrier).to_string());
+        }
+        self.flush()?;
+        if !self.is_json {
             self.console.tell(&format!("{total} at {peer}"));
         }
         for lacking in &finished.report.files {
@@ -112,6 +109,43 @@ impl Listing {
         }
         finished.report.verdict().map_or(Ok(()), |reason| Err(Stop::Told(reason)))
     }
+
+    /// Waits for whoever reads.
+    fn flush(&self) -> Result<(), Stop> {
+        self.outgoing.finish().map_err(|failure| self.stop(failure))
+    }
+
+    fn stop(&self, failure: Failure) -> Stop {
+        if !failure.reason.is_order() {
+            return failure.into();
+        }
+        self.console.say(&obituary(failure.reason, "the list is not complete"));
+        Stop::Told(failure.reason)
+    }
+}
+
+/// Fails where something is asked for that only files need.
+fn refuse_options(order: &Get) -> Result<(), Stop> {
+    let intake = &order.intake;
+    let existing = &intake.existing;
+    let unfit = [
+        (intake.manifest.file.is_some(), "--manifest"),
+        (existing.overwrite, "--overwrite"),
+        (existing.skip_existing, "--skip-existing"),
+        (existing.rename, "--rename"),
+        (intake.verify, "--verify"),
+        (intake.discard, "--discard"),
+        (intake.hidden, "--hidden"),
+    ];
+    let text = if let Some(directory) = &order.directory {
+        let directory = escape(&directory.to_string_lossy());
+        format!("--list gets nothing and needs no directory; leave --list away, or {directory}")
+    } else if let Some((_, option)) = unfit.iter().find(|(is_given, _)| *is_given) {
+        format!("--list gets nothing, and {option} is for what is got; leave one of them away")
+    } else {
+        return Ok(());
+    };
+    Err(Stop::Usage(text))
 }
 
 impl Seen {

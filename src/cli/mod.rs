@@ -26,6 +26,7 @@ pub mod listener;
 pub mod listing;
 pub mod man;
 pub mod manifest;
+pub mod outgoing;
 pub mod output;
 pub mod player;
 pub mod progress;

@@ -58,6 +58,24 @@ fn expect_checked(manifest: &Path, directory: &Path) {
 }
 
 #[test]
+fn a_command_that_does_not_start_leaves_an_older_list_alone() {
+    let bench = Bench::new();
+    bench.file("file", 5);
+    fs::write(bench.from().join("sums"), "old").expect("written");
+    for (line, code) in [
+        ("get 127.0.0.1 missing --open --manifest sums", 1),
+        ("recv missing --open --bind 127.0.0.1 --port 0 --manifest sums", 1),
+        ("recv . --open --bind 192.0.2.7 --manifest sums", 1),
+        ("send - --name x/ 127.0.0.1 --open --manifest sums", 2),
+        ("send file 127.0.0.1 --open --manifest sums --report missing/report.html", 1),
+    ] {
+        let ended = bench.volley(&words(line));
+        assert_eq!(ended.code, Some(code), "{line}: {ended:?}");
+        assert_eq!(fs::read(bench.from().join("sums")).expect("there"), b"old", "{line}");
+    }
+}
+
+#[test]
 fn both_sides_list_what_is_committed_as_b3sum_checks_it() {
     for carrier in CARRIERS {
         let bench = Bench::new();

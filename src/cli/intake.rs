@@ -53,12 +53,13 @@ impl Intake {
         interrupt: &Interrupt,
     ) -> Result<Self, Stop> {
         let existing = options.existing.choose().map_err(Stop::Usage)?;
-        let manifest = manifest::create(options.manifest.file.as_deref())?;
+        manifest::check(options.manifest.file.as_deref())?;
         let stream = StandardOutput::meant_by(directory, interrupt)?;
         let directory = match &stream {
             Some(stream) => stream.directory.clone(),
             None => Arc::new(Directory::open(directory)?),
         };
+        let manifest = manifest::create(options.manifest.file.as_deref())?;
         let handover = stream.as_ref().map(|stream| stream.handover.clone());
         let keeping = Keeping { manifest, handover, ..keeping(existing, options) };
         Ok(Self { directory, keeping, takes_hidden: options.hidden, stream })

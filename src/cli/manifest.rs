@@ -5,19 +5,27 @@ use super::console::Console;
 use crate::transfer::manifest::Manifest;
 use std::path::Path;
 
-/// Begins the list, if one is wanted.
+/// Fails where the file can be meant for none.
 ///
 /// # Errors
-/// It cannot be written there.
-pub fn create(file: Option<&Path>) -> Result<Option<Manifest>, Stop> {
+/// A sentence that says why.
+pub fn check(file: Option<&Path>) -> Result<(), Stop> {
     match file {
         Some(file) if file == Path::new("-") => Err(Stop::Usage(
             "--manifest wants a file; /dev/stdout is standard output, and ./- a file of that name"
                 .into(),
         )),
-        Some(file) => Ok(Some(Manifest::create(file)?)),
-        None => Ok(None),
+        _ => Ok(()),
     }
+}
+
+/// Begins the list, if one is wanted. What was there is gone then: to be done last, when nothing else can keep
+/// the command from its work.
+///
+/// # Errors
+/// It cannot be written there.
+pub fn create(file: Option<&Path>) -> Result<Option<Manifest>, Stop> {
+    Ok(file.map(Manifest::create).transpose()?)
 }
 
 /// Completes the list, whatever was `done`. A list that lacks a file is a failure, though the file is there.

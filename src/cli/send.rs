@@ -29,8 +29,7 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
     let report_file = order.report.file.as_deref().filter(|_| !order.dry_run);
     let target = report_file.map(Target::new).transpose()?;
     let manifest_file = order.manifest.file.as_deref().filter(|_| !order.dry_run);
-    selection.manifest = manifest::create(manifest_file)?;
-    let manifest = selection.manifest.clone();
+    manifest::check(manifest_file)?;
     let console = output.console(order.output.quiet);
     let _deadline = Deadline::after(order.dial.timeout, interrupt);
     if let Some(name) = stdin_name {
@@ -41,6 +40,8 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
     if target.is_some() {
         observer = recorder.beside(observer);
     }
+    selection.manifest = manifest::create(manifest_file)?;
+    let manifest = selection.manifest.clone();
     announce(&console, call.impairment.as_ref());
     let selection = Arc::new(selection);
     let errand = if order.dry_run { Errand::PlanSend(selection) } else { Errand::Send(selection) };
@@ -48,10 +49,11 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
     let finished = call.make(errand, destination, traces, &observer, interrupt)?;
     let impairment = call.impairment.as_ref();
     let concluded = conclude(&console, &finished, Direction::Sent, impairment, output);
+    let concluded = manifest::finish(manifest.as_ref(), &console, concluded);
     if let Some(target) = target {
         let summary = summary(&finished, Direction::Sent, impairment);
         target.write(&recorder.report(&summary, &finished, impairment))?;
         console.tell(&format!("  report      {}", target.name()));
     }
-    manifest::finish(manifest.as_ref(), &console, concluded)
+    concluded
 }

@@ -1,10 +1,11 @@
-//! A list of the files that are committed, as `b3sum --check` reads it, written as they are: in memory
-//! that does not grow with their number.
+//! A list of the files that are committed, as `b3sum --check` reads it, written as they are. Each is in it once,
+//! though an earlier attempt may have committed it already: for that, 16 bytes of each line are remembered.
 
 use super::hash::Hash;
 use super::name::TreePath;
 use super::outcome::{Failure, Reason};
 use crate::base::text::{escape, show_error};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ struct Listing {
     /// As its user wrote it.
     path: PathBuf,
     file: File,
+    /// The beginnings of the hashes of the lines in it.
+    lines: HashSet<[u8; 16]>,
     /// What went wrong first. Nothing is written after that.
     error: Option<io::Error>,
 }
@@ -30,14 +33,18 @@ impl Manifest {
     /// It cannot be written.
     pub fn create(path: &Path) -> Result<Self, Failure> {
         let file = File::create(path).map_err(|error| unwritable(path, &error))?;
-        Ok(Self(Arc::new(Mutex::new(Listing { path: path.to_owned(), file, error: None }))))
+        let (path, lines) = (path.to_owned(), HashSet::new());
+        Ok(Self(Arc::new(Mutex::new(Listing { path, file, lines, error: None }))))
     }
 
-    /// Adds a file. What goes wrong is told by [`Manifest::finish`]: the file is there all the same.
+    /// Adds a file, unless it is there. What goes wrong is told by [`Manifest::finish`]: the file is there all the same.
     pub(super) fn add(&self, path: &TreePath, hash: Hash) {
+        let line = line(path, hash);
+        let Hash(whole) = Hash::of(line.as_bytes());
+        let mark = *whole.first_chunk().expect("it is longer");
         let mut listing = self.listing();
-        if listing.error.is_none() {
-            listing.error = listing.file.write_all(line(path, hash).as_bytes()).err();
+        if listing.error.is_none() && listing.lines.insert(mark) {
+            listing.error = listing.file.write_all(line.as_bytes()).err();
         }
     }
 
@@ -46,7 +53,7 @@ impl Manifest {
     /// # Errors
     /// Not every file that was added is in it.
     pub fn finish(&self) -> Result<(), Failure> {
-        let Listing { path, file, error } = &*self.listing();
+        let Listing { path, file, error, .. } = &*self.listing();
         let synced = || match file.metadata() {
             Ok(metadata) if metadata.is_file() => file.sync_all(),
             _ => Ok(()),
@@ -117,12 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_is_replaced_and_clones_add_to_the_same_list() {
+    fn what_was_there_is_replaced_and_clones_add_to_the_same_list_each_file_once() {
         let directory = tempfile::tempdir().expect("room");
         let path = directory.path().join("sums");
         fs::write(&path, "old").expect("room");
         let manifest = Manifest::create(&path).expect("ours");
-        for name in ["a", "b"] {
+        for name in ["a", "b", "a"] {
             manifest.clone().add(&TreePath::parse(name).expect("a path"), Hash::of(b""));
         }
         manifest.finish().expect("room");

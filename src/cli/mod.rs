@@ -277,6 +277,7 @@ fn summary<'a>(
         },
         peer: show_peer(finished.peer),
         elapsed: finished.elapsed,
+        retrying: finished.retrying,
         report: &finished.report,
         link,
     }

@@ -60,8 +60,8 @@ impl Call {
                 }
             };
         }
-        // Of all attempts, and of the time between them.
-        finished.elapsed = clock.now().since(Instant::ZERO);
+        let in_all = clock.now().since(Instant::ZERO);
+        finished.retrying = in_all.saturating_sub(finished.elapsed);
         Ok(finished)
     }
 

@@ -86,8 +86,10 @@ pub struct Finished {
     pub carrier: Carrier,
     /// The other side.
     pub peer: SocketAddr,
-    /// From the first packet to the outcome.
+    /// From the first packet to the outcome; of the last attempt, if there were several.
     pub elapsed: Duration,
+    /// What earlier attempts took, and the time between attempts.
+    pub retrying: Duration,
     /// What the impaired link did; nothing without one.
     pub impaired: Option<ImpairmentCounts>,
     /// The other side had answered, and then it was gone without a word: it may come back.

@@ -21,7 +21,7 @@ pub fn transfer(summary: &Summary<'_>, exit_code: u8) -> Value {
         "direction": direction,
         "carrier": summary.carrier.to_ascii_lowercase(),
         "peer": summary.peer,
-        "seconds": summary.elapsed.as_secs_f64(),
+        "seconds": summary.in_all().as_secs_f64(),
         "bytes": report.committed_bytes(),
         "resumed_bytes": report.counts.resumed,
         "goodput_bits_per_second": summary.goodput().bits_per_second(),

@@ -51,8 +51,10 @@ pub struct Summary<'a> {
     pub carrier: &'a str,
     /// The other side.
     pub peer: String,
-    /// From the first packet to the outcome.
+    /// From the first packet to the outcome; of the last attempt, if there were several.
     pub elapsed: Duration,
+    /// What earlier attempts took, and the time between attempts: what they moved is not in the report.
+    pub retrying: Duration,
     /// How it ended.
     pub report: &'a TransferReport,
     /// The imperfect link, if there was one.
@@ -60,6 +62,12 @@ pub struct Summary<'a> {
 }
 
 impl Summary<'_> {
+    /// From the first packet of the first attempt to the outcome.
+    #[must_use]
+    pub fn in_all(&self) -> Duration {
+        self.retrying + self.elapsed
+    }
+
     /// Committed file bytes that went, over the time from the first packet to the outcome (RFC 2647 3.17).
     #[must_use]
     pub fn goodput(&self) -> Rate {
@@ -92,7 +100,11 @@ impl Summary<'_> {
             push(&mut text, "ended", &failure.text);
         }
         if self.report.moved_bytes() > 0 {
-            push(&mut text, "goodput", &format!("{} (file bytes over time)", self.goodput()));
+            let span = match self.retrying.is_zero() {
+                true => "time".to_owned(),
+                false => format!("the {} of the last attempt", show_duration(self.elapsed)),
+            };
+            push(&mut text, "goodput", &format!("{} (file bytes over {span})", self.goodput()));
         }
         let stats = self.report.stats.as_ref().filter(|stats| stats.data_packets_sent > 0);
         if let Some(stats) = stats.filter(|_| self.report.moved_bytes() > 0) {
@@ -133,7 +145,7 @@ impl Summary<'_> {
             Direction::Sent => ("sent", "to"),
         };
         let (peer, carrier) = (&self.peer, self.carrier);
-        let elapsed = show_duration(self.elapsed);
+        let elapsed = show_duration(self.in_all());
         let others =
             [(counts.directories, "directory", "directories"), (counts.links, "link", "links")];
         let is_plain = counts.directories + counts.links == 0;
@@ -340,9 +352,27 @@ mod tests {
     }
 
     fn text(report: &TransferReport, link: Option<LinkSummary>) -> String {
-        let elapsed = Duration::from_secs(2);
+        let (direction, carrier) = (Direction::Sent, "UDP");
+        let (elapsed, retrying) = (Duration::from_secs(2), Duration::ZERO);
         let peer = "192.0.2.7:7117".into();
-        Summary { direction: Direction::Sent, carrier: "UDP", peer, elapsed, report, link }.text()
+        Summary { direction, carrier, peer, elapsed, retrying, report, link }.text()
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_attempt_that_moved_the_bytes() {
+        let report = report(vec![file("a", 1_000_000, None)], None, None);
+        let summary = Summary {
+            direction: Direction::Received,
+            carrier: "TCP",
+            peer: "192.0.2.7:7117".into(),
+            elapsed: Duration::from_secs(2),
+            retrying: Duration::from_secs(38),
+            report: &report,
+            link: None,
+        };
+        let text = summary.text();
+        assert!(text.contains(" over TCP in 40 s\n"), "{text}");
+        assert!(text.contains("4 Mbit/s (file bytes over the 2 s of the last attempt)"), "{text}");
     }
 
     #[test]

@@ -196,7 +196,7 @@ impl Recorder {
     pub fn run(&self, label: &str, summary: &Summary<'_>, finished: &Finished) -> Run {
         let gathered = self.lock();
         let mut samples = gathered.samples.clone();
-        let elapsed = finished.elapsed;
+        let elapsed = summary.in_all();
         let delivered = summary.report.committed_bytes();
         samples.push(Sample { at: Instant::ZERO + elapsed, delivered, path: None });
         let stats = summary.report.stats.as_ref();

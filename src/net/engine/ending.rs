@@ -51,6 +51,7 @@ impl Engine {
             carrier: Carrier::Udp,
             peer: served.path.peer,
             elapsed: until.since(served.began),
+            retrying: Duration::ZERO,
             impaired: self.port.counts(self.sessions.damaged()),
             is_peer_lost: served.session.is_peer_lost(),
         };

@@ -83,8 +83,7 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// One end of `stream`. Writing gives up after nothing could be written for `patience`; without one,
-    /// somebody else shuts the stream down.
+    /// One end of `stream`.
     ///
     /// # Errors
     /// As the system says.
@@ -187,6 +186,7 @@ impl Channel {
         let elapsed = self.clock.now().since(Instant::ZERO);
         let is_peer_lost = self.is_peer_lost && report.failure.is_some();
         let (carrier, peer) = (Carrier::Tcp, self.peer);
-        Finished { report, carrier, peer, elapsed, impaired: None, is_peer_lost }
+        let (impaired, retrying) = (None, Duration::ZERO);
+        Finished { report, carrier, peer, elapsed, retrying, impaired, is_peer_lost }
     }
 }

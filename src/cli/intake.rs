@@ -98,8 +98,8 @@ impl Intake {
 
     /// What a transfer that is told to end leaves behind.
     pub(super) fn kept(&self) -> &'static str {
-        match self.stream {
-            Some(_) => "standard output may have a part of the file: do not use it",
+        match &self.stream {
+            Some(stream) => stream.left(),
             None => {
                 "what is complete is kept, and of the rest what the same command can go on with"
             }

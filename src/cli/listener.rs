@@ -5,7 +5,6 @@ use super::args::ListenOptions;
 use super::console::Console;
 use super::destination::parse_bind;
 use super::dialer::announce;
-use super::intake::Intake;
 use super::link_options::LinkOptions;
 use super::output::Output;
 use super::progress::Meter;
@@ -38,9 +37,7 @@ pub(super) struct Opened {
     /// Whether it takes one file, and then ends.
     pub(super) takes_one: bool,
     /// What has become of the files when it is told to end.
-    pub(super) kept: &'static str,
-    /// What has to stay for as long as it serves.
-    pub(super) held: Option<Intake>,
+    pub(super) kept: Box<dyn Fn() -> &'static str>,
 }
 
 /// The words of each way.
@@ -97,7 +94,7 @@ pub(super) fn serve(
     let _deadline = Deadline::after(order.timeout, interrupt);
     limits::raise_open_files();
     let listener = Listener::bind(bind, port)?;
-    let Opened { service, headlines, takes_one, kept, held: _held } = open()?;
+    let Opened { service, headlines, takes_one, kept } = open()?;
     greet(console, &headlines, (&words, takes_one), listener.address());
     output.listening(listener.address());
     announce(console, impairment.as_ref());
@@ -113,7 +110,7 @@ pub(super) fn serve(
         Ok(Some(reason)) => Err(Stop::Told(reason)),
         Err(failure) if failure.reason.is_order() => {
             output.interrupted(&failure);
-            let text = obituary(failure.reason, kept);
+            let text = obituary(failure.reason, kept());
             match failure.reason {
                 Reason::Deadline => console.say(&text),
                 _ => console.tell(&text),

@@ -29,8 +29,7 @@ pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), S
             service: Service::Receive(intake.reception()),
             headlines: intake.headlines(),
             takes_one: intake.is_stream(),
-            kept: intake.kept(),
-            held: Some(intake),
+            kept: Box::new(move || intake.kept()),
         })
     };
     let done = serve(&listening, open, output, interrupt);

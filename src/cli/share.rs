@@ -39,8 +39,9 @@ pub fn run(order: &Share, output: &Output, interrupt: &Interrupt) -> Result<(), 
             service: Service::Share { selection, congestion: order.rate.cc },
             headlines: vec![headline],
             takes_one: false,
-            kept: "the other sides keep what is complete, and what they can go on with",
-            held: None,
+            kept: Box::new(
+                || "the other sides keep what is complete, and what they can go on with",
+            ),
         })
     };
     serve(&listening, open, output, interrupt)

@@ -84,7 +84,7 @@ impl StandardOutput {
     #[must_use]
     pub fn left(&self) -> &'static str {
         match self.has_part.load(Ordering::Relaxed) {
-            true => "standard output has a part of the file; do not use it",
+            true => "standard output may have a part of the file: do not use it",
             false => "standard output has a complete file or nothing",
         }
     }

@@ -205,7 +205,7 @@ fn half_a_file_is_never_written() {
     receiver.wait_for("receiving one file for standard output");
     common::wait_until("bytes arrive", || holds_partial(Path::new(&temporary(&bench))));
     sender.kill();
-    receiver.stop().expect_words(&["may have a part of the file: do not use it"]);
+    receiver.stop().expect_words(&["standard output has a complete file or nothing"]);
     assert_eq!(written(&bench), b"");
     expect_empty(&temporary(&bench));
 }

@@ -262,6 +262,7 @@ fn either_side_may_be_interrupted_and_the_other_is_told() {
         getter.finish().expect_code(130).expect_words(&["interrupted; what is complete is kept"]);
         let said = ["the other side was interrupted", "its user has to get it again"];
         sharer.running.wait_for_words(&said);
+        bench.forget_unfinished();
         let getter = bench.start_getting(&sharer, carrier);
         bench.wait_for_first_bytes();
         sharer.stop().expect_words(&["interrupted; the other sides keep what is complete"]);

@@ -182,6 +182,7 @@ impl Bench {
 
     /// Starts to get what is shared.
     pub(crate) fn start_getting(&self, sharer: &Receiver, options: &[&str]) -> Running {
+        self.before.store(self.largest_partial(), Ordering::Relaxed);
         let line = [&["get", &sharer.address, "--open"], options].concat();
         Running::start(&self.to(), &line)
     }

@@ -301,7 +301,8 @@ fn in_the_middle(receiver_options: &[&str]) -> (Bench, Receiver, Running) {
     let bench = Bench::new();
     bench.file("file", 2_000_000);
     let receiver = bench.receive(receiver_options);
-    let sender = bench.start_sending(&receiver, &["file"], &["--cc", "fixed:2Mbit"]);
+    let options = ["--cc", "fixed:2Mbit", "--retry", "0"];
+    let sender = bench.start_sending(&receiver, &["file"], &options);
     bench.wait_for_first_bytes();
     (bench, receiver, sender)
 }

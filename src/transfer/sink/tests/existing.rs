@@ -1,0 +1,162 @@
+//! What is there already, and what becomes of what would take its place.
+
+use super::*;
+
+/// What became of an offered file under whose name something is, and what is there then.
+fn met(existing: Existing, there: &[u8], offered: &[u8]) -> (Vec<Report>, Bench) {
+    let mut bench = Bench::new(existing, true);
+    fs::write(bench.path("a.txt"), there).expect("written");
+    let mut reports = bench.offer(0, "a.txt", 0..offered.len() as u64);
+    // What came with the first flight.
+    reports.extend(bench.write(0, offered));
+    reports.extend(bench.expect_all(0, offered));
+    if reports.iter().any(|report| matches!(report, Report::Again(_))) {
+        reports.extend(bench.write(0, offered));
+    }
+    (reports, bench)
+}
+
+#[test]
+fn what_is_the_same_is_left_as_it_is() {
+    let bytes = contents(GROUP + 5);
+    let hash = Hash::of(&bytes);
+    for existing in [Existing::Refuse, Existing::Overwrite, Existing::Rename] {
+        let (reports, bench) = met(existing, &bytes, &bytes);
+        let expected = [
+            Report::Prove { index: 0 },
+            Report::Accepted { index: 0 },
+            Report::Same { index: 0, hash },
+        ];
+        assert_eq!(reports, expected, "{existing:?}");
+        assert_eq!(fs::read_dir(bench.temp.path()).expect("there").count(), 2);
+    }
+    let (reports, _) = met(Existing::Refuse, b"", b"");
+    let hash = Hash::of(b"");
+    assert_eq!(reports, [Report::Accepted { index: 0 }, Report::Same { index: 0, hash }]);
+}
+
+#[test]
+fn what_differs_is_refused_replaced_left_or_kept_beside_it() {
+    for (there, offered) in [(&b"old"[..], &b"new"[..]), (b"older", b"new")] {
+        let read = |bench: &Bench, name| fs::read(bench.path(name)).expect("there");
+        let (reports, bench) = met(Existing::Refuse, there, offered);
+        assert!(failed(&reports[reports.len() - 1..], Reason::Exists), "{reports:?}");
+        assert_eq!(read(&bench, "a.txt"), there);
+        let (reports, bench) = met(Existing::Overwrite, there, offered);
+        assert!(matches!(reports[..], [.., Report::Committed { .. }]), "{reports:?}");
+        assert_eq!(read(&bench, "a.txt"), offered);
+        let (reports, bench) = met(Existing::Skip, there, offered);
+        assert_eq!(reports, [Report::Left { index: 0 }]);
+        assert_eq!(read(&bench, "a.txt"), there);
+        let (reports, bench) = met(Existing::Rename, there, offered);
+        let path = TreePath::parse("a-1.txt").expect("a path");
+        assert!(reports.contains(&Report::Renamed { index: 0, path }), "{reports:?}");
+        assert!(matches!(reports[..], [.., Report::Committed { .. }]), "{reports:?}");
+        assert_eq!((&read(&bench, "a.txt")[..], &read(&bench, "a-1.txt")[..]), (there, offered));
+    }
+}
+
+/// What the sender says while both are compared it does not say again.
+#[test]
+fn what_was_told_during_a_comparison_is_known_after_it() {
+    let (there, offered) = (contents(2 * GROUP), vec![9; 2 * GROUP as usize]);
+    let mut bench = Bench::new(Existing::Overwrite, true);
+    fs::write(bench.path("a"), &there).expect("written");
+    let wanted = Some((TreePath::parse("a").expect("a path"), file(2 * GROUP, false, PLAIN)));
+    bench.sink.run(Job::Offer { index: 0, wanted, range: 0..2 * GROUP });
+    let values = offered.chunks(GROUP as usize).zip(0..);
+    let values = values.map(|(part, group)| group_value(group, part, 2 * GROUP)).collect();
+    bench.sink.run(Job::Expect { index: 0, first: 0, values });
+    bench.sink.run(Job::ExpectRoot { index: 0, hash: Hash::of(&offered) });
+    bench.sink.rest();
+    let reports = bench.write(0, &offered);
+    let hash = Hash::of(&offered);
+    assert_eq!(reports.last(), Some(&Report::Committed { index: 0, hash }), "{reports:?}");
+}
+
+#[test]
+fn what_is_thrown_away_was_verified_and_leaves_nothing() {
+    let mut bench = Bench::new(Existing::Refuse, true);
+    fs::write(bench.path("a"), b"old").expect("written");
+    bench.sink = Sink::new(
+        bench.sink.maker.directory.clone(),
+        SinkPolicy { keeping: Keeping { discards: true, ..Keeping::default() }, can_repeat: true },
+        2,
+    );
+    let bytes = contents(GROUP + 5);
+    let end = bytes.len() as u64;
+    let reports = bench.offer_kind(0, "d", 0..0, directory());
+    assert!(matches!(reports[..], [Report::Accepted { .. }, Report::Committed { .. }]));
+    bench.offer(1, "a", 0..end);
+    bench.write(0, &vec![1; bytes.len()]);
+    let reports = bench.expect_all(1, &bytes);
+    assert!(reports.iter().any(|report| matches!(report, Report::Again(_))), "{reports:?}");
+    let reports = bench.write(0, &bytes);
+    assert_eq!(reports, [Report::Committed { index: 1, hash: Hash::of(&bytes) }]);
+    let link = Kind::Link { target: "a".into() };
+    bench.offer_kind(2, "l", end..end, link);
+    bench.run(Job::Finish);
+    assert_eq!(fs::read(bench.path("a")).expect("there"), b"old");
+    assert_eq!((bench.partials(), fs::read_dir(bench.temp.path()).expect("there").count()), (0, 2));
+}
+
+#[test]
+fn what_is_complete_does_not_wait_for_a_comparison_to_end() {
+    let there = contents(40 * GROUP);
+    let mut bench = Bench::new(Existing::Refuse, true);
+    fs::write(bench.path("long"), &there).expect("written");
+    let wanted = Some((TreePath::parse("long").expect("a path"), file(40 * GROUP, false, PLAIN)));
+    bench.sink.run(Job::Offer { index: 0, wanted, range: 0..40 * GROUP });
+    let wanted = Some((TreePath::parse("new").expect("a path"), file(3, false, PLAIN)));
+    bench.sink.run(Job::Offer { index: 1, wanted, range: 40 * GROUP..40 * GROUP + 3 });
+    let mut batch = WriteBatch::default();
+    batch.push(40 * GROUP, b"abc");
+    bench.sink.run(Job::Write(batch));
+    let hash = Hash::of(b"abc");
+    bench.sink.run(Job::ExpectRoot { index: 1, hash });
+    assert_eq!(bench.sink.rest(), []);
+    assert!(bench.sink.is_busy());
+    assert_eq!(bench.sink.checkpoint(), [Report::Committed { index: 1, hash }]);
+}
+
+#[test]
+fn over_a_stream_nothing_comes_before_it_is_wanted() {
+    let mut bench = Bench::new(Existing::Overwrite, false);
+    fs::write(bench.path("a"), b"old").expect("written");
+    bench.offer(0, "a", 0..3);
+    let reports = bench.write(0, b"new");
+    assert!(failed(&reports, Reason::Other), "{reports:?}");
+    assert_eq!(fs::read(bench.path("a")).expect("there"), b"old");
+}
+
+/// Who was cut off finds what he made, also after others have come and gone.
+#[test]
+fn the_directories_of_a_cut_off_transfer_are_not_forgotten_because_of_another() {
+    use std::os::unix::fs::MetadataExt;
+    let mut bench = Bench::new(Existing::Refuse, true);
+    bench.offer_kind(0, "cut", 0..0, directory());
+    bench.sink = bench.again();
+    bench.offer_kind(0, "other", 0..0, directory());
+    bench.run(Job::Finish);
+    let directory_of = bench.sink.maker.directory.clone();
+    bench.sink = Sink::new(directory_of, bench.sink.policy.clone(), 3);
+    bench.offer_kind(0, "cut", 0..0, directory());
+    bench.run(Job::Finish);
+    for path in ["cut", "other"] {
+        let metadata = fs::metadata(bench.path(path)).expect("there");
+        assert_eq!((metadata.mtime(), metadata.mode() & 0o777), (1_000_000_000, 0o500), "{path}");
+    }
+    assert_eq!(bench.partials(), 0);
+}
+
+#[test]
+fn one_that_was_given_another_name_before_is_found_under_it() {
+    let mut bench = Bench::new(Existing::Rename, true);
+    fs::write(bench.path("a.txt"), b"old").expect("written");
+    fs::write(bench.path("a-1.txt"), b"new").expect("written");
+    bench.offer(0, "a.txt", 0..3);
+    let reports = bench.expect_all(0, b"new");
+    let hash = Hash::of(b"new");
+    assert_eq!(reports.last(), Some(&Report::Same { index: 0, hash }), "{reports:?}");
+    assert!(!bench.path("a-2.txt").exists());
+}

@@ -249,6 +249,7 @@ fn within(numbers: impl Iterator<Item = u64>, ranges: &[Range<u64>]) -> Vec<u64>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::delivery::Snapshot;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -264,7 +265,9 @@ mod tests {
             let mut sent = SentPackets::default();
             for number in 0..count {
                 let sent_at = at(number);
-                sent.push(SentPacket { number, sent_at, size: 100, content: Content::Ping });
+                let delivery = Snapshot::default();
+                let content = Content::Ping;
+                sent.push(SentPacket { number, sent_at, size: 100, content, delivery });
             }
             let mut rtt = Rtt::default();
             rtt.update(100 * MS, Duration::ZERO);

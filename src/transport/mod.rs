@@ -13,7 +13,7 @@
 //! 6. [`Connection::poll_timeout`]: wait until then, or for a datagram.
 //!
 //! The connection itself is glue: handshake, sent packets, loss detection, RTT, pacer, congestion,
-//! ACK tracker, flow control, MTU search, paths, control stream and timers each have their own file and know
+//! delivery rate, ACK tracker, flow control, MTU search, paths, control stream and timers each have their own file and know
 //! nothing of each other.
 
 pub mod ack_tracker;
@@ -23,6 +23,7 @@ pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod control_stream;
+pub mod delivery;
 pub mod error;
 pub mod flow;
 pub mod handshake;

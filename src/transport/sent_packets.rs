@@ -1,5 +1,6 @@
 //! What was sent and is neither acknowledged nor declared lost.
 
+use super::delivery::Snapshot;
 use crate::base::time::Instant;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -30,6 +31,8 @@ pub struct SentPacket {
     pub size: u16,
     /// What it carried.
     pub content: Content,
+    /// What was delivered when it was sent.
+    pub delivery: Snapshot,
 }
 
 impl SentPacket {
@@ -122,7 +125,8 @@ mod tests {
     use super::*;
 
     fn packet(number: u64, content: Content) -> SentPacket {
-        SentPacket { number, sent_at: Instant::ZERO, size: 100, content }
+        let delivery = Snapshot::default();
+        SentPacket { number, sent_at: Instant::ZERO, size: 100, content, delivery }
     }
 
     #[test]

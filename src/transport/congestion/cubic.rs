@@ -1,7 +1,7 @@
 //! CUBIC (RFC 9438) with HyStart++ (RFC 9406). Windows are in bytes.
 
 use super::hystart::{self, CSS_GROWTH_DIVISOR, HyStart};
-use super::{AckSample, Congestion, Phase, initial_window};
+use super::{AckSample, Congestion, LossSample, Phase, initial_window};
 use crate::base::time::{Duration, Instant};
 use crate::transport::rtt::Rtt;
 
@@ -131,7 +131,8 @@ impl Congestion for Cubic {
         }
     }
 
-    fn on_loss(&mut self, now: Instant, sent_at: Instant, packets: u32) {
+    fn on_loss(&mut self, sample: &LossSample<'_>) {
+        let LossSample { now, sent_at, packets, .. } = *sample;
         if self.recovery_start.is_some_and(|start| sent_at <= start) {
             if let Some(before) = &mut self.before_event {
                 before.missing += packets;
@@ -255,18 +256,19 @@ mod tests {
             for index in 0..packets {
                 self.cubic.on_ack(&AckSample {
                     now: self.now,
-                    bytes: u64::from(DATAGRAM),
                     largest: self.next - packets + index,
                     sent_at: sent_at + Duration::from_nanos(1),
                     next: self.next,
-                    is_app_limited: false,
-                    rtt: &self.rtt,
+                    ..AckSample::of_one(DATAGRAM, &self.rtt)
                 });
             }
         }
 
         fn lose(&mut self) {
-            self.cubic.on_loss(self.now, self.now, 1);
+            let (now, rtt) = (self.now, &self.rtt);
+            let bytes = u64::from(DATAGRAM);
+            let sample = LossSample { now, packets: 1, bytes, sent_at: now, in_flight: 0, rtt };
+            self.cubic.on_loss(&sample);
         }
 
         fn packets(&self) -> f64 {
@@ -335,12 +337,8 @@ mod tests {
         let before = path.cubic.window();
         path.cubic.on_ack(&AckSample {
             now: Instant::ZERO + RTT,
-            bytes: 1_000,
-            largest: 0,
-            sent_at: Instant::ZERO,
-            next: 1,
             is_app_limited: true,
-            rtt: &path.rtt,
+            ..AckSample::of_one(DATAGRAM, &path.rtt)
         });
         assert_eq!(path.cubic.window(), before);
     }

@@ -1,6 +1,6 @@
 //! The rate that the user asks for, on a line known to be lossy and known to be his.
 
-use super::{AckSample, Congestion, Phase};
+use super::{AckSample, Congestion, LossSample, Phase};
 use crate::base::time::{Duration, Instant};
 use crate::base::units::Rate;
 use crate::transport::rtt::Rtt;
@@ -41,7 +41,7 @@ impl Congestion for Fixed {
         self.set_window(sample.rtt.smoothed());
     }
 
-    fn on_loss(&mut self, _now: Instant, _sent_at: Instant, _packets: u32) {}
+    fn on_loss(&mut self, _sample: &LossSample<'_>) {}
 
     fn on_spurious_loss(&mut self, _sent_at: Instant) {}
 

@@ -100,7 +100,6 @@ fn threshold(last_round_min: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::time::Instant;
     use crate::transport::rtt::Rtt;
 
     /// Rounds of ten acknowledgements with the given RTT; the phase after each round.
@@ -114,13 +113,9 @@ mod tests {
                 let mut rtt = Rtt::default();
                 rtt.update(Duration::from_millis(*ms), Duration::ZERO);
                 phase = hystart.on_ack(&AckSample {
-                    now: Instant::ZERO,
-                    bytes: 1200,
                     largest: number,
-                    sent_at: Instant::ZERO,
                     next: number + 10,
-                    is_app_limited: false,
-                    rtt: &rtt,
+                    ..AckSample::of_one(1200, &rtt)
                 });
                 number += 1;
             }

@@ -5,6 +5,7 @@ mod fixed;
 mod hystart;
 
 use super::config::{CongestionChoice, INITIAL_WINDOW_PACKETS};
+use super::delivery::DeliverySample;
 use super::rtt::Rtt;
 use crate::base::time::Instant;
 use std::fmt::Debug;
@@ -14,6 +15,8 @@ use std::fmt::Debug;
 pub struct AckSample<'a> {
     /// When it arrived.
     pub now: Instant,
+    /// Packets that it acknowledged for the first time.
+    pub packets: u32,
     /// Bytes that it acknowledged for the first time.
     pub bytes: u64,
     /// The largest packet number that it acknowledged for the first time.
@@ -22,9 +25,32 @@ pub struct AckSample<'a> {
     pub sent_at: Instant,
     /// The packet number that will be sent next.
     pub next: u64,
+    /// Bytes that are still in flight.
+    pub in_flight: u64,
     /// The sender had nothing more to send: its window was not the limit (RFC 9002 7.8).
     pub is_app_limited: bool,
+    /// It brought a new round trip: the newest of `rtt`.
+    pub tells_round_trip: bool,
+    /// How fast the path delivered, if it tells that.
+    pub delivery: Option<DeliverySample>,
     /// Round-trip times, this acknowledgement's included.
+    pub rtt: &'a Rtt,
+}
+
+/// Packets that count as lost, as a controller sees them.
+#[derive(Clone, Debug)]
+pub struct LossSample<'a> {
+    /// When they came to count as lost.
+    pub now: Instant,
+    /// How many.
+    pub packets: u32,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When the newest of them was sent.
+    pub sent_at: Instant,
+    /// Bytes that are still in flight.
+    pub in_flight: u64,
+    /// Round-trip times: the newest is that of a packet sent shortly after them.
     pub rtt: &'a Rtt,
 }
 
@@ -43,11 +69,14 @@ pub enum Phase {
 
 /// A congestion controller.
 pub trait Congestion: Debug + Send {
+    /// A packet goes, with that many bytes in flight before it.
+    fn on_sent(&mut self, _now: Instant, _in_flight: u64) {}
+
     /// Something was acknowledged for the first time.
     fn on_ack(&mut self, sample: &AckSample<'_>);
 
-    /// That many packets were lost, the newest of them sent at `sent_at`.
-    fn on_loss(&mut self, now: Instant, sent_at: Instant, packets: u32);
+    /// Packets were lost.
+    fn on_loss(&mut self, sample: &LossSample<'_>);
 
     /// What was taken for lost had only been late: the packet sent at `sent_at` arrived.
     fn on_spurious_loss(&mut self, sent_at: Instant);
@@ -80,4 +109,24 @@ pub fn new(choice: CongestionChoice, datagram: u16) -> Box<dyn Congestion> {
 /// RFC 9002 7.2, for any datagram size.
 fn initial_window(datagram: u16) -> u64 {
     INITIAL_WINDOW_PACKETS * u64::from(datagram)
+}
+
+#[cfg(test)]
+impl<'a> AckSample<'a> {
+    /// Of one packet, the first.
+    fn of_one(datagram: u16, rtt: &'a Rtt) -> Self {
+        Self {
+            now: Instant::ZERO,
+            packets: 1,
+            bytes: datagram.into(),
+            largest: 0,
+            sent_at: Instant::ZERO,
+            next: 1,
+            in_flight: 0,
+            is_app_limited: false,
+            tells_round_trip: true,
+            delivery: None,
+            rtt,
+        }
+    }
 }

@@ -21,6 +21,7 @@ use super::config::{
 };
 use super::congestion::{self, Congestion};
 use super::control_stream::{ControlReceiver, ControlSender};
+use super::delivery::Delivery;
 use super::error::End;
 use super::flow::CreditGrant;
 use super::loss::LossDetector;
@@ -86,6 +87,7 @@ pub struct Connection {
     rtt: Rtt,
     sent: SentPackets,
     loss: LossDetector,
+    delivery: Delivery,
     congestion: Box<dyn Congestion>,
     pacer: Pacer,
     mtu: MtuSearch,
@@ -178,6 +180,7 @@ impl Connection {
             rtt: Rtt::default(),
             sent: SentPackets::default(),
             loss: LossDetector::default(),
+            delivery: Delivery::new(now),
             congestion,
             pacer: Pacer::new(now, burst),
             mtu,

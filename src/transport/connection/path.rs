@@ -5,6 +5,7 @@ use crate::base::time::{Duration, Instant};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD};
 use crate::transport::config::BASE_DATAGRAM;
 use crate::transport::congestion;
+use crate::transport::delivery::Delivery;
 use crate::transport::mtu::MtuSearch;
 use crate::transport::path::{Challenge, PathId};
 use crate::transport::rtt::Rtt;
@@ -67,6 +68,7 @@ impl Connection {
     fn move_to_candidate(&mut self, now: Instant) {
         if self.paths.move_to_candidate(now) {
             self.rtt = Rtt::default();
+            self.delivery = Delivery::new(now);
             self.mtu = MtuSearch::new(self.config.max_datagram);
             self.set_peer(self.peer);
             self.congestion = congestion::new(self.config.congestion, self.mtu.current());

@@ -8,7 +8,7 @@ use crate::transport::config::{
     BASE_DATAGRAM, FRAGMENTS_MAX, HAVE_INTERVAL, NARROW_AFTER, PROTOCOL_VIOLATION,
     REFUSED_HELLO_SPAN, REFUSED_SPAN,
 };
-use crate::transport::congestion::AckSample;
+use crate::transport::congestion::{AckSample, LossSample};
 use crate::transport::error::End;
 use crate::transport::loss::Acked;
 use crate::transport::path::PathId;
@@ -249,7 +249,8 @@ impl Connection {
             let (newest_number, newest_sent_at) = (newest.number, newest.sent_at);
             // An older report says nothing about when its packets arrived.
             let is_current = self.paths.is_current(newest_sent_at);
-            if newest_number == ack.largest() && acked.is_newest && is_current {
+            let tells_round_trip = newest_number == ack.largest() && acked.is_newest && is_current;
+            if tells_round_trip {
                 let delay = ack.delay.min(self.peer.max_ack_delay);
                 self.rtt.update(now.since(newest_sent_at), delay);
             }
@@ -259,15 +260,20 @@ impl Connection {
                 self.mtu.begin_again();
                 self.arm_mtu_round(now);
             }
-            let bytes = self.settle(now, &acked);
+            let (packets, bytes) = self.settle(now, &acked);
             if is_current {
+                let delivery = self.delivery.on_ack(now, &acked.packets, bytes, self.rtt.min());
                 self.congestion.on_ack(&AckSample {
                     now,
+                    packets,
                     bytes,
                     largest: newest_number,
                     sent_at: newest_sent_at,
                     next: self.sent.next_number(),
+                    in_flight: self.sent.bytes_in_flight(),
                     is_app_limited: self.is_app_limited,
+                    tells_round_trip,
+                    delivery,
                     rtt: &self.rtt,
                 });
             }
@@ -278,9 +284,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Tells the parts what arrived; returns the bytes that were in flight.
-    fn settle(&mut self, now: Instant, acked: &Acked) -> u64 {
-        let mut bytes = 0;
+    /// Tells the parts what arrived; returns the packets and the bytes that were in flight.
+    fn settle(&mut self, now: Instant, acked: &Acked) -> (u32, u64) {
+        let (mut packets, mut bytes) = (0, 0);
         for packet in &acked.packets {
             let number = packet.number;
             self.trace.record(now, || TraceEvent::Acked { number });
@@ -298,17 +304,17 @@ impl Connection {
                 Content::Stream(piece) => self.control_out.on_acked(piece),
             }
             self.mtu.on_acked(packet.size);
-            bytes += u64::from(packet.size);
+            (packets, bytes) = (packets + 1, bytes + u64::from(packet.size));
             self.stats.packets_acked += 1;
         }
-        bytes
+        (packets, bytes)
     }
 
     pub(super) fn detect_losses(&mut self, now: Instant) {
         let datagram = self.mtu.current();
         let (lost, next) = self.loss.detect(now, &self.rtt, &mut self.sent);
         let mut newest = None;
-        let mut count = 0;
+        let (mut packets, mut bytes) = (0, 0);
         for (packet, rule) in lost {
             let mut range = None;
             match &packet.content {
@@ -331,12 +337,14 @@ impl Connection {
             self.trace.record(now, || TraceEvent::Lost { number, range, rule });
             self.stats.packets_lost += 1;
             if self.paths.is_current(packet.sent_at) {
-                count += 1;
+                (packets, bytes) = (packets + 1, bytes + u64::from(packet.size));
                 newest = newest.max(Some(packet.sent_at));
             }
         }
         if let Some(sent_at) = newest {
-            self.congestion.on_loss(now, sent_at, count);
+            let in_flight = self.sent.bytes_in_flight();
+            let rtt = &self.rtt;
+            self.congestion.on_loss(&LossSample { now, packets, bytes, sent_at, in_flight, rtt });
         }
         if self.mtu.current() != datagram {
             let bytes = self.mtu.current();

@@ -211,6 +211,9 @@ impl Connection {
         let is_probe = self.probes > 0 && self.has_data_to_probe_with();
         if !is_probe && !self.space_out.has_next() {
             self.is_app_limited = self.sent.bytes_in_flight() < self.window();
+            if self.is_app_limited {
+                self.delivery.on_app_limited(self.sent.bytes_in_flight());
+            }
             if self.space_out.is_blocked() {
                 self.trace.blocked(now, self.space_out.credit());
             }
@@ -307,7 +310,10 @@ impl Connection {
     fn record_sent(&mut self, now: Instant, size: usize, content: Content) {
         let size = u16::try_from(size).expect("a datagram");
         let number = self.sent.next_number();
-        self.sent.push(SentPacket { number, sent_at: now, size, content });
+        let in_flight = self.sent.bytes_in_flight();
+        self.congestion.on_sent(now, in_flight);
+        let delivery = self.delivery.on_sent(now, in_flight);
+        self.sent.push(SentPacket { number, sent_at: now, size, content, delivery });
         self.last_eliciting = now;
         self.restart_keep_alive(now);
     }

@@ -165,19 +165,20 @@ impl Session {
 
     /// Fills `batch` with the next packets, sealed; false if there is nothing to send now.
     pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) -> bool {
-        while self.connection.poll_transmit(now, batch) {
-            let Side::Sending(sending) = &mut self.side else {
-                batch.seal();
-                return true;
-            };
-            let filled = batch.fill(|offset, payload| sending.read(offset, payload));
-            self.tell();
-            if filled.is_ok() {
+        while self.connection.poll_unfilled(now, batch, true) {
+            if let Side::Sending(sending) = &mut self.side {
+                let filled = batch.fill(|offset, payload| sending.read(offset, payload));
+                self.tell();
+                if filled.is_err() {
+                    self.connection.abandon(batch);
+                    self.pump(now);
+                    continue;
+                }
+            }
+            if self.connection.depart(now, batch) {
                 batch.seal();
                 return true;
             }
-            self.connection.abandon(batch);
-            self.pump(now);
         }
         false
     }

@@ -11,12 +11,22 @@ pub const PACKET_OVERHEAD: usize = HEADER_LEN + CRC_LEN;
 /// A place in the train that waits for file bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// The packet's number.
-    pub packet_number: u64,
     /// Where the file bytes belong in [`Batch::bytes`].
     pub payload: Range<usize>,
     /// Which bytes of the transfer space they are.
     pub offset: u64,
+    /// Whether they were sent before.
+    pub again: bool,
+    /// The frame of a classic strategy that they are.
+    pub frame: Option<u64>,
+}
+
+impl Slot {
+    /// The bytes of the transfer space that belong there.
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        self.offset..self.offset + self.payload.len() as u64
+    }
 }
 
 /// One or more datagrams, all of [`Batch::segment_size`] but the last, which may be shorter.
@@ -91,12 +101,11 @@ impl Batch {
         self.segment_size = 0;
     }
 
-    /// Appends a packet with room for a payload of `len` file bytes.
-    pub(super) fn push_data(&mut self, header: Header, packet_number: u64, len: usize) {
+    /// Appends a packet with room for its header, and for `len` file bytes from `offset` on.
+    pub(super) fn push_data(&mut self, offset: u64, len: usize, again: bool, frame: Option<u64>) {
         let start = self.bytes.len();
         let payload = start + HEADER_LEN..start + HEADER_LEN + len;
         self.bytes.resize(payload.end + CRC_LEN, 0);
-        header.write(&mut self.bytes[start..]);
         if self.slots.is_empty() {
             self.segment_size = len + PACKET_OVERHEAD;
         }
@@ -104,7 +113,13 @@ impl Batch {
             start.is_multiple_of(self.segment_size) && len + PACKET_OVERHEAD <= self.segment_size,
             "a train's datagrams are equal but for the last"
         );
-        self.slots.push(Slot { packet_number, payload, offset: header.offset });
+        self.slots.push(Slot { payload, offset, again, frame });
+    }
+
+    /// Writes the header of the packet with that slot.
+    pub(super) fn put_header(&mut self, index: usize, header: Header) {
+        let start = index * self.segment_size;
+        header.write(&mut self.bytes[start..]);
     }
 
     /// Makes the batch one packet with `contents`, padded with zeros to `size` bytes.
@@ -127,14 +142,13 @@ mod tests {
     #[test]
     fn a_filled_and_sealed_train_opens_packet_by_packet() {
         let mut batch = Batch::default();
-        for (number, len) in [(0u32, 10), (1, 10), (2, 4)] {
-            let header = Header {
-                kind: PacketType::Data,
-                connection_id: ConnectionId(1),
-                packet_number: number,
-                offset: u64::from(number) * 10,
-            };
-            batch.push_data(header, number.into(), len);
+        for (number, len) in [(0u8, 10), (1, 10), (2, 4)] {
+            batch.push_data(u64::from(number) * 10, len, false, None);
+        }
+        for (index, number) in (0..3u32).enumerate() {
+            let offset = batch.slots()[index].offset;
+            let (kind, connection_id) = (PacketType::Data, ConnectionId(1));
+            batch.put_header(index, Header { kind, connection_id, packet_number: number, offset });
         }
         batch
             .fill(|offset, payload| {

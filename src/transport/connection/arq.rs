@@ -14,7 +14,6 @@ use crate::transport::send_space::Segment;
 use crate::transport::timers::Timer;
 use crate::transport::trace::TraceEvent;
 use crate::wire::frame::Ack;
-use crate::wire::header::PacketType;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -45,7 +44,7 @@ pub(super) struct Frames {
 struct Outstanding {
     range: Range<u64>,
     /// The number of the packet that carried it last.
-    number: u64,
+    number: Option<u64>,
 }
 
 impl Frames {
@@ -108,7 +107,11 @@ impl Connection {
         let payload = usize::from(self.mtu.current()) - PACKET_OVERHEAD;
         while batch.slots().len() < most && frames.line_free_at <= now {
             let Some((frame, segment)) = self.next_frame(now, &mut frames, payload) else { break };
-            let len = self.push_frame(now, batch, &mut frames, frame, segment);
+            let range = segment.range.clone();
+            let len = usize::try_from(range.end - range.start).expect("no longer than a payload");
+            let number = frames.outstanding.get(&frame).and_then(|sent| sent.number);
+            frames.outstanding.insert(frame, Outstanding { range, number });
+            self.reserve(batch, segment, len, Some(frame));
             // A train's datagrams are equal but for the last: a short frame that goes again ends it.
             if len < payload {
                 break;
@@ -151,31 +154,17 @@ impl Connection {
         }
     }
 
-    fn push_frame(
-        &mut self,
-        now: Instant,
-        batch: &mut Batch,
-        frames: &mut Frames,
-        frame: u64,
-        segment: Segment,
-    ) -> usize {
-        let Segment { range, again } = segment;
-        let len = usize::try_from(range.end - range.start).expect("no longer than a payload");
+    /// The frame leaves now, under the next number.
+    pub(super) fn on_frame_sent(&mut self, now: Instant, frame: u64) {
         let number = self.sent.next_number();
-        batch.push_data(self.header(PacketType::Data, range.start), number, len);
         self.sent.skip();
-        frames.packets.insert(number, (frame, now));
-        frames.outstanding.insert(frame, Outstanding { range: range.clone(), number });
+        if let Some(frames) = &mut self.frames {
+            frames.packets.insert(number, (frame, now));
+            if let Some(outstanding) = frames.outstanding.get_mut(&frame) {
+                outstanding.number = Some(number);
+            }
+        }
         self.restart_keep_alive(now);
-        self.stats.data_packets_sent += 1;
-        self.stats.retransmissions += u64::from(again);
-        self.trace.record(now, || TraceEvent::DataSent {
-            number,
-            range,
-            again,
-            frame: Some(frame),
-        });
-        len
     }
 
     /// Tells the strategy which frames an acknowledgement is about.
@@ -223,7 +212,9 @@ impl Connection {
         while frames.arq.timer().is_some_and(|at| at <= now) {
             let Some(frame) = frames.arq.on_timeout() else { break };
             self.stats.packets_lost += 1;
-            if let Some(Outstanding { number, range }) = frames.outstanding.get(&frame) {
+            if let Some(Outstanding { number: Some(number), range }) =
+                frames.outstanding.get(&frame)
+            {
                 let (number, range, rule) = (*number, Some(range.clone()), LossRule::Timer);
                 self.trace.record(now, || TraceEvent::Lost { number, range, rule });
             }

@@ -8,6 +8,7 @@ mod path;
 mod receive;
 #[cfg(test)]
 mod tests;
+mod trains;
 mod transmit;
 mod watch;
 
@@ -86,6 +87,8 @@ pub struct Connection {
 
     rtt: Rtt,
     sent: SentPackets,
+    /// Bytes of packets in trains that have not departed.
+    reserved: u64,
     loss: LossDetector,
     delivery: Delivery,
     congestion: Box<dyn Congestion>,
@@ -179,6 +182,7 @@ impl Connection {
             answer_due: None,
             rtt: Rtt::default(),
             sent: SentPackets::default(),
+            reserved: 0,
             loss: LossDetector::default(),
             delivery: Delivery::new(now),
             congestion,
@@ -236,15 +240,6 @@ impl Connection {
     /// Sender: those bytes need not go, or go again.
     pub fn cancel_outgoing(&mut self, range: &Range<u64>) {
         self.space_out.cancel(range);
-    }
-
-    /// Sender: a batch will not be sent; its packets never were.
-    pub fn abandon(&mut self, batch: &super::batch::Batch) {
-        for slot in batch.slots() {
-            self.sent.take(slot.packet_number);
-            let len = slot.payload.len() as u64;
-            self.space_out.on_lost(&(slot.offset..slot.offset + len));
-        }
     }
 
     /// Receiver: the transfer space ends here.

@@ -7,7 +7,6 @@ use crate::transport::config::{
     BASE_DATAGRAM, HANDSHAKE_TIMEOUT, HELLO_INTERVAL, KEEP_ALIVE, NARROW_AFTER,
     OUTSTANDING_SPAN_RECEIVER, OUTSTANDING_SPAN_SENDER, PROTOCOL_VIOLATION, PTO_MAX,
 };
-use crate::transport::send_space::Segment;
 use crate::transport::sent_packets::{Content, SentPacket};
 use crate::transport::timers::Timer;
 use crate::transport::trace::TraceEvent;
@@ -29,12 +28,17 @@ const HAVE_ROOM: usize = 700;
 /// Round trips shorter than this: what is in flight is in the peer's socket buffer.
 const LOCAL_RTT: Duration = Duration::from_millis(2);
 
-/// Bytes of one train, at most: what one segmentation offload buffer holds.
-const TRAIN_BYTES: usize = 65_000;
-
 impl Connection {
-    /// Fills `batch` with the next packets to send; false if there is nothing to send now.
+    /// Makes `batch` the next packets to send; false if there is nothing to send now. Their payloads are
+    /// still to be filled in.
     pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        self.poll_unfilled(now, batch, true) && self.depart(now, batch)
+    }
+
+    /// Makes `batch` what is to go next: packets that are ready, or a train whose payloads have to be
+    /// fetched first, if there may be one. Nothing counts as sent before [`Connection::depart`]; a train
+    /// that will not go is given back with [`Connection::abandon`]. False if there is nothing to send now.
+    pub fn poll_unfilled(&mut self, now: Instant, batch: &mut Batch, may_be_data: bool) -> bool {
         batch.begin(self.paths.active());
         self.watch_outstanding();
         let sends = match &self.state {
@@ -44,17 +48,13 @@ impl Connection {
                 self.poll_path(now, batch)
                     || self.poll_control(now, batch)
                     || self.poll_mtu_probe(now, batch)
-                    || self.poll_data(now, batch)
+                    || self.poll_data(now, batch, may_be_data)
             }
             State::Closing(_) => self.poll_close(now, batch),
             State::Ended => false,
         };
-        if sends {
-            self.stats.datagrams_sent += batch.datagrams().count() as u64;
-            self.stats.bytes_sent += batch.bytes().len() as u64;
-            if let Some(frames) = &mut self.frames {
-                frames.occupy_line(now, batch);
-            }
+        if sends && let Some(frames) = &mut self.frames {
+            frames.occupy_line(now, batch);
         }
         sends
     }
@@ -204,94 +204,14 @@ impl Connection {
         true
     }
 
-    fn poll_data(&mut self, now: Instant, batch: &mut Batch) -> bool {
-        if self.frames.is_some() {
-            return self.poll_frames(now, batch);
-        }
-        let is_probe = self.probes > 0 && self.has_data_to_probe_with();
-        if !is_probe && !self.space_out.has_next() {
-            self.is_app_limited = self.sent.bytes_in_flight() < self.window();
-            if self.is_app_limited {
-                self.delivery.on_app_limited(self.sent.bytes_in_flight());
-            }
-            if self.space_out.is_blocked() {
-                self.trace.blocked(now, self.space_out.credit());
-            }
-            return false;
-        }
-        self.is_app_limited = false;
-        let datagram = usize::from(self.datagram_size());
-        let train = if is_probe { 1 } else { self.train_length(now, datagram) };
-        let payload = datagram - PACKET_OVERHEAD;
-        while batch.slots().len() < train {
-            let Some(segment) = self.next_segment(payload as u64, is_probe) else {
-                break;
-            };
-            let len = usize::try_from(segment.range.end - segment.range.start)
-                .expect("no longer than a payload");
-            self.push_segment(now, batch, segment, len);
-            // A train's datagrams are equal but for the last.
-            if len + PACKET_OVERHEAD < batch.segment_size() || len < payload {
-                break;
-            }
-        }
-        if batch.slots().is_empty() {
-            return false;
-        }
-        self.probes = self.probes.saturating_sub(1);
-        self.pacer.on_sent(batch.bytes().len() as u64);
-        self.arm_pto();
-        true
-    }
-
     /// The largest datagram to send now. A probe that stays unanswered may have met a path that became
     /// narrower (RFC 8899 4.3).
-    fn datagram_size(&self) -> u16 {
+    pub(super) fn datagram_size(&self) -> u16 {
         let is_narrow = self.probes > 0 && self.pto_count >= NARROW_AFTER;
         if is_narrow { BASE_DATAGRAM } else { self.mtu.current() }
     }
 
-    /// How many datagrams may go now; sets the pacer's timer where that is none.
-    fn train_length(&mut self, now: Instant, datagram: usize) -> usize {
-        let room = self.window().saturating_sub(self.sent.bytes_in_flight());
-        if room < datagram as u64 && self.sent.bytes_in_flight() > 0 {
-            return 0;
-        }
-        let rate = self.congestion.pacing_rate(&self.rtt);
-        match self.pacer.allowance(now, rate, datagram as u64) {
-            Ok(bytes) => {
-                let bytes = usize::try_from(bytes.min(room)).unwrap_or(usize::MAX).min(TRAIN_BYTES);
-                (bytes / datagram).clamp(1, self.config.max_train)
-            }
-            Err(later) => {
-                self.timers.set(Timer::Pace, Some(later));
-                0
-            }
-        }
-    }
-
-    fn next_segment(&mut self, payload: u64, is_probe: bool) -> Option<Segment> {
-        self.space_out.next(payload).or_else(|| {
-            let oldest = self.oldest_outstanding_data().filter(|_| is_probe)?;
-            let range = oldest.start..oldest.end.min(oldest.start + payload);
-            Some(Segment { range, again: true })
-        })
-    }
-
-    fn push_segment(&mut self, now: Instant, batch: &mut Batch, segment: Segment, len: usize) {
-        let Segment { range, again } = segment;
-        let number = self.sent.next_number();
-        batch.push_data(self.header(PacketType::Data, range.start), number, len);
-        self.stats.data_packets_sent += 1;
-        self.stats.retransmissions += u64::from(again);
-        self.trace.record(now, || {
-            let range = range.clone();
-            TraceEvent::DataSent { number, range, again, frame: None }
-        });
-        self.record_sent(now, len + PACKET_OVERHEAD, Content::Data(range));
-    }
-
-    fn has_data_to_probe_with(&self) -> bool {
+    pub(super) fn has_data_to_probe_with(&self) -> bool {
         self.frames.is_none() && self.has_data_to_send()
     }
 
@@ -300,14 +220,14 @@ impl Connection {
     }
 
     /// What is outstanding in the transfer space, oldest first.
-    fn oldest_outstanding_data(&self) -> Option<Range<u64>> {
+    pub(super) fn oldest_outstanding_data(&self) -> Option<Range<u64>> {
         self.sent.iter().find_map(|packet| match &packet.content {
             Content::Data(range) => Some(range.clone()),
             _ => None,
         })
     }
 
-    fn record_sent(&mut self, now: Instant, size: usize, content: Content) {
+    pub(super) fn record_sent(&mut self, now: Instant, size: usize, content: Content) {
         let size = u16::try_from(size).expect("a datagram");
         let number = self.sent.next_number();
         let in_flight = self.sent.bytes_in_flight();
@@ -341,7 +261,7 @@ impl Connection {
 
     /// Bytes that may be in flight: the path's and, where there is hardly a path, what the peer's
     /// socket holds.
-    fn window(&self) -> u64 {
+    pub(super) fn window(&self) -> u64 {
         let path = self.congestion.window();
         let is_local = self.rtt.is_sampled() && self.rtt.min() < LOCAL_RTT;
         if is_local && self.peer.socket_buffer > 0 {

@@ -1,0 +1,158 @@
+//! Trains of file bytes. One is *reserved* when its bytes may go, and *departs* once they have been fetched:
+//! only then its packets get their numbers and their time, so that a slow disk does not look like a slow
+//! path, and what could not be read was never sent.
+
+use super::Connection;
+use crate::base::time::Instant;
+use crate::transport::batch::{Batch, PACKET_OVERHEAD, Slot};
+use crate::transport::send_space::Segment;
+use crate::transport::sent_packets::Content;
+use crate::transport::timers::Timer;
+use crate::transport::trace::TraceEvent;
+use crate::wire::header::PacketType;
+
+/// Bytes of one train, at most: what one segmentation offload buffer holds.
+const TRAIN_BYTES: usize = 65_000;
+
+impl Connection {
+    pub(super) fn poll_data(&mut self, now: Instant, batch: &mut Batch, may_be_data: bool) -> bool {
+        if !may_be_data {
+            // What has to be fetched first holds back, not the path.
+            self.note_lack();
+            return false;
+        }
+        if self.frames.is_some() {
+            return self.poll_frames(now, batch);
+        }
+        let is_probe = self.probes > 0 && self.has_data_to_probe_with();
+        if !is_probe && !self.space_out.has_next() {
+            self.note_lack();
+            if self.space_out.is_blocked() {
+                self.trace.blocked(now, self.space_out.credit());
+            }
+            return false;
+        }
+        self.is_app_limited = false;
+        let datagram = usize::from(self.datagram_size());
+        let train = if is_probe { 1 } else { self.train_length(now, datagram) };
+        let payload = datagram - PACKET_OVERHEAD;
+        while batch.slots().len() < train {
+            let Some(segment) = self.next_segment(payload as u64, is_probe) else {
+                break;
+            };
+            let len = usize::try_from(segment.range.end - segment.range.start)
+                .expect("no longer than a payload");
+            self.reserve(batch, segment, len, None);
+            // A train's datagrams are equal but for the last.
+            if len + PACKET_OVERHEAD < batch.segment_size() || len < payload {
+                break;
+            }
+        }
+        if batch.slots().is_empty() {
+            return false;
+        }
+        self.probes = self.probes.saturating_sub(1);
+        self.pacer.on_sent(batch.bytes().len() as u64);
+        true
+    }
+
+    /// How many datagrams may go now; sets the pacer's timer where that is none.
+    fn train_length(&mut self, now: Instant, datagram: usize) -> usize {
+        let room = self.window().saturating_sub(self.claimed());
+        if room < datagram as u64 && self.claimed() > 0 {
+            return 0;
+        }
+        let rate = self.congestion.pacing_rate(&self.rtt);
+        match self.pacer.allowance(now, rate, datagram as u64) {
+            Ok(bytes) => {
+                let bytes = usize::try_from(bytes.min(room)).unwrap_or(usize::MAX).min(TRAIN_BYTES);
+                (bytes / datagram).clamp(1, self.config.max_train)
+            }
+            Err(later) => {
+                self.timers.set(Timer::Pace, Some(later));
+                0
+            }
+        }
+    }
+
+    fn next_segment(&mut self, payload: u64, is_probe: bool) -> Option<Segment> {
+        self.space_out.next(payload).or_else(|| {
+            let oldest = self.oldest_outstanding_data().filter(|_| is_probe)?;
+            let range = oldest.start..oldest.end.min(oldest.start + payload);
+            Some(Segment { range, again: true })
+        })
+    }
+
+    /// Puts a packet with those bytes into the train; of a classic strategy, that frame.
+    pub(super) fn reserve(
+        &mut self,
+        batch: &mut Batch,
+        segment: Segment,
+        len: usize,
+        frame: Option<u64>,
+    ) {
+        batch.push_data(segment.range.start, len, segment.again, frame);
+        self.reserved += (len + PACKET_OVERHEAD) as u64;
+    }
+
+    /// There is nothing to send: where the window has room for more, that is what holds back.
+    fn note_lack(&mut self) {
+        self.is_app_limited = self.claimed() < self.window();
+        if self.is_app_limited {
+            self.delivery.on_app_limited(self.sent.bytes_in_flight());
+        }
+    }
+
+    /// Bytes that are in flight, or reserved to be.
+    fn claimed(&self) -> u64 {
+        self.sent.bytes_in_flight() + self.reserved
+    }
+
+    /// The batch leaves now, with its payloads filled in: numbers its packets and takes note of them. False
+    /// if it must not go any more, because the connection has ended or moved: then it is abandoned.
+    pub fn depart(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        if !batch.slots().is_empty() {
+            if !self.is_established() || batch.path() != self.paths.active() {
+                self.abandon(batch);
+                return false;
+            }
+            for index in 0..batch.slots().len() {
+                let slot = batch.slots()[index].clone();
+                let header = self.header(PacketType::Data, slot.offset);
+                batch.put_header(index, header);
+                self.on_data_sent(now, &slot);
+            }
+            self.arm_pto();
+        }
+        self.stats.datagrams_sent += batch.datagrams().count() as u64;
+        self.stats.bytes_sent += batch.bytes().len() as u64;
+        true
+    }
+
+    fn on_data_sent(&mut self, now: Instant, slot: &Slot) {
+        let Slot { again, frame, .. } = *slot;
+        let (number, range) = (self.sent.next_number(), slot.range());
+        let size = slot.payload.len() + PACKET_OVERHEAD;
+        self.reserved -= size as u64;
+        self.stats.data_packets_sent += 1;
+        self.stats.retransmissions += u64::from(again);
+        self.trace.record(now, || {
+            let range = range.clone();
+            TraceEvent::DataSent { number, range, again, frame }
+        });
+        match frame {
+            Some(frame) => self.on_frame_sent(now, frame),
+            None => self.record_sent(now, size, Content::Data(range)),
+        }
+    }
+
+    /// A batch will not be sent: its bytes are still to go. A frame is repeated by its strategy's timer.
+    pub fn abandon(&mut self, batch: &Batch) {
+        for slot in batch.slots() {
+            self.reserved -= (slot.payload.len() + PACKET_OVERHEAD) as u64;
+            if slot.frame.is_none() {
+                self.space_out.on_lost(&slot.range());
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! A file that is offered under the name, and with the size, of one that is there: are they the same?
 //!
 //! Both sides read theirs, group by group; the sender tells the values, and the first one that differs
-//! settles it.
+//! settles it. Thousands may wait for their turn: only the one that is read has its file open.
 
 use super::disk::OpenedFile;
 use super::entry::Kind;
@@ -20,6 +20,17 @@ pub(super) enum Finding {
     Same(Hash),
 }
 
+/// What came, and was told, of a file during a comparison: it will be needed if they differ.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Bytes that came, and were dropped.
+    pub(super) dropped: RangeSet,
+    /// The values of groups. They are no more than the groups of what is there.
+    pub(super) values: BTreeMap<u64, Hash>,
+    /// The hash of the file.
+    pub(super) root: Option<Hash>,
+}
+
 /// A comparison under way.
 #[derive(Debug)]
 pub(super) struct Check {
@@ -27,32 +38,23 @@ pub(super) struct Check {
     pub(super) offered: (TreePath, Kind),
     /// What it is compared with, and the number in its name.
     pub(super) place: (TreePath, u32),
-    /// Bytes that came meanwhile, and were dropped.
-    pub(super) dropped: RangeSet,
-    file: OpenedFile,
+    pub(super) told: Told,
     size: u64,
     ours: Groups,
     /// The values of what is there, as far as it has been read.
     read: Vec<Hash>,
-    /// What the sender has told, which will be needed if they differ. They are no more than the groups of
-    /// what is there.
-    pub(super) theirs: BTreeMap<u64, Hash>,
-    pub(super) root: Option<Hash>,
 }
 
 impl Check {
-    /// Compares `file`, which is at `place`, with what was offered.
-    pub(super) fn new(offered: (TreePath, Kind), place: (TreePath, u32), file: OpenedFile) -> Self {
+    /// Compares what is at `place` with what was offered.
+    pub(super) fn new(offered: (TreePath, Kind), place: (TreePath, u32)) -> Self {
         Self {
             size: offered.1.size(),
             offered,
             place,
-            dropped: RangeSet::new(),
-            file,
+            told: Told::default(),
             ours: Groups::default(),
             read: Vec::new(),
-            theirs: BTreeMap::new(),
-            root: None,
         }
     }
 
@@ -61,15 +63,19 @@ impl Check {
         self.ours.frontier() < group_count(self.size)
     }
 
-    /// Reads the next group of what is there.
+    /// Reads the next group of what is there, which is open as `file`.
     ///
     /// # Errors
     /// As the system says.
-    pub(super) fn read_on(&mut self, scratch: &mut Vec<u8>) -> io::Result<Option<Finding>> {
+    pub(super) fn read_on(
+        &mut self,
+        file: &OpenedFile,
+        scratch: &mut Vec<u8>,
+    ) -> io::Result<Option<Finding>> {
         let group = self.ours.frontier();
         let range = group_range(group, self.size);
         scratch.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
-        match self.file.read_exact_at(scratch, range.start) {
+        match file.read_exact_at(scratch, range.start) {
             // It became shorter meanwhile.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Ok(Some(Finding::Different));
@@ -79,7 +85,7 @@ impl Check {
         let value = group_value(group, scratch, self.size);
         self.ours.put(group, value);
         self.read.push(value);
-        match self.theirs.get(&group) {
+        match self.told.values.get(&group) {
             Some(theirs) if *theirs != value => Ok(Some(Finding::Different)),
             _ => Ok(self.conclude()),
         }
@@ -87,19 +93,19 @@ impl Check {
 
     /// The sender's value of a group.
     pub(super) fn expect(&mut self, group: u64, value: Hash) -> Option<Finding> {
-        self.theirs.entry(group).or_insert(value);
+        self.told.values.entry(group).or_insert(value);
         let ours = usize::try_from(group).ok().and_then(|group| self.read.get(group));
         ours.filter(|ours| **ours != value).map(|_| Finding::Different)
     }
 
     /// The hash of the sender's file.
     pub(super) fn expect_root(&mut self, root: Hash) -> Option<Finding> {
-        self.root = Some(root);
+        self.told.root = Some(root);
         self.conclude()
     }
 
     fn conclude(&self) -> Option<Finding> {
-        let (theirs, ours) = (self.root?, self.ours.root(group_count(self.size))?);
+        let (theirs, ours) = (self.told.root?, self.ours.root(group_count(self.size))?);
         Some(if theirs == ours { Finding::Same(ours) } else { Finding::Different })
     }
 }
@@ -112,7 +118,7 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    fn check(contents: &[u8]) -> Check {
+    fn check(contents: &[u8]) -> (Check, OpenedFile) {
         let mut file = tempfile::tempfile().expect("room");
         file.write_all(contents).expect("room");
         let path = TreePath::parse("a").expect("a path");
@@ -120,7 +126,7 @@ mod tests {
         let size = contents.len() as u64;
         let kind = Kind::File { size, is_sparse: false, attributes, source: None };
         let file = OpenedFile::new(file, "a", &Disk::default());
-        Check::new((path.clone(), kind), (path, 0), file)
+        (Check::new((path.clone(), kind), (path, 0)), file)
     }
 
     fn value(contents: &[u8], group: u64) -> Hash {
@@ -133,7 +139,7 @@ mod tests {
     fn the_same_is_found_whoever_is_faster() {
         let contents = vec![7; 2 * GROUP as usize + 5];
         let same = Some(Finding::Same(Hash::of(&contents)));
-        let mut theirs_first = check(&contents);
+        let (mut theirs_first, file) = check(&contents);
         for group in 0..3 {
             assert_eq!(theirs_first.expect(group, value(&contents, group)), None);
         }
@@ -142,12 +148,12 @@ mod tests {
         let mut found = None;
         while theirs_first.is_reading() {
             assert_eq!(found, None);
-            found = theirs_first.read_on(&mut scratch).expect("readable");
+            found = theirs_first.read_on(&file, &mut scratch).expect("readable");
         }
         assert_eq!(found, same);
-        let mut ours_first = check(&contents);
+        let (mut ours_first, file) = check(&contents);
         while ours_first.is_reading() {
-            assert_eq!(ours_first.read_on(&mut scratch).expect("readable"), None);
+            assert_eq!(ours_first.read_on(&file, &mut scratch).expect("readable"), None);
         }
         assert_eq!(ours_first.expect(0, value(&contents, 0)), None);
         assert_eq!(ours_first.expect_root(Hash::of(&contents)), same);
@@ -157,16 +163,16 @@ mod tests {
     fn the_first_group_that_differs_settles_it() {
         let contents = vec![7; 2 * GROUP as usize + 5];
         let mut scratch = Vec::new();
-        let mut check = check(&contents);
+        let (mut check, file) = check(&contents);
         assert_eq!(check.expect(0, Hash::of(b"other")), None);
-        assert_eq!(check.read_on(&mut scratch).expect("readable"), Some(Finding::Different));
+        assert_eq!(check.read_on(&file, &mut scratch).expect("readable"), Some(Finding::Different));
     }
 
     #[test]
     fn a_hash_that_differs_settles_it_even_if_no_value_did() {
         let mut scratch = Vec::new();
-        let mut check = check(b"abc");
-        assert_eq!(check.read_on(&mut scratch).expect("readable"), None);
+        let (mut check, file) = check(b"abc");
+        assert_eq!(check.read_on(&file, &mut scratch).expect("readable"), None);
         assert_eq!(check.expect_root(Hash::of(b"abd")), Some(Finding::Different));
     }
 }

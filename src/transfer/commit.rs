@@ -6,6 +6,7 @@
 mod contents;
 
 use super::area::Partial;
+use super::budget::is_shortage;
 use super::directory::Directory;
 use super::disk::OpenedFile;
 use super::entry::Attributes;
@@ -121,8 +122,9 @@ impl Commits {
     }
 
     /// Whether a link that is there says that.
-    pub(super) fn says(&mut self, path: &TreePath, target: &str) -> bool {
-        self.tree.read_link(path).is_ok_and(|says| says.to_str() == Some(target))
+    pub(super) fn says(&mut self, path: &TreePath, target: &str) -> Result<bool, Failure> {
+        let says = self.tree.read_link(path).map_err(|error| storage_failure(path, &error))?;
+        Ok(says.to_str() == Some(target))
     }
 
     /// Makes a directory.
@@ -374,6 +376,9 @@ fn failure_of(what: &str, error: &io::Error) -> Failure {
         }
         io::ErrorKind::FileTooLarge => {
             (Reason::Full, "; its file system or its `ulimit -f` allows no file of that size")
+        }
+        _ if is_shortage(error) => {
+            (Reason::Refused, "; it serves as many as it can; send again later")
         }
         _ => (Reason::Other, ""),
     };

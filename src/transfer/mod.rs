@@ -11,6 +11,7 @@
 
 pub mod area;
 pub mod backlog;
+pub mod budget;
 mod check;
 mod commit;
 pub mod directory;

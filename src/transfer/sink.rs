@@ -10,6 +10,7 @@ mod verifying;
 
 use super::commit::{Commits, storage_failure};
 use super::directory::Directory;
+use super::disk::OpenedFile;
 use super::hash::{GROUP, Hash, group_count};
 use super::incoming::{Incoming, Maker, OpenFile, Room, State, Storage, within};
 use super::job::{Job, Report};
@@ -56,6 +57,10 @@ pub struct Sink {
     reports: Vec<Report>,
     /// Files that are compared with what has their names, and are not read to their ends.
     checks: VecDeque<u32>,
+    /// The first of them, once it is open.
+    reading: Option<(u32, OpenedFile)>,
+    /// It could not be opened: this process has as many files open as it may.
+    is_short: bool,
     /// Files of which something is verified and not written down, and how many groups that are.
     unsaved: BTreeSet<u32>,
     unsaved_groups: usize,
@@ -79,6 +84,8 @@ impl Sink {
             room: Room::default(),
             reports: Vec::new(),
             checks: VecDeque::new(),
+            reading: None,
+            is_short: false,
             unsaved: BTreeSet::new(),
             unsaved_groups: 0,
             scratch: Vec::new(),
@@ -127,7 +134,7 @@ impl Sink {
     /// Whether [`Sink::rest`] has more to do, without a job.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.checks.is_empty()
+        !self.checks.is_empty() && !self.is_short
     }
 
     /// Commits what is complete and writes down what else is verified, so that a later transfer can go on
@@ -181,7 +188,7 @@ impl Sink {
                         self.fail(index, Failure::new(Reason::Other, text));
                     }
                     State::Checked(check) => {
-                        check.dropped.insert(offset..offset + len as u64);
+                        check.told.dropped.insert(offset..offset + len as u64);
                     }
                     State::Over => {}
                 }

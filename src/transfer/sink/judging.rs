@@ -2,7 +2,9 @@
 //! not come.
 
 use super::Sink;
-use crate::transfer::check::{Check, Finding};
+use crate::base::text::show_error;
+use crate::transfer::budget::is_shortage;
+use crate::transfer::check::{Check, Finding, Told};
 use crate::transfer::commit::{Found, NUMBERS_MAX, exists, storage_failure};
 use crate::transfer::entry::{Attributes, Kind};
 use crate::transfer::hash::{Hash, group_count, group_range};
@@ -12,7 +14,8 @@ use crate::transfer::journal::Key;
 use crate::transfer::keeping::Existing;
 use crate::transfer::message::{AHEAD_MAX, VALUES_MAX};
 use crate::transfer::name::TreePath;
-use crate::transfer::outcome::Failure;
+use crate::transfer::outcome::{Failure, Reason};
+use std::io;
 use std::ops::Range;
 
 /// Groups that are read of what has the name of a file, before a job is looked for.
@@ -64,9 +67,10 @@ impl Sink {
                 Ok(())
             }
             (Found::File { size }, Kind::File { size: offered, .. }) if size == *offered => {
-                self.compare(index, (path, kind), place)
+                self.compare(index, (path, kind), place);
+                Ok(())
             }
-            (Found::Link, Kind::Link { target }) if self.commits.says(&place.0, target) => {
+            (Found::Link, Kind::Link { target }) if self.commits.says(&place.0, target)? => {
                 let hash = Hash::of(target.as_bytes());
                 self.take_same(index, place.0, hash, false);
                 Ok(())
@@ -151,70 +155,115 @@ impl Sink {
     }
 
     /// Compares a file with what has its name, and its size.
-    fn compare(
-        &mut self,
-        index: u32,
-        offered: (TreePath, Kind),
-        place: (TreePath, u32),
-    ) -> Result<(), Failure> {
-        match self.commits.open_there(&place.0) {
-            Ok(file) => {
-                let check = Check::new(offered, place, file);
-                let incoming = self.files.get_mut(index).expect("just pushed");
-                incoming.state = State::Checked(Box::new(check));
-                self.reports.push(Report::Prove { index });
-                self.checks.push_back(index);
-                Ok(())
-            }
-            // What cannot be read counts as something else.
-            Err(_) => self.on_other(index, offered, place, Found::Special),
-        }
+    fn compare(&mut self, index: u32, offered: (TreePath, Kind), place: (TreePath, u32)) {
+        let check = Check::new(offered, place);
+        let incoming = self.files.get_mut(index).expect("just pushed");
+        incoming.state = State::Checked(Box::new(check));
+        self.reports.push(Report::Prove { index });
+        self.checks.push_back(index);
     }
 
     /// Reads on in what is compared with what was offered.
     pub(super) fn read_on(&mut self) {
+        self.is_short = false;
         for _ in 0..READ_AT_ONCE {
             let Some(index) = self.checks.front().copied() else { return };
-            let Self { files, scratch, .. } = self;
-            let check = files.get_mut(index).and_then(Incoming::check);
-            let Some(check) = check.filter(|check| check.is_reading()) else {
-                self.checks.pop_front();
-                continue;
-            };
-            // What cannot be read counts as something else.
-            let found = check.read_on(scratch).unwrap_or(Some(Finding::Different));
-            self.settle(index, found);
+            match self.read_group(index) {
+                Ok(Some(found)) => self.settle(index, found),
+                Ok(None) => {
+                    self.checks.pop_front();
+                    self.reading = None;
+                }
+                // It waits until somebody has closed some.
+                Err(error) if is_shortage(&error) => return self.is_short = true,
+                Err(error) => self.on_unreadable(index, &error),
+            }
+        }
+    }
+
+    /// Reads the next group of what one file is compared with; nothing, if no more is to be read.
+    fn read_group(&mut self, index: u32) -> io::Result<Option<Option<Finding>>> {
+        let Self { files, scratch, commits, reading, .. } = self;
+        let check = files.get_mut(index).and_then(Incoming::check);
+        let Some(check) = check.filter(|check| check.is_reading()) else { return Ok(None) };
+        if reading.as_ref().is_none_or(|(read, _)| *read != index) {
+            *reading = None;
+            *reading = Some((index, commits.open_there(&check.place.0)?));
+        }
+        let (_, file) = reading.as_ref().expect("just opened");
+        check.read_on(file, scratch).map(Some)
+    }
+
+    /// What is compared could not be read: perhaps it is not there any more, or is something else now. That
+    /// the system does not let us says nothing about the contents.
+    fn on_unreadable(&mut self, index: u32, error: &io::Error) {
+        let Some(check) = self.end_check(index) else { return };
+        let place = &check.place.0;
+        match self.look(place) {
+            Ok(Found::File { .. }) if self.policy.keeping.existing != Existing::Overwrite => {
+                let text = format!(
+                    "cannot read what is at \"{place}\" at the receiver, to compare it: {}",
+                    show_error(error)
+                );
+                let failure = Failure::new(Reason::Other, text);
+                self.reports.push(Report::Failed { index, failure });
+            }
+            Ok(found) => self.go_on_after(index, check, found),
+            Err(failure) => self.reports.push(Report::Failed { index, failure }),
         }
     }
 
     /// A comparison has come to an end, if it has.
     pub(super) fn settle(&mut self, index: u32, found: Option<Finding>) {
-        let (Some(finding), Some(file)) = (found, self.files.get_mut(index)) else {
-            return;
-        };
-        let State::Checked(check) = std::mem::replace(&mut file.state, State::Over) else {
-            return;
-        };
-        let Check { offered, place, dropped, theirs, root, .. } = *check;
-        if let Finding::Same(hash) = finding {
-            return self.take_same(index, place.0, hash, true);
+        let Some(finding) = found else { return };
+        let Some(check) = self.end_check(index) else { return };
+        match finding {
+            Finding::Same(hash) => self.take_same(index, check.place.0, hash, true),
+            Finding::Different => self.go_on_after(index, check, Found::Special),
         }
-        if let Err(failure) = self.on_other(index, offered, place, Found::Special) {
+    }
+
+    fn end_check(&mut self, index: u32) -> Option<Box<Check>> {
+        self.reading.take_if(|(read, _)| *read == index);
+        let file = self.files.get_mut(index)?;
+        match std::mem::replace(&mut file.state, State::Over) {
+            State::Checked(check) => Some(check),
+            other => {
+                file.state = other;
+                None
+            }
+        }
+    }
+
+    /// What was `found` in the place of a file is not the same.
+    fn go_on_after(&mut self, index: u32, check: Box<Check>, found: Found) {
+        let Check { offered, place, told, .. } = *check;
+        let judged = match found {
+            Found::Nothing => self.take(index, offered, place, found),
+            _ => self.on_other(index, offered, place, found),
+        };
+        if let Err(failure) = judged {
             return self.reports.push(Report::Failed { index, failure });
         }
-        if self.plan.is_some() {
-            return;
+        match self.files.get_mut(index).map(|file| &mut file.state) {
+            // The next name is taken, too.
+            Some(State::Checked(check)) => check.told = told,
+            Some(State::Open(_)) => self.take_told(index, told),
+            Some(State::Over) | None => {}
         }
-        for range in dropped.iter() {
+    }
+
+    /// What came during a comparison comes again; what the sender has told it does not tell again.
+    fn take_told(&mut self, index: u32, told: Told) {
+        for range in told.dropped.iter() {
             self.reports.extend(self.written.gaps(range).map(Report::Again));
         }
-        // What the sender has told it does not tell again.
         if let Some(open) = self.open_file(index) {
             let is_news = |(group, _): &(u64, Hash)| !open.groups.knows(*group);
-            open.expected = theirs.into_iter().filter(is_news).collect();
+            open.expected = told.values.into_iter().filter(is_news).collect();
             open.told_before = open.expected.len();
         }
-        if let Some(root) = root {
+        if let Some(root) = told.root {
             self.expect_root(index, root);
         }
     }

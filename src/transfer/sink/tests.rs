@@ -4,6 +4,7 @@ mod existing;
 mod going_on;
 mod planning;
 
+use super::super::disk::{Call, Disk};
 use super::super::entry::{Attributes, Kind, SourceId};
 use super::super::hash::{group_range, group_value};
 use super::super::job::WriteBatch;

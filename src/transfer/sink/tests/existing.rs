@@ -160,3 +160,103 @@ fn one_that_was_given_another_name_before_is_found_under_it() {
     assert_eq!(reports.last(), Some(&Report::Same { index: 0, hash }), "{reports:?}");
     assert!(!bench.path("a-2.txt").exists());
 }
+
+/// A bench whose disk answers to the looks at "a" in this order; `None` is what the system says.
+fn troubled(existing: Existing, answers: &[Option<i32>]) -> Bench {
+    let answers = std::sync::Mutex::new(VecDeque::from(answers.to_vec()));
+    let listener = move |call: &Call<'_>| match call {
+        Call::Look("a") => {
+            let answer = answers.lock().expect("nobody panics").pop_front().flatten();
+            answer.map_or(Ok(()), |errno| Err(std::io::Error::from_raw_os_error(errno)))
+        }
+        _ => Ok(()),
+    };
+    let mut bench = Bench::new(existing, true);
+    let disk = Disk::watched(Arc::new(listener));
+    let directory = Directory::open_on(disk, bench.temp.path()).expect("writable");
+    bench.sink = Sink::new(Arc::new(directory), bench.sink.policy.clone(), 3);
+    bench
+}
+
+const EIO: i32 = 5;
+const EMFILE: i32 = 24;
+
+#[test]
+fn who_finds_no_file_to_open_waits_and_calls_nothing_different() {
+    for existing in [Existing::Refuse, Existing::Overwrite, Existing::Rename] {
+        let mut bench = troubled(existing, &[None, Some(EMFILE), Some(EMFILE)]);
+        fs::write(bench.path("a"), b"same").expect("written");
+        assert_eq!(bench.offer(0, "a", 0..4), [Report::Prove { index: 0 }]);
+        assert!(!bench.sink.is_busy(), "nothing to do before somebody closes a file");
+        assert_eq!(
+            bench.expect_all(0, b"same"),
+            [Report::Accepted { index: 0 }, Report::Same { index: 0, hash: Hash::of(b"same") }]
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_called_different() {
+    for existing in [Existing::Refuse, Existing::Rename] {
+        let mut bench = troubled(existing, &[None, Some(EIO)]);
+        fs::write(bench.path("a"), b"same").expect("written");
+        let reports = bench.offer(0, "a", 0..4);
+        assert!(failed(&reports[1..], Reason::Other), "{reports:?}");
+        let Some(Report::Failed { failure, .. }) = reports.last() else { unreachable!() };
+        assert!(failure.text.contains("cannot read what is at \"a\""), "{failure}");
+    }
+    // Whatever it is, its user wants it to make room.
+    let mut bench = troubled(Existing::Overwrite, &[None, Some(EIO)]);
+    fs::write(bench.path("a"), b"same").expect("written");
+    let reports = bench.offer(0, "a", 0..4);
+    assert_eq!(reports, [Report::Prove { index: 0 }, Report::Accepted { index: 0 }]);
+}
+
+#[test]
+fn what_is_gone_before_it_is_compared_is_in_nobodys_way() {
+    let mut bench = Bench::new(Existing::Refuse, true);
+    fs::write(bench.path("a"), b"same").expect("written");
+    let wanted = Some((TreePath::parse("a").expect("a path"), file(4, false, PLAIN)));
+    bench.sink.run(Job::Offer { index: 0, wanted, range: 0..4 });
+    fs::remove_file(bench.path("a")).expect("there");
+    assert_eq!(bench.sink.rest(), [Report::Accepted { index: 0 }]);
+}
+
+#[test]
+fn a_link_that_cannot_be_read_is_not_called_different() {
+    let mut bench = troubled(Existing::Rename, &[None, Some(EIO)]);
+    std::os::unix::fs::symlink("there", bench.path("a")).expect("made");
+    let reports = bench.offer_kind(0, "a", 0..0, Kind::Link { target: "there".into() });
+    assert!(failed(&reports, Reason::Other), "{reports:?}");
+}
+
+/// What the sender says while one name is looked into holds for the next one, too.
+#[test]
+fn the_next_name_may_be_taken_by_something_else_as_well() {
+    let (offered, others) = (contents(GROUP + 9), vec![1; GROUP as usize + 9]);
+    let len = offered.len() as u64;
+    for last in [&others, &offered] {
+        let mut bench = Bench::new(Existing::Rename, true);
+        for (name, there) in [("a", &others), ("a-1", &others), ("a-2", last)] {
+            fs::write(bench.path(name), there).expect("written");
+        }
+        let wanted = Some((TreePath::parse("a").expect("a path"), file(len, false, PLAIN)));
+        bench.sink.run(Job::Offer { index: 0, wanted, range: 0..len });
+        let mut batch = WriteBatch::default();
+        batch.push(0, &offered[..100]);
+        bench.sink.run(Job::Write(batch));
+        let mut reports = bench.expect_all(0, &offered);
+        while bench.sink.is_busy() {
+            reports.extend(bench.sink.rest());
+        }
+        let hash = Hash::of(&offered);
+        if last == &offered {
+            assert_eq!(reports.last(), Some(&Report::Same { index: 0, hash }), "{reports:?}");
+            continue;
+        }
+        assert_eq!(reports.last(), Some(&Report::Again(0..100)), "{reports:?}");
+        let reports = bench.write(0, &offered);
+        assert_eq!(reports, [Report::Committed { index: 0, hash }]);
+        assert!(fs::read(bench.path("a-3")).expect("there") == offered);
+    }
+}

@@ -4,22 +4,17 @@
 mod common;
 
 use common::{Bench, CARRIERS, Running, expect_all_done, side_by_side, wait_until};
-use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashSet;
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use volley::net::listen::{Listener, Order};
 use volley::net::part::{Reception, Service};
-use volley::net::places::{TRANSFERS_MAX, TRANSFERS_OF_ONE_MAX};
-use volley::net::tcp::record::Record;
 use volley::net::{Interrupt, Notice, Observer};
 use volley::transfer::backlog::Backlog;
 use volley::transfer::directory::Directory;
 use volley::transfer::keeping::Keeping;
 use volley::transfer::outcome::{Failure, Reason};
-use volley::wire::handshake::Role;
 
 /// Twenty at once, then one more; `carrier` says how each of them sends.
 fn serve_twenty_and_one_more<'a>(carrier: impl Fn(usize) -> &'a [&'a str] + Sync) {
@@ -146,48 +141,4 @@ fn a_panic_in_one_connection_ends_that_connection_only() {
             assert_eq!(failure.as_ref().map(|one| one.reason), is_doomed.then_some(Reason::Other));
         }
     }
-}
-
-/// Senders that say no more than that they are there, one after the other, until `count` are served.
-fn take_places(count: usize, from: &str, listener: &str) -> Vec<TcpStream> {
-    let listener: SocketAddr = listener.parse().expect("an address");
-    let from = SocketAddr::new(from.parse().expect("an address"), 0);
-    let mut hello = Vec::new();
-    Record::Hello { versions: vec![1], role: Role::Sender }.write_to(&mut hello);
-    let call = || {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP));
-        let socket = socket.expect("a socket");
-        socket.bind(&from.into()).expect("an address of this machine");
-        socket.connect(&listener.into()).expect("it listens");
-        let mut stream = TcpStream::from(socket);
-        stream.write_all(&hello).expect("it is there");
-        stream.read_exact(&mut [0; 1]).expect("it is welcome");
-        stream
-    };
-    (0..count).map(|_| call()).collect()
-}
-
-#[cfg(target_os = "linux")] // Elsewhere this machine is one address only.
-#[test]
-fn one_address_has_half_of_the_places_and_those_refused_are_told() {
-    let bench = Bench::new();
-    bench.file("file", 5_000);
-    let receiver = bench.receive(&[]);
-    let send = |options: &[&str]| bench.send(&receiver, &["file"], options);
-    let first = take_places(TRANSFERS_OF_ONE_MAX, "127.0.0.1", &receiver.address);
-    for carrier in CARRIERS {
-        let refused = send(carrier).expect_code(6);
-        refused.expect_words(&["256 transfers from your address already", "send again later"]);
-    }
-    send(&["--bind", "127.0.0.2"]).expect_code(0);
-    let rest = TRANSFERS_MAX - TRANSFERS_OF_ONE_MAX;
-    let second = take_places(rest, "127.0.0.2", &receiver.address);
-    for options in [&["--bind", "127.0.0.3"], CARRIERS[1]] {
-        send(options).expect_code(6).expect_words(&["512 transfers already"]);
-    }
-    drop(first);
-    wait_until("there is a place again", || send(&[]).code == Some(0));
-    drop(second);
-    receiver.stop();
-    bench.expect_arrived(&["file"]);
 }

@@ -16,7 +16,7 @@ use self::ending::Retiring;
 use self::port::Port;
 use self::sessions::{Served, Sessions};
 use super::impair::ImpairedLink;
-use super::places::Place;
+use super::places::{Place, Places};
 use super::udp::{Path, Udp};
 use super::worker::Told;
 use super::{Impairment, Observer};
@@ -32,44 +32,47 @@ use crate::transport::config::{Config, CongestionChoice};
 use crate::wire::header::ConnectionId;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Receptions in one turn; timers and sending must not wait for a flood to end.
 const RECEPTIONS_MAX: usize = 4;
 
-/// After the system refused to accept a connection (too many files are open), the next one is waited
-/// for only after this long.
-const CONNECTIONS_REST: Duration = Duration::from_secs(1);
+/// How often it is seen which sessions have lost their places.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The loop.
 pub struct Engine {
     port: Port,
     clock: Clock,
     waiter: Waiter,
-    /// Not ours to read, but the owner wants to wake when somebody connects.
-    also: Option<TcpListener>,
-    /// Not before then.
-    also_from: Instant,
     traces: bool,
     observer: Observer,
     sessions: Sessions,
-    next_id: u64,
+    numbers: Numbers,
+    /// Of a listener: where those sit down who have proven their addresses.
+    places: Option<Places>,
     retiring: BTreeMap<u64, Retiring>,
     told: (Sender<Told>, Receiver<Told>),
     batch: Batch,
     next_progress: Instant,
-    /// What the last turn's wait found.
-    found: Found,
+    next_look: Instant,
+    /// What the last turn's wait found at the socket.
+    found: Ready,
 }
 
-/// What there is at the sockets.
-#[derive(Clone, Copy, Debug, Default)]
-struct Found {
-    udp: Ready,
-    /// Somebody connects.
-    caller: bool,
+/// Numbers for transfers, of whatever carrier.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers(Arc<AtomicU64>);
+
+impl Numbers {
+    /// One that no other transfer has.
+    #[must_use]
+    pub fn take(&self) -> u64 {
+        1 + self.0.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -94,17 +97,17 @@ impl Engine {
             port: Port::new(udp, link),
             clock: Clock::start(),
             waiter: Waiter::new()?,
-            also: None,
-            also_from: Instant::ZERO,
             traces,
             observer,
             sessions: Sessions::default(),
-            next_id: 1,
+            numbers: Numbers::default(),
+            places: None,
             retiring: BTreeMap::new(),
             told: channel(),
             batch: Batch::default(),
             next_progress: Instant::ZERO,
-            found: Found::default(),
+            next_look: Instant::ZERO,
+            found: Ready::default(),
         })
     }
 
@@ -120,20 +123,9 @@ impl Engine {
         &self.port.udp
     }
 
-    /// Ends a turn's wait also when somebody connects to `listener`.
-    pub fn also_wake_for(&mut self, listener: TcpListener) {
-        self.also = Some(listener);
-    }
-
-    /// Whether somebody connects, as far as the last turn saw.
-    #[must_use]
-    pub fn has_caller(&self) -> bool {
-        self.found.caller
-    }
-
-    /// Nobody can be accepted now: do not wake for that for a while.
-    pub fn rest_from_connections(&mut self) {
-        self.also_from = self.now() + CONNECTIONS_REST;
+    /// From now on, whoever proves his address takes one of `places`, unless he came with one.
+    pub fn seat_in(&mut self, places: Places) {
+        self.places = Some(places);
     }
 
     /// The configuration of a connection to `path`.
@@ -151,10 +143,10 @@ impl Engine {
         }
     }
 
-    /// A number for a transfer, of whatever carrier.
-    pub fn take_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id - 1
+    /// Where the numbers of its transfers come from.
+    #[must_use]
+    pub fn numbers(&self) -> Numbers {
+        self.numbers.clone()
     }
 
     /// A connection id that is not in use here.
@@ -178,7 +170,7 @@ impl Engine {
         path: Path,
         (sink, place): (Option<Sink>, Option<Place>),
     ) -> u64 {
-        let id = self.take_id();
+        let id = self.numbers.take();
         let served = Served {
             session,
             path,
@@ -260,19 +252,28 @@ impl Engine {
         self.receive()?;
         let now = self.now();
         let Self { port, sessions, .. } = self;
-        if self.found.udp.has_error {
+        if self.found.has_error {
             port.take_refusals(|refusal| sessions.refuse(now, refusal));
         }
         port.release(now, |path, datagram| sessions.dispatch(now, path, datagram));
         self.take_reports(now);
         self.sessions.fire_deadlines(now);
+        self.clear_places(now);
         self.serve_touched();
         self.tell_progress(now);
         Ok(())
     }
 
+    /// Ends the sessions whose places are others' now.
+    fn clear_places(&mut self, now: Instant) {
+        if now >= self.next_look {
+            self.next_look = now + LOOK;
+            self.sessions.clear_places(now);
+        }
+    }
+
     fn receive(&mut self) -> io::Result<()> {
-        let mut may_have_more = self.found.udp != Ready::default();
+        let mut may_have_more = self.found != Ready::default();
         for _ in 0..RECEPTIONS_MAX {
             if !may_have_more {
                 break;
@@ -304,8 +305,8 @@ impl Engine {
         }
     }
 
-    /// Waits until something is to be done, and says what there is at the sockets.
-    fn wait(&mut self, patience: Duration) -> io::Result<Found> {
+    /// Waits until something is to be done, and says what there is at the socket.
+    fn wait(&mut self, patience: Duration) -> io::Result<Ready> {
         let now = self.now();
         let patience = if self.sessions.has_touched() { Duration::ZERO } else { patience };
         let deadline = self.sessions.next_deadline();
@@ -313,10 +314,7 @@ impl Engine {
         let progress = Some(self.next_progress).filter(|_| !self.sessions.is_empty());
         let until = [deadline, release, progress].into_iter().flatten().min();
         let timeout = until.map_or(patience, |at| at.since(now).min(patience));
-        let mut sockets = vec![self.port.udp.socket().as_fd()];
-        sockets.extend(self.also.iter().filter(|_| self.also_from <= now).map(AsFd::as_fd));
-        let ready = self.waiter.wait_readable(&sockets, timeout)?;
-        let caller = ready.get(1).is_some_and(|ready| *ready != Ready::default());
-        Ok(Found { udp: ready[0], caller })
+        let ready = self.waiter.wait_readable(&[self.port.udp.socket().as_fd()], timeout)?;
+        Ok(ready[0])
     }
 }

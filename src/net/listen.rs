@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::part::{Part, Service};
-use super::places::Places;
+use super::places::{Admission, Place, Places, TRANSFERS_MAX};
 use super::udp::{Path, Udp, is_no_family};
 use super::{Carrier, Impairment, Interrupt, Notice, Observer, tcp};
 use crate::base::text::show_error;
@@ -207,8 +207,7 @@ fn note_completion(
 /// A listener at work.
 struct Serving {
     engine: Engine,
-    tcp: TcpListener,
-    streams: tcp::Streams,
+    door: tcp::Door,
     acceptor: Acceptor,
     places: Places,
     /// HELLOs that have a session, by where they came from and what they call it.
@@ -221,12 +220,13 @@ impl Serving {
         let Listener { udp, tcp, .. } = listener;
         let mut engine =
             Engine::new(udp, order.impairment.as_ref(), order.traces, observer.clone())?;
-        engine.also_wake_for(tcp.try_clone()?);
-        let places = Places::default();
+        let places = Places::new(TRANSFERS_MAX);
+        engine.seat_in(places.clone());
+        let shared = (places.clone(), engine.numbers());
+        let door = tcp::Door::open(tcp, &order.service, observer, shared)?;
         Ok(Self {
             engine,
-            tcp,
-            streams: tcp::Streams::new(&order.service, observer, places.clone()),
+            door,
             places,
             acceptor: Acceptor::new(order.service.duty(), clock::random_bytes()),
             known: HashMap::new(),
@@ -239,18 +239,6 @@ impl Serving {
         for (path, datagram) in self.engine.take_hellos() {
             self.on_hello(path, &datagram);
         }
-        while self.engine.has_caller() {
-            let (stream, peer) = match self.tcp.accept() {
-                Ok(accepted) => accepted,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    self.engine.rest_from_connections();
-                    break;
-                }
-            };
-            let id = self.engine.take_id();
-            self.streams.serve(id, stream, peer);
-        }
         Ok(())
     }
 
@@ -261,17 +249,34 @@ impl Serving {
         if let Some(id) = self.known.get(&(path.peer, theirs)) {
             return self.engine.deliver_to(*id, path, datagram);
         }
-        let full = self.places.refusal(path.peer.ip());
-        let load = Load { half_open: self.engine.half_open(), full };
-        let now = self.engine.now();
-        match self.acceptor.on_hello(now, &address_bytes(path.peer), datagram, load) {
-            Answer::Accept(hello) => self.accept(path, &hello, datagram),
-            Answer::Ignore => {}
-            Answer::Reply(answer) => self.engine.reply(path, &answer),
+        let is_full = !self.places.has_room(path.peer.ip());
+        let load = Load { half_open: self.engine.half_open(), is_full };
+        let (now, peer) = (self.engine.now(), address_bytes(path.peer));
+        match self.acceptor.on_hello(now, &peer, datagram, load) {
+            Answer::Accept { hello, is_proven: false } => self.accept(path, &hello, datagram, None),
+            Answer::Accept { hello, is_proven: true } => {
+                let reason = match self.places.admit(path.peer.ip()) {
+                    Admission::Place(place) => {
+                        return self.accept(path, &hello, datagram, Some(place));
+                    }
+                    Admission::Later => None,
+                    Admission::Full(reason) => Some(reason),
+                };
+                let answer = self.acceptor.hold_off(now, &peer, &hello, reason.as_deref());
+                self.answer(path, &answer);
+            }
+            answer => self.answer(path, &answer),
         }
     }
 
-    fn accept(&mut self, path: Path, hello: &Hello, datagram: &[u8]) {
+    fn answer(&mut self, path: Path, answer: &Answer) {
+        if let Answer::Reply(answer) = answer {
+            self.engine.reply(path, answer);
+        }
+    }
+
+    /// Opens a connection. Who comes without a place, as he has not proven his address yet, gets one then.
+    fn accept(&mut self, path: Path, hello: &Hello, datagram: &[u8], place: Option<Place>) {
         let Self { engine, known, order, .. } = self;
         known.retain(|_, id| engine.serves(*id));
         let Ok(header) = Header::read(datagram) else {
@@ -287,8 +292,7 @@ impl Serving {
         let connection =
             Connection::respond(engine.now(), config, connection_id, hello, header.packet_number);
         let (session, sink) = part.session(connection);
-        let place = self.places.take(path.peer.ip());
-        let id = self.engine.add(session, connection_id, path, (sink, Some(place)));
+        let id = self.engine.add(session, connection_id, path, (sink, place));
         if let Some(failure) = unfit {
             self.engine.turn_away(id, failure);
         }
@@ -303,7 +307,7 @@ impl Serving {
         {
             self.engine.turn(Duration::from_millis(10))?;
         }
-        self.streams.end(failure);
+        self.door.close(failure);
         Ok(())
     }
 }

@@ -6,18 +6,20 @@
 mod accept;
 mod channel;
 mod connect;
+mod door;
+mod lobby;
 mod outlet;
 pub mod probe;
 mod receive;
 pub mod record;
 mod send;
 
-pub use accept::Streams;
 pub use connect::{Order, dial};
+pub use door::Door;
 
 use self::channel::Channel;
 use self::receive::Download;
-use self::record::RecordReader;
+use self::record::{Record, RecordReader};
 use self::send::Upload;
 use super::Finished;
 use super::part::Part;
@@ -28,8 +30,10 @@ use crate::os::clock::Clock;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transport::config::IDLE_TIMEOUT;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// No connection, or no answer to the first record, for this long: unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,6 +47,39 @@ const SILENCE: Duration = IDLE_TIMEOUT;
 
 /// Bytes of file in one record.
 const CHUNK: usize = 256 << 10;
+
+/// A stream that several threads read from and write to, at the cost of one descriptor.
+#[derive(Clone, Debug)]
+pub(super) struct Stream(Arc<TcpStream>);
+
+impl Stream {
+    fn new(stream: TcpStream) -> Self {
+        Self(Arc::new(stream))
+    }
+
+    /// The only word to one who is not served at all, as far as it does not keep anybody waiting.
+    fn say_last(&self, failure: &Failure) {
+        let (code, reason) = (failure.reason.code().into(), failure.text.as_bytes());
+        let mut bytes = Vec::new();
+        Record::Close { code, reason }.write_to(&mut bytes);
+        let _ = (&**self).write(&bytes);
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+impl Deref for Stream {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.0
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&**self).read(buffer)
+    }
+}
 
 /// A listening stream socket that never blocks.
 ///
@@ -91,7 +128,7 @@ fn choose_congestion(_: &Socket, _: &str) -> io::Result<()> {
 }
 
 /// Carries a transfer over a stream whose ends have greeted each other.
-fn carry(channel: Channel, reader: RecordReader<TcpStream>, part: Part) -> Finished {
+fn carry(channel: Channel, reader: RecordReader<Stream>, part: Part) -> Finished {
     match part {
         Part::Listing(receiving) => Download::new(channel, receiving, None).run(reader),
         Part::Receiving(receiving, sink) => {

@@ -1,6 +1,7 @@
 //! What the end of a connection means for the transfer on it.
 
 use super::outcome::{Failure, Reason};
+use super::stall::FIRST_WORD;
 use crate::base::text::escape;
 use crate::transport::config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT};
 use crate::transport::error::End;
@@ -81,6 +82,13 @@ pub fn failure_of_end(end: &End, peer: SocketAddr, standpoint: Standpoint) -> Fa
         End::Version { .. } => (Reason::Version, escape(&end.to_string())),
     };
     Failure::new(reason, text)
+}
+
+/// What becomes of a sender that does not say what it has to send.
+#[must_use]
+pub fn wordless() -> Failure {
+    let text = format!("the sender came and offered nothing for {} s", FIRST_WORD.as_secs());
+    Failure::new(Reason::Interrupted, text)
 }
 
 /// What it means that the other side ended a transfer with that code.

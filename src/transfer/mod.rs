@@ -42,6 +42,7 @@ pub mod session;
 pub mod sink;
 pub mod source;
 pub mod spool;
+pub mod stall;
 mod tree;
 mod unfinished;
 pub mod walk;

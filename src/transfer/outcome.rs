@@ -257,6 +257,12 @@ impl Ledger {
         Self { counts, ..Self::default() }
     }
 
+    /// Entries so far that have an outcome, or were offered to be looked at only.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.counts.entries
+    }
+
     /// An entry is offered to be looked at only. Says how many there are now.
     pub fn list(&mut self) -> u64 {
         self.counts.listed += 1;

@@ -6,6 +6,9 @@
 //! [`Session::poll_transmit`] until `false`; and waits until [`Session::poll_timeout`]. The transfer
 //! is over when [`Session::report`] says how.
 
+mod motion;
+
+use self::motion::Watch;
 use super::ending::{Standpoint, failure_of_end};
 use super::entry::Entry;
 use super::job::{Job, Report};
@@ -52,6 +55,7 @@ pub struct Session {
     failure: Option<Failure>,
     end: Option<End>,
     linger_until: Option<Instant>,
+    motion: Watch,
     /// When the sink gets the few bytes that have been gathered for it.
     gather_until: Option<Instant>,
     /// When every file had an outcome.
@@ -80,6 +84,7 @@ impl Session {
             failure: None,
             end: None,
             linger_until: None,
+            motion: Watch::default(),
             gather_until: None,
             completed_at: None,
             latest: Instant::ZERO,
@@ -88,6 +93,7 @@ impl Session {
 
     /// A datagram arrived from `path`.
     pub fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
+        self.motion.on_heard(now);
         match &mut self.side {
             Side::Receiving(receiving) => {
                 let mut take = |offset, bytes: &[u8]| receiving.take_data(offset, bytes);
@@ -130,7 +136,8 @@ impl Session {
             Side::Sending(sending) if sending.has_more() && self.end.is_none() => Some(self.latest),
             _ => None,
         };
-        let deadlines = [self.connection.poll_timeout(), linger, self.gather_until, more];
+        let word = self.motion.deadline().filter(|_| self.failure.is_none());
+        let deadlines = [self.connection.poll_timeout(), linger, self.gather_until, more, word];
         deadlines.into_iter().flatten().min()
     }
 
@@ -200,7 +207,8 @@ impl Session {
         while let Some(event) = self.connection.poll_event() {
             match event {
                 // What was received is looked at below, whatever else happened.
-                Event::Connected | Event::ControlReceived => {}
+                Event::ControlReceived => {}
+                Event::Connected => self.motion.begin(now, self.is_owed_word()),
                 Event::Ended(end) => self.end = Some(end),
             }
         }
@@ -212,6 +220,7 @@ impl Session {
         self.tell();
         self.apply(now);
         self.finish(now);
+        self.watch_motion(now);
     }
 
     fn read_messages(&mut self) -> Result<(), Malformed> {
@@ -308,24 +317,6 @@ impl Session {
     #[must_use]
     pub fn damaged(&self) -> u64 {
         self.connection.damaged()
-    }
-
-    /// How far the transfer is.
-    #[must_use]
-    pub fn progress(&self) -> Progress {
-        let stats = self.connection.stats();
-        let ((done, total), is_total_known) = match &self.side {
-            Side::Receiving(receiving) => (receiving.progress(), receiving.is_offered()),
-            Side::Sending(sending) => ((stats.delivered, sending.total()), sending.is_offered()),
-        };
-        let phase = match () {
-            () if self.connection.is_connecting() => Phase::Connecting,
-            () if self.is_plan() => Phase::Planning,
-            // A receiver that is not told yet what comes has nothing to commit.
-            () if done < total || !is_total_known => Phase::Transferring,
-            () => Phase::Committing,
-        };
-        Progress { phase, done, total, is_total_known, stats: Some(stats) }
     }
 
     /// Whether the transfer is over.

@@ -27,8 +27,8 @@ const COOKIE_LEN: usize = 16;
 pub struct Load {
     /// Connections whose initiator has not proven its address.
     pub half_open: usize,
-    /// Why there is no room for another one from there, if there is none: a sentence for a person.
-    pub full: Option<&'static str>,
+    /// There is no room for another one from there, unless somebody makes some.
+    pub is_full: bool,
 }
 
 /// What a responder does for whoever comes.
@@ -62,8 +62,13 @@ impl Duty {
 /// What to do about a HELLO.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Open a connection.
-    Accept(Hello),
+    /// Open a connection, if there is a place for one whose address `is_proven`.
+    Accept {
+        /// What is asked for.
+        hello: Hello,
+        /// It came with a cookie.
+        is_proven: bool,
+    },
     /// Nothing.
     Ignore,
     /// Send this datagram back.
@@ -111,13 +116,32 @@ impl Acceptor {
         if let Err(reason) = self.duty.admit(hello.role) {
             return self.decline(now, refuse(id, RefuseCode::Unsupported, reason));
         }
-        let proven = self.knows(now, peer, &hello);
-        if let Some(reason) = load.full.filter(|_| proven) {
-            return self.decline(now, refuse(id, RefuseCode::Busy, reason));
+        let is_proven = self.knows(now, peer, &hello);
+        if is_proven || (load.half_open < HALF_OPEN_QUIET && !load.is_full) {
+            return Answer::Accept { hello, is_proven };
         }
-        if proven || (load.half_open < HALF_OPEN_QUIET && load.full.is_none()) {
-            return Answer::Accept(hello);
+        self.retry(now, peer, id)
+    }
+
+    /// The answer to the initiator of `hello`, which was accepted, where there is no place for him: for
+    /// `reason`, or none so far.
+    #[must_use]
+    pub fn hold_off(
+        &mut self,
+        now: Instant,
+        peer: &[u8],
+        hello: &Hello,
+        reason: Option<&str>,
+    ) -> Answer {
+        let id = hello.connection_id;
+        match reason {
+            Some(reason) => self.decline(now, refuse(id, RefuseCode::Busy, reason)),
+            // He knows then that somebody is there, and asks on.
+            None => self.retry(now, peer, id),
         }
+    }
+
+    fn retry(&self, now: Instant, peer: &[u8], id: ConnectionId) -> Answer {
         let cookie = self.cookie(span_number(now), peer, id);
         reply(PacketType::Retry, id, |out| put_short_string(out, &cookie))
     }
@@ -228,9 +252,9 @@ mod tests {
         COOKIE_MAX, Parameters, Strategy, Suite, read_refuse, read_versions,
     };
 
-    const QUIET: Load = Load { half_open: 0, full: None };
-    const BUSY: Load = Load { half_open: HALF_OPEN_QUIET, full: None };
-    const FULL: Load = Load { half_open: 0, full: Some("full") };
+    const QUIET: Load = Load { half_open: 0, is_full: false };
+    const BUSY: Load = Load { half_open: HALF_OPEN_QUIET, is_full: false };
+    const FULL: Load = Load { half_open: 0, is_full: true };
 
     fn hello(versions: &[u16], cookie: &[u8]) -> Vec<u8> {
         let hello = Hello {
@@ -280,15 +304,15 @@ mod tests {
 
     #[test]
     fn a_quiet_listener_accepts_at_once() {
-        assert!(matches!(judge(0, b"a", &hello(&[VERSION], &[]), QUIET), Answer::Accept(_)));
+        assert!(matches!(judge(0, b"a", &hello(&[VERSION], &[]), QUIET), Answer::Accept { .. }));
     }
 
     #[test]
     fn a_busy_listener_wants_a_cookie_that_only_its_address_can_return() {
         let cookie = cookie_of(&judge(100, b"a", &hello(&[VERSION], &[]), BUSY));
         let again = hello(&[VERSION], &cookie);
-        assert!(matches!(judge(101, b"a", &again, BUSY), Answer::Accept(_)));
-        assert!(matches!(judge(115, b"a", &again, BUSY), Answer::Accept(_)));
+        assert!(matches!(judge(101, b"a", &again, BUSY), Answer::Accept { .. }));
+        assert!(matches!(judge(115, b"a", &again, BUSY), Answer::Accept { .. }));
         assert!(matches!(judge(101, b"b", &again, BUSY), Answer::Reply(_)), "another address");
         assert!(matches!(judge(140, b"a", &again, BUSY), Answer::Reply(_)), "too old");
     }
@@ -296,9 +320,15 @@ mod tests {
     #[test]
     fn a_full_listener_says_so_to_who_proved_its_address() {
         let cookie = cookie_of(&judge(0, b"a", &hello(&[VERSION], &[]), FULL));
-        let answer = judge(0, b"a", &hello(&[VERSION], &cookie), FULL);
-        let (code, _) = read_refuse(&replied(&answer, PacketType::Refuse)).expect("a refusal");
-        assert_eq!(code, RefuseCode::Busy);
+        let mut acceptor = Acceptor::new(Duty::Receive, [3; 32]);
+        let asked = hello(&[VERSION], &cookie);
+        let answer = acceptor.on_hello(Instant::ZERO, b"a", &asked, FULL);
+        let Answer::Accept { hello, is_proven: true } = answer else { panic!("{answer:?}") };
+        let wait = acceptor.hold_off(Instant::ZERO, b"a", &hello, None);
+        assert_eq!(cookie_of(&wait), cookie);
+        let answer = acceptor.hold_off(Instant::ZERO, b"a", &hello, Some("full"));
+        let refusal = read_refuse(&replied(&answer, PacketType::Refuse)).expect("a refusal");
+        assert_eq!(refusal, (RefuseCode::Busy, "full".to_owned()));
     }
 
     #[test]
@@ -317,7 +347,7 @@ mod tests {
                 protection::seal(&mut packet);
                 let mut acceptor = Acceptor::new(duty, [3; 32]);
                 match acceptor.on_hello(Instant::ZERO, b"a", &packet, QUIET) {
-                    Answer::Accept(accepted) => assert!(is_served && accepted == asked),
+                    Answer::Accept { hello, .. } => assert!(is_served && hello == asked),
                     answer => {
                         assert!(!is_served, "{duty:?} {role:?}");
                         let refused = replied(&answer, PacketType::Refuse);
@@ -356,16 +386,16 @@ mod tests {
     fn refusals_are_few_in_a_second_whatever_is_asked() {
         let mut acceptor = Acceptor::new(Duty::Receive, [3; 32]);
         let unknown = hello(&[99], &[]);
-        let cookie = cookie_of(&judge(0, b"a", &hello(&[VERSION], &[]), FULL));
-        let busy = hello(&[VERSION], &cookie);
+        let asked = hello(&[VERSION], &[]);
+        let busy = Hello::read(open_hello(&asked).expect("sealed")).expect("a HELLO");
         for second in 0..3u64 {
             let mut replies = 0;
             for millisecond in 0..1_000 {
                 let now = Instant::from_nanos((second * 1_000 + millisecond) * 1_000_000);
-                for asked in [&unknown, &busy] {
-                    let answer = acceptor.on_hello(now, b"a", asked, FULL);
-                    replies += u32::from(matches!(answer, Answer::Reply(_)));
-                }
+                let answer = acceptor.on_hello(now, b"a", &unknown, FULL);
+                replies += u32::from(matches!(answer, Answer::Reply(_)));
+                let answer = acceptor.hold_off(now, b"a", &busy, Some("full"));
+                replies += u32::from(matches!(answer, Answer::Reply(_)));
                 // Whom it does not know yet it still asks for a cookie.
                 let stranger = acceptor.on_hello(now, b"a", &hello(&[VERSION], &[]), FULL);
                 replied(&stranger, PacketType::Retry);

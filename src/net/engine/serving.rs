@@ -3,6 +3,7 @@
 use super::Engine;
 use super::sessions::Served;
 use crate::base::text::show_error;
+use crate::net::places::Admission;
 use crate::net::worker::Worker;
 use crate::net::{Carrier, Notice};
 use crate::transfer::outcome::{Failure, Reason};
@@ -14,6 +15,9 @@ const TRAINS_MAX: usize = 8;
 /// Trains that all sessions send in one turn, unless they are more than that: meanwhile nothing is
 /// received, and the socket has room for some milliseconds only.
 const TRAINS_OF_ALL: usize = 32;
+
+/// What one hears who has proven his address when others had taken the last place.
+const CROWDED: &str = "others have just taken its last places; try again later";
 
 /// Trains that each of so many sessions sends in one turn.
 fn trains_of_each(sessions: usize) -> usize {
@@ -50,8 +54,8 @@ impl Engine {
     /// True if there is more to send than fits into one turn.
     fn step(&mut self, id: u64, served: &mut Served, trains: usize) -> bool {
         if !served.is_announced && served.session.is_validated() {
-            if let Some(failure) = &served.turned_away {
-                served.session.abort(self.now(), failure.clone());
+            if let Some(failure) = served.turned_away.clone().or_else(|| self.seat(served)) {
+                served.session.abort(self.now(), failure);
             } else {
                 served.is_announced = true;
                 let peer = served.path.peer;
@@ -64,12 +68,30 @@ impl Engine {
         }
         self.pass_jobs(id, served);
         let has_more = self.transmit(served, trains);
+        if served.session.take_moved()
+            && let Some(place) = &served.place
+        {
+            place.seat().note_progress();
+        }
         if self.traces {
             served.tell_trace(id, self.clock.now(), self.port.take_trace(), &self.observer);
         }
         served.tell_phase(id, &self.observer);
         served.deadline = served.session.poll_timeout();
         has_more
+    }
+
+    /// Gives one a place who has proven his address and has none; why not, if there is none.
+    fn seat(&self, served: &mut Served) -> Option<Failure> {
+        let places = self.places.as_ref().filter(|_| served.place.is_none())?;
+        match places.admit(served.path.peer.ip()) {
+            Admission::Place(place) => {
+                served.place = Some(place);
+                None
+            }
+            Admission::Later => Some(Failure::new(Reason::Refused, CROWDED)),
+            Admission::Full(text) => Some(Failure::new(Reason::Refused, text)),
+        }
     }
 
     /// Hands jobs to the session's worker, which begins with the first one.

@@ -1,12 +1,12 @@
 //! The sessions of a loop, and what finds them: connection ids, deadlines, what was touched.
 
 use crate::base::time::Instant;
-use crate::net::places::Place;
+use crate::net::places::{GIVEN_AWAY, Place};
 use crate::net::refusal::Refusal;
 use crate::net::udp::Path;
 use crate::net::worker::Worker;
 use crate::net::{Notice, Observer, Seen};
-use crate::transfer::outcome::Failure;
+use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::session::{Phase, Session};
 use crate::transfer::sink::Sink;
 use crate::transport::PathId;
@@ -186,6 +186,18 @@ impl Sessions {
     pub(super) fn abort_all(&mut self, now: Instant, failure: &Failure) {
         for (id, served) in &mut self.served {
             served.act(|session| session.abort(now, failure.clone()));
+            self.touched.insert(*id);
+        }
+    }
+
+    /// Ends those whose places are others' now.
+    pub(super) fn clear_places(&mut self, now: Instant) {
+        let has_lost = |served: &Served| {
+            served.place.as_ref().is_some_and(|place| place.seat().is_given_away())
+        };
+        for (id, served) in self.served.iter_mut().filter(|(_, served)| has_lost(served)) {
+            let failure = Failure::new(Reason::Refused, GIVEN_AWAY);
+            served.act(|session| session.abort(now, failure));
             self.touched.insert(*id);
         }
     }

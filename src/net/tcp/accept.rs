@@ -1,113 +1,142 @@
-//! Accepting streams: one thread for each, a greeting, and then a transfer.
+//! The streams being served: a thread for each, a word of welcome, and then a transfer.
 
-use super::carry;
 use super::channel::{Channel, End};
-use super::record::{Record, RecordReader};
+use super::record::{Opening, Record};
+use super::{Stream, carry};
 use crate::net::part::{Part, Service};
-use crate::net::places::Places;
+use crate::net::places::{GIVEN_AWAY, Place, Seat};
 use crate::net::{Carrier, Notice, Observer};
 use crate::transfer::outcome::{Failure, Reason};
+use crate::transport::handshake::Duty;
 use crate::wire::handshake::{Role, VERSION};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 
 /// The streams being served.
-pub struct Streams {
+pub(super) struct Streams {
     service: Service,
     observer: Observer,
-    places: Places,
     end: End,
-    threads: Vec<JoinHandle<()>>,
+    served: Vec<Served>,
+}
+
+/// One of them.
+struct Served {
+    thread: JoinHandle<()>,
+    seat: Seat,
+    end: End,
 }
 
 impl std::fmt::Debug for Streams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Streams").field("threads", &self.threads.len()).finish_non_exhaustive()
+        f.debug_struct("Streams").field("served", &self.served.len()).finish_non_exhaustive()
     }
 }
 
 impl Streams {
     /// No streams yet.
-    #[must_use]
-    pub fn new(service: &Service, observer: Observer, places: Places) -> Self {
-        let service = service.clone();
-        Self { service, observer, places, end: End::default(), threads: Vec::new() }
+    pub(super) fn new(service: &Service, observer: Observer) -> Self {
+        Self { service: service.clone(), observer, end: End::default(), served: Vec::new() }
     }
 
-    /// Serves a stream on a thread of its own. Where there is no place for it, it is closed at once.
-    pub fn serve(&mut self, id: u64, stream: TcpStream, peer: SocketAddr) {
-        self.threads.retain(|thread| !thread.is_finished());
-        let standpoint = self.service.standpoint();
-        let channel = Channel::new((id, stream, peer), standpoint, &self.end, &self.observer);
+    /// Whom they serve.
+    pub(super) fn duty(&self) -> Duty {
+        self.service.duty()
+    }
+
+    /// Serves one who has been admitted with that role, on a thread of its own.
+    pub(super) fn serve(
+        &mut self,
+        (id, stream, peer): (u64, TcpStream, SocketAddr),
+        role: Role,
+        place: Place,
+    ) {
+        let (stream, end) = (Stream::new(stream), self.end.of_part());
+        let link = (id, stream.clone(), peer);
+        let channel = Channel::new(link, self.service.standpoint(), &end, &self.observer);
         let Ok(channel) = channel else {
             return;
         };
-        if let Some(text) = self.places.refusal(peer.ip()) {
-            return channel.close(&Failure::new(Reason::Refused, text));
-        }
-        let (service, place) = (self.service.clone(), self.places.take(peer.ip()));
-        // Without a thread there is no transfer: the peer sees the stream end and may try again.
+        let (service, seat) = (self.service.clone(), place.seat().clone());
+        let channel = channel.on(seat.clone());
         let thread = std::thread::Builder::new().spawn(move || {
-            serve(channel, &service);
+            serve(channel, &service, role);
             drop(place);
         });
-        self.threads.extend(thread);
+        match thread {
+            Ok(thread) => self.served.push(Served { thread, seat, end }),
+            Err(_) => stream.say_last(&Failure::new(
+                Reason::Refused,
+                "it has no thread to spare; try again later",
+            )),
+        }
+    }
+
+    /// Ends those whose places are others' now, and forgets those that have ended.
+    pub(super) fn look_after(&mut self) {
+        self.served.retain(|served| !served.thread.is_finished());
+        for served in self.served.iter().filter(|served| served.seat.is_given_away()) {
+            served.end.ask(&Failure::new(Reason::Refused, GIVEN_AWAY));
+        }
     }
 
     /// Ends all streams because of `failure`, each with a word to its peer, and waits for their
     /// threads.
-    pub fn end(self, failure: &Failure) {
-        self.end.ask(failure);
-        for thread in self.threads {
-            let _ = thread.join();
+    pub(super) fn end(self, failure: &Failure) {
+        for served in &self.served {
+            served.end.ask(failure);
+        }
+        for served in self.served {
+            let _ = served.thread.join();
         }
     }
 }
 
-fn serve(mut channel: Channel, service: &Service) {
-    let Ok(mut reader) = channel.reader() else {
-        return;
-    };
-    match greet(&channel, &mut reader, service) {
+fn serve(mut channel: Channel, service: &Service, role: Role) {
+    match greet(&channel, service, role) {
         Ok(part) => {
+            let mut reader = channel.reader();
+            reader.trust();
             let (id, observer) = (channel.id, channel.observer.clone());
             let finished = Box::new(carry(channel, reader, part));
             observer(Notice::Ended { id, finished });
         }
-        Err(refusal) => {
-            // A stranger gets no word.
-            if let Some(failure) = refusal {
-                channel.close(&failure);
-            }
+        Err(failure) => {
+            channel.close(&failure);
             channel.part();
         }
     }
 }
 
-/// The first record must come soon, and from one of us: without a failure it is a stranger's.
-fn greet(
-    channel: &Channel,
-    reader: &mut RecordReader<TcpStream>,
-    service: &Service,
-) -> Result<Part, Option<Failure>> {
-    let first = channel.first(reader).map_err(|_| None)?;
-    let Some(Record::Hello { versions, role }) = first else {
-        return Err(None);
-    };
-    let part = admit(&versions, role, service)?;
-    channel.write(&Record::Welcome { version: VERSION }).map_err(|_| None)?;
-    reader.trust();
+fn greet(channel: &Channel, service: &Service, role: Role) -> Result<Part, Failure> {
+    let part = service.part(role, Carrier::Tcp)?;
+    // What is wrong with the stream is found out by whoever reads from it.
+    let _ = channel.write(&Record::Welcome { version: VERSION });
     Ok(part)
 }
 
-fn admit(versions: &[u16], role: Role, service: &Service) -> Result<Part, Failure> {
-    if !versions.contains(&VERSION) {
+/// The role of one who may be served.
+///
+/// # Errors
+/// He may not; what to tell him.
+pub(super) fn judge(opening: &Opening, duty: Duty) -> Result<Role, Failure> {
+    let (versions, role) = match opening {
+        Opening::Hello { versions, role } => (versions, Some(*role)),
+        Opening::Unknown { versions } => (versions, None),
+    };
+    if !versions.is_empty() && !versions.contains(&VERSION) {
         let text = format!(
             "this side speaks version {VERSION} of the protocol only; install the same version of \
              volley on both"
         );
         return Err(Failure::new(Reason::Version, text));
     }
-    service.duty().admit(role).map_err(|text| Failure::new(Reason::Refused, text))?;
-    service.part(role, Carrier::Tcp)
+    let refused = |text| Failure::new(Reason::Refused, text);
+    let role = role.ok_or_else(|| refused(UNKNOWN))?;
+    duty.admit(role).map_err(refused)?;
+    Ok(role)
 }
+
+/// What one hears whose greeting is not understood.
+const UNKNOWN: &str = "its greeting asks for what this version of volley does not know (a role, a suite), or cannot be read; \
+     install the same version on both";

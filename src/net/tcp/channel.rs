@@ -2,15 +2,16 @@
 
 use super::outlet::{Outlet, Pulse};
 use super::record::{Record, RecordReader};
-use super::{CONNECT_TIMEOUT, lost, prepare};
+use super::{CONNECT_TIMEOUT, Stream, lost, prepare};
 use crate::base::time::{Duration, Instant};
+use crate::net::places::Seat;
 use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, SIGTERM};
 use crate::os::clock::Clock;
 use crate::transfer::ending::Standpoint;
 use crate::transfer::outcome::{Failure, Reason, TransferReport};
 use crate::transfer::session::{Phase, Progress};
 use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 /// How often the observer is told how far a transfer is.
@@ -31,6 +32,11 @@ impl End {
     /// The end that comes with an interrupt.
     pub(super) fn of(interrupt: &Interrupt) -> Self {
         Self { interrupt: interrupt.clone(), why: Arc::default() }
+    }
+
+    /// The end of one stream, which comes with that of all.
+    pub(super) fn of_part(&self) -> Self {
+        Self::of(&self.interrupt.of_part())
     }
 
     /// Asks to end because of `failure`.
@@ -68,13 +74,15 @@ impl From<Failure> for Stop {
 /// One end of a stream.
 pub(super) struct Channel {
     pub(super) id: u64,
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) outlet: Outlet,
     pub(super) peer: SocketAddr,
     pub(super) clock: Clock,
     pub(super) end: End,
     pub(super) observer: Observer,
     pub(super) standpoint: Standpoint,
+    /// Its place at a listener.
+    seat: Option<Seat>,
     /// The other side is gone without a word.
     is_peer_lost: bool,
     next_progress: Instant,
@@ -88,7 +96,7 @@ impl Channel {
     /// # Errors
     /// As the system says.
     pub(super) fn new(
-        (id, stream, peer): (u64, TcpStream, SocketAddr),
+        (id, stream, peer): (u64, Stream, SocketAddr),
         standpoint: Standpoint,
         end: &End,
         observer: &Observer,
@@ -98,28 +106,34 @@ impl Channel {
         let patience = (!standpoint.is_sender).then_some(super::SILENCE);
         Ok(Self {
             id,
-            outlet: Outlet::new(&stream, &end.interrupt, patience)?,
+            outlet: Outlet::new(&stream, &end.interrupt, patience),
             stream,
             peer,
             clock: Clock::start(),
             end: end.clone(),
             observer: observer.clone(),
             standpoint,
+            seat: None,
             is_peer_lost: false,
             next_progress: Instant::ZERO,
             phase: Phase::Connecting,
         })
     }
 
+    /// The same, with a place at a listener.
+    pub(super) fn on(self, seat: Seat) -> Self {
+        Self { seat: Some(seat), ..self }
+    }
+
     /// What reads the records of the other side. There is one reader at a time.
-    pub(super) fn reader(&self) -> io::Result<RecordReader<TcpStream>> {
-        Ok(RecordReader::new(self.stream.try_clone()?, self.end.interrupt.clone()))
+    pub(super) fn reader(&self) -> RecordReader<Stream> {
+        RecordReader::new(self.stream.clone(), self.end.interrupt.clone())
     }
 
     /// The first record of the other side, as long as it comes soon.
     pub(super) fn first<'a>(
         &self,
-        reader: &'a mut RecordReader<TcpStream>,
+        reader: &'a mut RecordReader<Stream>,
     ) -> io::Result<Option<Record<'a>>> {
         let deadline = self.clock.now() + CONNECT_TIMEOUT;
         let clock = self.clock;
@@ -163,6 +177,13 @@ impl Channel {
             self.is_peer_lost = failure.reason == Reason::Interrupted;
             failure
         })
+    }
+
+    /// The transfer has moved: its place is well used.
+    pub(super) fn note_progress(&self) {
+        if let Some(seat) = &self.seat {
+            seat.note_progress();
+        }
     }
 
     pub(super) fn tell_started(&self) {

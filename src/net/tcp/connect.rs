@@ -2,7 +2,7 @@
 
 use super::channel::{Channel, End};
 use super::record::{Record, RecordReader};
-use super::{CONNECT_TIMEOUT, PATIENCE, carry, choose_congestion, lost};
+use super::{CONNECT_TIMEOUT, PATIENCE, Stream, carry, choose_congestion, lost};
 use crate::base::text::{escape, show_error};
 use crate::net::part::Errand;
 use crate::net::probe::udp_answers;
@@ -47,8 +47,9 @@ pub fn dial(
     }
     let broken = |error: io::Error| lost(&error, peer, standpoint.again());
     let end = End::of(interrupt);
+    let stream = Stream::new(stream);
     let channel = Channel::new((1, stream, peer), standpoint, &end, observer).map_err(broken)?;
-    let mut reader = channel.reader().map_err(broken)?;
+    let mut reader = channel.reader();
     let versions = vec![VERSION];
     // What is heard says more than that this could not be written.
     let _ = channel.write(&Record::Hello { versions, role: order.errand.role() });
@@ -60,7 +61,7 @@ pub fn dial(
 }
 
 /// Waits for the listener's first word.
-fn greet(channel: &Channel, reader: &mut RecordReader<TcpStream>) -> Result<(), Failure> {
+fn greet(channel: &Channel, reader: &mut RecordReader<Stream>) -> Result<(), Failure> {
     let listener = channel.standpoint.listener();
     let first = channel.first(reader);
     if let Some(failure) = channel.end.failure() {

@@ -1,12 +1,12 @@
 //! The writing half of a stream, and the thread that shows the peer that this side is alive.
 
+use super::Stream;
 use super::record::{Record, is_timeout};
 use crate::base::time::Duration;
 use crate::net::Interrupt;
 use crate::os::clock::Clock;
 use crate::transport::config::KEEP_ALIVE;
 use std::io::{self, Write};
-use std::net::TcpStream;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -18,7 +18,7 @@ pub(super) struct Outlet(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     /// The lock is held for one record.
-    stream: Mutex<TcpStream>,
+    stream: Mutex<Stream>,
     interrupt: Interrupt,
     clock: Clock,
     /// Nothing could be written for this long: the peer reads no more.
@@ -28,14 +28,9 @@ struct Inner {
 impl Outlet {
     /// An outlet into `stream` that gives up when interrupted, or after nothing could be written for
     /// `patience`; without one, somebody else shuts the stream down.
-    pub(super) fn new(
-        stream: &TcpStream,
-        interrupt: &Interrupt,
-        patience: Option<Duration>,
-    ) -> io::Result<Self> {
-        let stream = Mutex::new(stream.try_clone()?);
-        let interrupt = interrupt.clone();
-        Ok(Self(Arc::new(Inner { stream, interrupt, clock: Clock::start(), patience })))
+    pub(super) fn new(stream: &Stream, interrupt: &Interrupt, patience: Option<Duration>) -> Self {
+        let (stream, interrupt) = (Mutex::new(stream.clone()), interrupt.clone());
+        Self(Arc::new(Inner { stream, interrupt, clock: Clock::start(), patience }))
     }
 
     /// Writes a record.
@@ -49,7 +44,7 @@ impl Outlet {
         let mut rest = &bytes[..];
         let mut progress = self.0.clock.now();
         while !rest.is_empty() {
-            match (&*stream).write(rest) {
+            match (&**stream).write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     rest = &rest[count..];

@@ -2,19 +2,19 @@
 
 use super::channel::{Channel, Stop};
 use super::record::{Record, RecordReader};
-use super::until_silent;
+use super::{Stream, until_silent};
 use crate::base::time::{Duration, Instant};
 use crate::net::worker::CHECKPOINT;
 use crate::net::{Finished, Notice, internal_error};
 use crate::os::wait::Waiter;
-use crate::transfer::ending::failure_of_close;
+use crate::transfer::ending::{failure_of_close, wordless};
 use crate::transfer::message::UNSETTLED_MAX;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::receiver::Receiving;
 use crate::transfer::session::Phase;
 use crate::transfer::sink::Sink;
+use crate::transfer::stall::StallClock;
 use std::io;
-use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -31,6 +31,7 @@ pub(super) struct Download {
     /// None where only the list is wanted: then there is nothing for one to do.
     sink: Option<Box<Sink>>,
     next_checkpoint: Instant,
+    stall: StallClock,
 }
 
 impl Download {
@@ -39,11 +40,13 @@ impl Download {
         receiving: Box<Receiving>,
         sink: Option<Box<Sink>>,
     ) -> Self {
-        Self { channel, receiving, sink, next_checkpoint: Instant::ZERO }
+        let owes_word = !channel.standpoint.is_initiator;
+        let stall = StallClock::new(channel.clock.now(), owes_word);
+        Self { channel, receiving, sink, next_checkpoint: Instant::ZERO, stall }
     }
 
     /// Receives, and tells how it ended.
-    pub(super) fn run(mut self, reader: RecordReader<TcpStream>) -> Finished {
+    pub(super) fn run(mut self, reader: RecordReader<Stream>) -> Finished {
         let pulse = self.channel.pulse().ok();
         // A panic in one connection ends that connection only.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.talk(reader)))
@@ -64,15 +67,23 @@ impl Download {
         channel.finished(receiving.report(failure, None))
     }
 
-    fn talk(&mut self, mut reader: RecordReader<TcpStream>) -> Result<(), Stop> {
+    fn talk(&mut self, mut reader: RecordReader<Stream>) -> Result<(), Stop> {
         self.channel.tell_started();
         loop {
             let (since, clock) = (self.channel.clock.now(), self.channel.clock);
             let mut is_silent = until_silent(clock);
             let lingers = self.receiving.is_complete();
+            let stall = &mut self.stall;
             let record = reader.next(&mut |brought| {
-                is_silent(brought) || (lingers && clock.now() > since + LINGER)
+                let now = clock.now();
+                if brought > 0 {
+                    stall.on_heard(now);
+                }
+                is_silent(brought) || stall.is_wordless(now) || (lingers && now > since + LINGER)
             });
+            if self.stall.is_wordless(self.channel.clock.now()) {
+                return Err(wordless().into());
+            }
             match record? {
                 Some(Record::Messages(bytes)) => {
                     self.receiving.incoming().extend_from_slice(bytes);
@@ -90,6 +101,9 @@ impl Download {
                 None => return Err(Stop::Broken(io::ErrorKind::UnexpectedEof.into())),
             }
             self.work()?;
+            if self.receiving.has_word() {
+                self.stall.on_word();
+            }
         }
     }
 
@@ -178,6 +192,9 @@ impl Download {
     }
 
     fn tell_progress(&mut self) {
+        if self.stall.note(self.receiving.motion()) {
+            self.channel.note_progress();
+        }
         let ((done, total), is_whole) = (self.receiving.progress(), self.receiving.is_offered());
         let is_there = done == total && is_whole;
         let phase = match () {

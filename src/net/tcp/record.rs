@@ -14,8 +14,14 @@ use std::io::{self, Read};
 /// Bytes of a record's body, at most.
 pub const BODY_MAX: usize = 1 << 20;
 
+/// Bytes before the body.
+pub(super) const HEAD_LEN: usize = 5;
+
 /// As [`BODY_MAX`], of the first record, which may be a stranger's.
 const FIRST_BODY_MAX: usize = 256;
+
+/// Bytes of a whole first record.
+pub(super) const FIRST_RECORD_MAX: usize = HEAD_LEN + FIRST_BODY_MAX;
 
 /// What every stream of ours begins with, so that a stranger is known at once.
 const MAGIC: &[u8; 6] = b"volley";
@@ -129,6 +135,46 @@ impl<'a> Record<'a> {
         };
         if reader.is_empty() { Ok(record) } else { Err(malformed) }
     }
+}
+
+/// What an initiator's first record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// A HELLO.
+    Hello {
+        /// The versions it speaks, best first.
+        versions: Vec<u16>,
+        /// Which side of the files it is on.
+        role: Role,
+    },
+    /// A HELLO that cannot be read, or asks for what is not known here.
+    Unknown {
+        /// The versions it speaks, as far as those can be read: they stand at the same place in each.
+        versions: Vec<u16>,
+    },
+}
+
+impl Opening {
+    /// Reads a first record of that type with that body.
+    ///
+    /// # Errors
+    /// It is none of ours.
+    pub fn read(kind: u8, body: &[u8]) -> Result<Self, Malformed> {
+        if let Ok(Record::Hello { versions, role }) = Record::read(kind, body) {
+            return Ok(Self::Hello { versions, role });
+        }
+        let rest = body.strip_prefix(MAGIC).filter(|_| kind == HELLO);
+        let mut reader = Reader::new(rest.ok_or(Malformed("record"))?, "HELLO");
+        Ok(Self::Unknown { versions: read_versions(&mut reader).unwrap_or_default() })
+    }
+}
+
+/// The length of a whole first record that begins so; none if it cannot be one of ours.
+pub(super) fn first_len(start: &[u8]) -> Option<usize> {
+    let (head, _) = start.split_first_chunk::<HEAD_LEN>()?;
+    let [kind, len @ ..] = *head;
+    let len = usize::try_from(u32::from_be_bytes(len)).ok()?;
+    (kind == HELLO && len <= FIRST_BODY_MAX).then_some(HEAD_LEN + len)
 }
 
 /// Whether to give up reading, given the bytes that the last read brought.

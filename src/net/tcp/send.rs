@@ -5,7 +5,7 @@
 
 use super::channel::{Channel, Stop};
 use super::record::{Record, RecordReader};
-use super::{CHUNK, until_silent};
+use super::{CHUNK, Stream, until_silent};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
 use crate::net::{Finished, internal_error};
@@ -14,8 +14,9 @@ use crate::transfer::ending::failure_of_close;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::sender::Sending;
 use crate::transfer::session::Phase;
+use crate::transfer::stall::StallClock;
 use std::io;
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,15 +52,17 @@ pub(super) struct Upload {
     /// The next byte of the transfer space to send.
     at: u64,
     sent: u64,
+    stall: StallClock,
 }
 
 impl Upload {
     pub(super) fn new(channel: Channel, sending: Box<Sending>) -> Self {
-        Self { channel, sending, waiting: Arc::default(), at: 0, sent: 0 }
+        let stall = StallClock::new(channel.clock.now(), false);
+        Self { channel, sending, waiting: Arc::default(), at: 0, sent: 0, stall }
     }
 
     /// Sends, and tells how it ended.
-    pub(super) fn run(mut self, reader: RecordReader<TcpStream>) -> Finished {
+    pub(super) fn run(mut self, reader: RecordReader<Stream>) -> Finished {
         // A panic in one connection ends that connection only.
         let run = catch_unwind(AssertUnwindSafe(|| self.exchange(reader)));
         let failure = run.unwrap_or_else(|_| Err(internal_error())).err();
@@ -67,7 +70,7 @@ impl Upload {
         self.channel.finished(self.sending.report(failure, None))
     }
 
-    fn exchange(&mut self, reader: RecordReader<TcpStream>) -> Result<(), Failure> {
+    fn exchange(&mut self, reader: RecordReader<Stream>) -> Result<(), Failure> {
         let (heard, reading) = self.start_reading(reader).map_err(|error| self.lack(&error))?;
         let pulse = self.channel.pulse().map_err(|error| self.lack(&error))?;
         let talked = catch_unwind(AssertUnwindSafe(|| self.talk(&heard)));
@@ -105,7 +108,7 @@ impl Upload {
 
     fn start_reading(
         &self,
-        reader: RecordReader<TcpStream>,
+        reader: RecordReader<Stream>,
     ) -> io::Result<(Receiver<Heard>, JoinHandle<()>)> {
         let (tell, heard) = channel();
         let (clock, waiting) = (self.channel.clock, self.waiting.clone());
@@ -188,6 +191,9 @@ impl Upload {
     }
 
     fn tell_progress(&mut self) {
+        if self.stall.note(self.sending.motion(self.sent)) {
+            self.channel.note_progress();
+        }
         let (total, is_whole) = (self.sending.total(), self.sending.is_offered());
         let done = self.sent + self.sending.spared();
         let is_sent = is_whole && self.sending.next_wanted(self.at, 1).is_none();
@@ -226,7 +232,7 @@ impl Upload {
 
 /// The reading thread: passes on what the receiver says.
 fn listen(
-    mut reader: RecordReader<TcpStream>,
+    mut reader: RecordReader<Stream>,
     clock: Clock,
     (tell, waiting): &(Sender<Heard>, Arc<AtomicUsize>),
 ) {

@@ -12,7 +12,6 @@ use crate::transfer::name::TreePath;
 use crate::transport::arq::{ArqConfig, Strategy};
 use clap::{Args, Parser, Subcommand};
 pub use compare::Compare;
-use ends::parse_congestion;
 pub use ends::{DialOptions, IntakeOptions, ListenOptions, RateOptions};
 pub use existing::ExistingOptions;
 pub use simulate::{Simulate, View};

@@ -3,8 +3,9 @@
 use super::arq::ArqConfig;
 use super::path::PathId;
 use crate::base::time::Duration;
-use crate::base::units::Rate;
+use crate::base::units::{Rate, UnitError};
 use std::fmt;
+use std::str::FromStr;
 
 /// Datagrams that every path carries: the base of the MTU search, in bytes of UDP payload
 /// (RFC 8899 5.1.2 BASE_PLPMTU; RFC 9000 14.1).
@@ -126,6 +127,18 @@ impl fmt::Display for CongestionChoice {
     }
 }
 
+impl FromStr for CongestionChoice {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        match text.split_once(':') {
+            None if text == "cubic" => Ok(Self::Cubic),
+            Some(("fixed", rate)) => rate.parse().map(Self::Fixed),
+            _ => Err(UnitError::new("write cubic, or fixed:RATE such as fixed:50Mbit")),
+        }
+    }
+}
+
 /// What the owner of a connection decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
@@ -145,4 +158,21 @@ pub struct Config {
     pub path: PathId,
     /// What challenges to new paths are made from: random, and nobody else's.
     pub secret: [u8; 32],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn congestion_choices_are_read_as_they_are_written() {
+        let fixed = CongestionChoice::Fixed(Rate::from_bits_per_second(50_000_000));
+        for (text, choice) in [("cubic", CongestionChoice::Cubic), ("fixed:50Mbit", fixed)] {
+            assert_eq!(text.parse(), Ok(choice));
+            assert_eq!(choice.to_string(), text);
+        }
+        for text in ["", "reno", "fixed", "fixed:", "fixed:50", "cubic:5Mbit"] {
+            assert!(text.parse::<CongestionChoice>().is_err(), "{text}");
+        }
+    }
 }

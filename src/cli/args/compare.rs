@@ -1,6 +1,6 @@
 //! What can be typed after `volley compare`.
 
-use super::{ReportOptions, parse_congestion};
+use super::ReportOptions;
 use crate::base::time::Duration;
 use crate::base::units::{parse_duration, parse_size};
 use crate::cli::link_options::LinkOptions;
@@ -33,13 +33,7 @@ pub struct Compare {
     pub all: bool,
     /// How volley chooses its rate: cubic, or fixed:RATE; several with commas between them make several
     /// rows
-    #[arg(
-        long,
-        value_name = "CC",
-        value_delimiter = ',',
-        default_value = "cubic",
-        value_parser = parse_congestion
-    )]
+    #[arg(long, value_name = "CC", value_delimiter = ',', default_value = "cubic")]
     pub cc: Vec<CongestionChoice>,
     /// With HOST: no authentication, no encryption, for the classroom and trusted wires
     #[arg(long)]

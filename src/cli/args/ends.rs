@@ -4,7 +4,7 @@
 use super::ManifestOptions;
 use super::existing::ExistingOptions;
 use crate::base::time::Duration;
-use crate::base::units::{Rate, parse_duration};
+use crate::base::units::parse_duration;
 use crate::transport::config::CongestionChoice;
 use clap::Args;
 
@@ -36,7 +36,7 @@ pub struct DialOptions {
 pub struct RateOptions {
     /// How to choose the rate over UDP: cubic (fair to TCP, slow where packets get lost at random),
     /// or fixed:RATE for a line that is yours and known to be lossy
-    #[arg(long, value_name = "CC", default_value = "cubic", value_parser = parse_congestion)]
+    #[arg(long, value_name = "CC", default_value = "cubic")]
     pub cc: CongestionChoice,
 }
 
@@ -93,29 +93,4 @@ fn parse_retry(text: &str) -> Result<Duration, String> {
 fn parse_port(text: &str) -> Result<u16, String> {
     let wrong = "write a port from 1 to 65535, or 0 for any that is free";
     text.parse().map_err(|_| wrong.to_owned())
-}
-
-pub(super) fn parse_congestion(text: &str) -> Result<CongestionChoice, String> {
-    match text.split_once(':') {
-        None if text == "cubic" => Ok(CongestionChoice::Cubic),
-        Some(("fixed", rate)) => {
-            rate.parse::<Rate>().map(CongestionChoice::Fixed).map_err(|error| error.to_string())
-        }
-        _ => Err("write cubic, or fixed:RATE such as fixed:50Mbit".into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn congestion_choices_read() {
-        assert_eq!(parse_congestion("cubic"), Ok(CongestionChoice::Cubic));
-        let rate = Rate::from_bits_per_second(50_000_000);
-        assert_eq!(parse_congestion("fixed:50Mbit"), Ok(CongestionChoice::Fixed(rate)));
-        for text in ["", "bbr", "fixed", "fixed:", "fixed:50", "cubic:5Mbit"] {
-            assert!(parse_congestion(text).is_err(), "{text}");
-        }
-    }
 }

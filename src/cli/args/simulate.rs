@@ -1,7 +1,7 @@
 //! What can be typed after `volley simulate`.
 
 use super::sweep::Sweep;
-use super::{ReportOptions, parse_congestion, parse_strategy};
+use super::{ReportOptions, parse_strategy};
 use crate::base::time::Duration;
 use crate::base::units::{parse_duration, parse_size};
 use crate::cli::link_options::LinkOptions;
@@ -27,13 +27,7 @@ pub struct Simulate {
     pub arq: Vec<Strategy>,
     /// How volley's own way chooses its rate: cubic, or fixed:RATE; several with commas between them make
     /// a row each
-    #[arg(
-        long,
-        value_name = "CC",
-        value_delimiter = ',',
-        default_value = "cubic",
-        value_parser = parse_congestion
-    )]
+    #[arg(long, value_name = "CC", value_delimiter = ',', default_value = "cubic")]
     pub cc: Vec<CongestionChoice>,
     /// Frames that go-back-n or selective-repeat may have outstanding
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]

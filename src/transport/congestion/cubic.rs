@@ -1,18 +1,10 @@
 //! CUBIC (RFC 9438) with HyStart++ (RFC 9406). Windows are in bytes.
 
+use super::curve::{BETA_CUBIC, Curve};
 use super::hystart::{self, CSS_GROWTH_DIVISOR, HyStart};
 use super::{AckSample, Congestion, LossSample, Phase, initial_window};
 use crate::base::time::{Duration, Instant};
 use crate::transport::rtt::Rtt;
-
-/// RFC 9438 4.6: what remains of the window after a congestion event.
-const BETA_CUBIC: f64 = 0.7;
-
-/// RFC 9438 5: in packets per second cubed.
-const C: f64 = 0.4;
-
-/// RFC 9438 4.3: what makes the Reno-friendly window as large as Reno's own.
-const ALPHA_CUBIC: f64 = 3.0 * (1.0 - BETA_CUBIC) / (1.0 + BETA_CUBIC);
 
 /// RFC 9002 7.7: faster than the window alone would go, so that pacing never starves it.
 const PACING_GAIN: f64 = 1.25;
@@ -47,17 +39,6 @@ struct BeforeEvent {
     missing: u32,
 }
 
-/// The window's growth since the last congestion event.
-#[derive(Clone, Debug)]
-struct Curve {
-    w_max: f64,
-    /// Seconds from the start of the epoch until the window is `w_max` again.
-    k: f64,
-    epoch_start: Option<Instant>,
-    w_est: f64,
-    cwnd_prior: f64,
-}
-
 impl Cubic {
     pub(super) fn new(datagram: u16) -> Self {
         Self {
@@ -65,7 +46,7 @@ impl Cubic {
             cwnd: initial_window(datagram) as f64,
             ssthresh: f64::INFINITY,
             hystart: HyStart::new(),
-            curve: Curve { w_max: 0.0, k: 0.0, epoch_start: None, w_est: 0.0, cwnd_prior: 0.0 },
+            curve: Curve::flat(0.0),
             recovery_start: None,
             before_event: None,
         }
@@ -83,33 +64,9 @@ impl Cubic {
             }
             hystart::Phase::Over => {
                 self.ssthresh = self.cwnd;
-                self.curve.w_max = self.cwnd;
-                self.curve.k = 0.0;
+                self.curve = Curve::flat(self.cwnd);
             }
         }
-    }
-
-    /// RFC 9438 4.2 to 4.5.
-    fn avoid_congestion(&mut self, sample: &AckSample<'_>) {
-        let curve = &mut self.curve;
-        let start = *curve.epoch_start.get_or_insert_with(|| {
-            curve.w_est = self.cwnd;
-            sample.now
-        });
-        let acked = sample.bytes as f64;
-        let t = sample.now.since(start).as_secs_f64();
-        let cubic = |t: f64| C * self.datagram * (t - curve.k).powi(3) + curve.w_max;
-
-        // RFC 9438 4.3: as Reno does, once the window is what it was before the event.
-        let alpha = if curve.w_est < curve.cwnd_prior { ALPHA_CUBIC } else { 1.0 };
-        curve.w_est += alpha * self.datagram * acked / self.cwnd;
-        if cubic(t) < curve.w_est {
-            self.cwnd = self.cwnd.max(curve.w_est);
-            return;
-        }
-        let ahead = t + sample.rtt.smoothed().as_secs_f64();
-        let target = cubic(ahead).clamp(self.cwnd, 1.5 * self.cwnd);
-        self.cwnd += (target - self.cwnd) / self.cwnd * acked;
     }
 
     fn floor(&self) -> f64 {
@@ -127,7 +84,7 @@ impl Congestion for Cubic {
         if self.in_slow_start() {
             self.slow_start(sample);
         } else {
-            self.avoid_congestion(sample);
+            self.cwnd = self.curve.grow(self.cwnd, self.datagram, sample);
         }
     }
 
@@ -148,16 +105,15 @@ impl Congestion for Cubic {
         });
         self.recovery_start = Some(now);
         // RFC 9438 4.7: a flow whose windows shrink makes room faster.
-        let w_max = if self.cwnd < self.curve.w_max {
+        let w_max = if self.cwnd < self.curve.w_max() {
             self.cwnd * (1.0 + BETA_CUBIC) / 2.0
         } else {
             self.cwnd
         };
-        let cwnd_prior = self.cwnd;
+        let before = self.cwnd;
         self.cwnd = (self.cwnd * BETA_CUBIC).max(self.floor());
         self.ssthresh = self.cwnd;
-        let k = ((w_max - self.cwnd).max(0.0) / self.datagram / C).cbrt();
-        self.curve = Curve { w_max, k, epoch_start: None, w_est: self.cwnd, cwnd_prior };
+        self.curve = Curve::after(before, self.cwnd, w_max, self.datagram);
     }
 
     /// RFC 9438 4.9.2: undone once all packets of the last event have turned up after all.
@@ -182,7 +138,7 @@ impl Congestion for Cubic {
     fn on_persistent_congestion(&mut self) {
         self.ssthresh = (self.cwnd * BETA_CUBIC).max(self.floor());
         self.cwnd = self.floor();
-        self.curve.epoch_start = None;
+        self.curve.pause();
         self.recovery_start = None;
         self.before_event = None;
     }

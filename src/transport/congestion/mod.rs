@@ -1,6 +1,7 @@
 //! How much may be in flight, and how fast it goes.
 
 mod cubic;
+mod curve;
 mod fixed;
 mod hystart;
 

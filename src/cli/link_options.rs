@@ -138,6 +138,7 @@ impl WayOptions {
             delay: self.delay.unwrap_or(usual.delay),
             jitter: self.jitter.unwrap_or(usual.jitter),
             bottleneck: usual.bottleneck,
+            policer: usual.policer,
             reordering: self.reorder.unwrap_or(usual.reordering),
             duplication: self.duplicate.unwrap_or(usual.duplication),
             corruption: self.corrupt.unwrap_or(usual.corruption),

@@ -23,6 +23,9 @@ pub struct LinkConfig {
     pub jitter: Duration,
     /// The narrowest place.
     pub bottleneck: Option<Bottleneck>,
+    /// What is faster than this rate is lost, and nothing waits: a bucket of tokens that holds `queue`
+    /// bytes, as providers limit what was not paid for.
+    pub policer: Option<Bottleneck>,
     /// Datagrams that are overtaken.
     pub reordering: Reordering,
     /// The share of datagrams that arrive twice.
@@ -227,6 +230,9 @@ impl fmt::Display for LinkConfig {
         }
         if let Some(Bottleneck { rate, queue }) = self.bottleneck {
             say(true, format!("{rate} with a queue of {}", show_size(queue)));
+        }
+        if let Some(Bottleneck { rate, queue }) = self.policer {
+            say(true, format!("policed to {rate} and {} at once", show_size(queue)));
         }
         let Reordering { share, by } = self.reordering;
         say(is_some(share), format!("{share} held back by {}", show_duration(by)));

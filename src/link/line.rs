@@ -1,7 +1,7 @@
 //! A link together with the datagrams that are in it.
 
 use super::{Arrival, BitFlip, Fate, Link};
-use crate::base::time::{Instant, earlier};
+use crate::base::time::{Duration, Instant, earlier};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Datagrams in the link at the same time; the rest is lost, as in a queue that is full. A second of
@@ -56,11 +56,23 @@ impl<T: Copy> Line<T> {
 
     /// Puts a datagram in; with its headers, `size` bytes of IP.
     pub fn put(&mut self, now: Instant, size: usize, tag: T, datagram: &[u8]) -> Fate {
+        self.put_for(now, size, tag, datagram, Duration::ZERO)
+    }
+
+    /// The same for somebody who is so much farther behind the link than others.
+    pub fn put_for(
+        &mut self,
+        now: Instant,
+        size: usize,
+        tag: T,
+        datagram: &[u8],
+        farther: Duration,
+    ) -> Fate {
         let fate = self.link.carry(now, size);
         if let Fate::Arrives(Arrival { at, flip, is_doubled }) = fate {
-            self.hold(at, tag, datagram, flip);
+            self.hold(at + farther, tag, datagram, flip);
             if is_doubled {
-                self.hold(at, tag, datagram, None);
+                self.hold(at + farther, tag, datagram, None);
             }
         }
         fate
@@ -136,7 +148,6 @@ impl<T: Copy> Line<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::time::Duration;
     use crate::base::units::Share;
     use crate::link::{Direction, LinkConfig, Reordering};
 

@@ -3,7 +3,7 @@
 //! A [`Link`] is one direction. A datagram passes, in this order:
 //!
 //! 1. the list of exact drops, by its number (counted from 1), and the MTU;
-//! 2. the bottleneck: a drop-tail queue in front of a rate (`queue`);
+//! 2. the policer, which lets pass or drops; the bottleneck: a drop-tail queue in front of a rate (`queue`);
 //! 3. the wire behind it, where chance takes it: alone or in bursts (`loss`). A datagram lost here
 //!    has used up its share of the rate, as one lost on a radio link has;
 //! 4. the delay, which may wander (`jitter`); some datagrams are held back longer and overtaken;
@@ -102,7 +102,7 @@ pub enum Cause {
     Listed,
     /// It did not fit through: larger than the MTU.
     Oversize,
-    /// The queue in front of the bottleneck was full.
+    /// The queue in front of the bottleneck was full, or the policer's bucket empty.
     Queue,
 }
 
@@ -181,6 +181,8 @@ pub struct Link {
     config: LinkConfig,
     loss: Chance,
     bursts: Option<Bursts>,
+    /// Counts what would wait, and holds nothing back.
+    policer: Option<Queue>,
     queue: Option<Queue>,
     jitter: Jitter,
     reordering: Chance,
@@ -201,6 +203,7 @@ impl Link {
         Self {
             loss: Chance::new(stream, config.loss),
             bursts: config.burst_loss.map(|bursts| Bursts::new(beside(1), bursts)),
+            policer: config.policer.map(Queue::new),
             queue: config.bottleneck.map(Queue::new),
             jitter: Jitter::new(beside(2), config.jitter),
             reordering: Chance::new(beside(3), config.reordering.share),
@@ -245,6 +248,8 @@ impl Link {
             Err(Cause::Listed)
         } else if self.config.mtu.is_some_and(|mtu| size > usize::from(mtu)) {
             Err(Cause::Oversize)
+        } else if self.policer.as_mut().is_some_and(|bucket| bucket.pass(now, size).is_none()) {
+            Err(Cause::Queue)
         } else {
             let Some(queue) = &mut self.queue else { return Ok(now) };
             let passage = queue.pass(now, size).ok_or(Cause::Queue)?;

@@ -242,6 +242,7 @@ fn a_link_says_what_it_does() {
         delay: 25 * MS,
         jitter: 5 * MS,
         bottleneck: Some(Bottleneck { rate, queue: QueueSize::DEFAULT.bytes(rate, 50 * MS) }),
+        policer: Some(Bottleneck { rate, queue: 64 << 10 }),
         reordering: "2%:7ms".parse().expect("it reads"),
         duplication: Share::new(0.03),
         corruption: Share::new(0.04),
@@ -250,7 +251,8 @@ fn a_link_says_what_it_does() {
     assert_eq!(
         config.to_string(),
         "1 % loss, 1 % loss in bursts of 10, datagrams 7,9-12 lost, 25 ms ± 5 ms delay, 8 Mbit/s \
-         with a queue of 48.8 KiB, 2 % held back by 7 ms, 3 % duplicated, 4 % corrupted, MTU 1280"
+         with a queue of 48.8 KiB, policed to 8 Mbit/s and 64 KiB at once, 2 % held back by 7 ms, \
+         3 % duplicated, 4 % corrupted, MTU 1280"
     );
 }
 
@@ -299,4 +301,21 @@ fn what_waits_in_the_queue_is_counted() {
     let counts = link.counts();
     assert_eq!((counts.offered_bytes, counts.queued, counts.lost.queue), (5000, 2, 3));
     assert_eq!((counts.waited, counts.mean_wait()), (MS, MS / 2));
+}
+
+#[test]
+fn a_policer_lets_its_rate_pass_and_holds_nothing_back() {
+    let policer = Some(Bottleneck { rate: Rate::from_bits_per_second(12_000_000), queue: 15_000 });
+    let mut link = Link::new(&LinkConfig { policer, ..LinkConfig::default() }, 1, Direction::Out);
+    let mut passed = 0;
+    // Twice the rate for a second.
+    for index in 0..2_000 {
+        let now = Instant::from_nanos(index * 500_000);
+        if let Some(at) = link.carry(now, 1500).arrival() {
+            assert_eq!(at, now);
+            passed += 1;
+        }
+    }
+    assert!((1_000..=1_011).contains(&passed), "the rate, and what the bucket held: {passed}");
+    assert_eq!(link.counts().lost.queue, 2_000 - passed);
 }

@@ -49,7 +49,31 @@ pub struct Order {
     pub limit: Duration,
 }
 
+/// One of several flows over the same link.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// How its sender chooses its rate.
+    pub congestion: CongestionChoice,
+    /// How long after the others it begins.
+    pub begins: Duration,
+    /// How much longer its round trip is than the link's.
+    pub farther: Duration,
+}
+
+impl Plan {
+    /// From the beginning, and no farther away than the link is long.
+    #[must_use]
+    pub fn of(congestion: CongestionChoice) -> Self {
+        Self { congestion, begins: Duration::ZERO, farther: Duration::ZERO }
+    }
+}
+
 impl Order {
+    /// As many equal flows as are asked for.
+    fn plans(&self) -> Vec<Plan> {
+        vec![Plan::of(self.congestion); self.flows]
+    }
+
     /// A classic strategy as the textbook has it: its sender transmits when the line is free, and
     /// waits for an acknowledgement just as long as one takes.
     pub fn follow_textbook(&mut self) {

@@ -5,6 +5,7 @@ use crate::base::units::Rate;
 use crate::link::Bottleneck;
 
 const MBIT: u64 = 1_000_000;
+const MS: Duration = Duration::from_millis(1);
 
 /// A line of `mbit` Mbit/s with `ms` one way, which loses that share on the way out.
 fn order(strategy: Strategy, window: u32, mbit: u64, ms: u64, loss: f64) -> Order {
@@ -141,4 +142,18 @@ fn a_line_that_takes_nothing_ends_in_time() {
     let outcome = run(&order);
     assert_eq!(outcome.elapsed(), None);
     assert_eq!(outcome.flows[0].end, Some(End::Unreachable));
+}
+
+#[test]
+fn flows_with_plans_begin_when_they_are_to_and_are_as_far_away() {
+    let mut order = order(Strategy::Volley, 16, 20, 10, 0.0);
+    (order.flows, order.size) = (2, 1 << 40);
+    let begins = Duration::from_secs(2);
+    let late = Plan { begins, farther: 30 * MS, ..Plan::of(order.congestion) };
+    let mut world = World::shared(&order, &[Plan::of(order.congestion), late]);
+    world.run_until(Instant::ZERO + begins);
+    assert_eq!(world.sights().nth(1).map(|sight| sight.taken), Some(0));
+    world.run_until(Instant::ZERO + 2 * begins);
+    let shortest = world.connections(1)[0].as_ref().map(|sender| sender.stats().min_rtt);
+    assert!(shortest.is_some_and(|rtt| rtt >= 50 * MS), "{shortest:?}");
 }

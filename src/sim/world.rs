@@ -6,7 +6,7 @@ mod watch;
 pub use watch::Sight;
 
 use super::record::{Record, Recorder, Side};
-use super::{FlowOutcome, IP_AND_UDP, Order};
+use super::{FlowOutcome, IP_AND_UDP, Order, Plan};
 use crate::base::time::{Duration, Instant, earlier};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
@@ -32,6 +32,8 @@ struct Flow {
     /// Nothing until it has been asked for a connection.
     sender: Option<Connection>,
     receiver: Option<Connection>,
+    /// How much farther behind the link the sender is than others.
+    farther: Duration,
     /// The earlier one of both, as of when the flow was touched last.
     deadline: Option<Instant>,
     /// Bytes that the receiver has taken.
@@ -78,21 +80,27 @@ impl World {
     /// A world in which nothing has happened yet, and the senders will open the connections.
     #[must_use]
     pub fn new(order: &Order) -> Self {
-        Self::with(order, Role::Sender, Recorder::default())
+        Self::opened_by(order, Role::Sender)
     }
 
     /// The same, where this side of the files will open the connections.
     #[must_use]
     pub fn opened_by(order: &Order, initiator: Role) -> Self {
-        Self::with(order, initiator, Recorder::default())
+        Self::with(order, &order.plans(), initiator, Recorder::default())
+    }
+
+    /// One in which each flow has a plan of its own.
+    #[must_use]
+    pub fn shared(order: &Order, plans: &[Plan]) -> Self {
+        Self::with(order, plans, Role::Sender, Recorder::default())
     }
 
     /// One that records what happens.
     pub(super) fn recording(order: &Order) -> Self {
-        Self::with(order, Role::Sender, Recorder::on())
+        Self::with(order, &order.plans(), Role::Sender, Recorder::on())
     }
 
-    fn with(order: &Order, initiator: Role, recorder: Recorder) -> Self {
+    fn with(order: &Order, plans: &[Plan], initiator: Role, recorder: Recorder) -> Self {
         let mtu = order.out.mtu_or_usual();
         let overhead = u16::try_from(IP_AND_UDP).expect("small");
         let config = Config {
@@ -110,12 +118,14 @@ impl World {
             now: Instant::ZERO,
             config,
             size: order.size,
-            flows: (0..order.flows)
-                .map(|index| Flow::new(index, config, order.size, initiator))
+            flows: plans
+                .iter()
+                .enumerate()
+                .map(|(index, plan)| Flow::new(index, config, *plan, order.size, initiator))
                 .collect(),
             out: line(&order.out, Direction::Out),
             back: line(&order.back, Direction::Back),
-            touched: vec![true; order.flows],
+            touched: vec![true; plans.len()],
             batch: Batch::default(),
             datagram: Vec::new(),
             recorder,
@@ -233,8 +243,11 @@ impl World {
             self.batch.seal();
             self.recorder.noticed(index, from, connection);
             let path = if from == self.initiator { self.port } else { self.batch.path() };
+            // The way back is the longer one for a sender that is farther away.
+            let farther = if from == Side::Sender { Duration::ZERO } else { flow.farther };
             for datagram in self.batch.datagrams() {
-                let fate = line.put(now, datagram.len() + IP_AND_UDP, (index, path), datagram);
+                let size = datagram.len() + IP_AND_UDP;
+                let fate = line.put_for(now, size, (index, path), datagram, farther);
                 self.recorder.sent(now, index, from, datagram, fate);
             }
             if from == Side::Sender {
@@ -320,11 +333,14 @@ impl World {
 }
 
 impl Flow {
-    fn new(index: usize, config: Config, size: u64, initiator: Role) -> Self {
-        let connection = Connection::initiate(Instant::ZERO, config, id(index), initiator);
+    fn new(index: usize, config: Config, plan: Plan, size: u64, initiator: Role) -> Self {
+        let config = Config { congestion: plan.congestion, ..config };
+        let begins = Instant::ZERO + plan.begins;
+        let connection = Connection::initiate(begins, config, id(index), initiator);
         let mut flow = Self {
             sender: None,
             receiver: None,
+            farther: plan.farther,
             deadline: None,
             taken: 0,
             fresh_packets: 0,

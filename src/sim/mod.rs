@@ -6,6 +6,7 @@
 //! ([`watch`], [`record`]), and for the classic strategies the textbook's prediction stands beside it
 //! ([`theory`]).
 
+pub mod judge;
 pub mod record;
 pub mod theory;
 mod world;

@@ -1,50 +1,28 @@
 //! The clock, the connections and the links: what happens next, and then.
 
+mod flow;
 mod pattern;
 mod watch;
 
 pub use watch::Sight;
 
+use self::flow::{Flow, respond};
 use super::record::{Record, Recorder, Side};
-use super::{FlowOutcome, IP_AND_UDP, Order, Plan};
+use super::{IP_AND_UDP, Order, Plan};
 use crate::base::time::{Duration, Instant, earlier};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
 use crate::transport::batch::Batch;
 use crate::transport::config::{BASE_DATAGRAM, Config};
 use crate::transport::connection::Event;
-use crate::transport::error::End;
-use crate::transport::stats::Stats;
 use crate::transport::{Connection, PathId};
-use crate::wire::handshake::{Hello, Role};
-use crate::wire::header::{ConnectionId, Header};
-use crate::wire::protection;
+use crate::wire::handshake::Role;
 
 /// Datagrams handed to the link at a time.
 const TRAIN: usize = 44;
 
 /// What a receiver's socket holds.
 const SOCKET_BUFFER: u64 = 4 << 20;
-
-/// One transfer.
-#[derive(Debug)]
-struct Flow {
-    /// Nothing until it has been asked for a connection.
-    sender: Option<Connection>,
-    receiver: Option<Connection>,
-    /// How much farther behind the link the sender is than others.
-    farther: Duration,
-    /// The earlier one of both, as of when the flow was touched last.
-    deadline: Option<Instant>,
-    /// Bytes that the receiver has taken.
-    taken: u64,
-    fresh_packets: u64,
-    first_at: Option<Instant>,
-    last_at: Instant,
-    completed_at: Option<Instant>,
-    /// How the connection ended, for the sender and for the receiver.
-    ends: [Option<End>; 2],
-}
 
 /// The transfer that a datagram is of, and which port of the initiator's it came from or goes to.
 type Tag = (usize, PathId);
@@ -330,81 +308,4 @@ impl World {
     pub(super) fn take_records(&mut self) -> Vec<Record> {
         self.recorder.take()
     }
-}
-
-impl Flow {
-    fn new(index: usize, config: Config, plan: Plan, size: u64, initiator: Role) -> Self {
-        let config = Config { congestion: plan.congestion, ..config };
-        let begins = Instant::ZERO + plan.begins;
-        let connection = Connection::initiate(begins, config, id(index), initiator);
-        let mut flow = Self {
-            sender: None,
-            receiver: None,
-            farther: plan.farther,
-            deadline: None,
-            taken: 0,
-            fresh_packets: 0,
-            first_at: None,
-            last_at: Instant::ZERO,
-            completed_at: None,
-            ends: [None, None],
-        };
-        flow.take_in(initiator, connection, size);
-        flow
-    }
-
-    fn take_in(&mut self, role: Role, mut connection: Connection, size: u64) {
-        match role {
-            Role::Sender => {
-                connection.release(size);
-                self.sender = Some(connection);
-            }
-            Role::Lister | Role::Planner | Role::Receiver => {
-                connection.set_total(size);
-                self.receiver = Some(connection);
-            }
-        }
-    }
-
-    fn note_deadline(&mut self) {
-        let [sender, receiver] = [&self.sender, &self.receiver]
-            .map(|side| side.as_ref().and_then(Connection::poll_timeout));
-        self.deadline = earlier(sender, receiver);
-    }
-
-    fn sender_stats(&self) -> Stats {
-        self.sender.as_ref().map(Connection::stats).unwrap_or_default()
-    }
-
-    fn outcome(self) -> FlowOutcome {
-        let [end, _] = self.ends.clone();
-        FlowOutcome {
-            stats: self.sender_stats(),
-            taken: self.taken,
-            fresh_packets: self.fresh_packets,
-            elapsed: self.completed_at.map(|at| at.since(Instant::ZERO)),
-            span: self.first_at.map_or(Duration::ZERO, |first| self.last_at.since(first)),
-            end,
-        }
-    }
-}
-
-/// The other side's connection, if the datagram is a HELLO that asks for one.
-fn respond(
-    now: Instant,
-    config: Config,
-    index: usize,
-    datagram: &[u8],
-) -> Option<(Role, Connection)> {
-    let hello = Hello::read(protection::open(datagram)?).ok()?;
-    let number = Header::read(datagram).ok()?.packet_number;
-    let role = match hello.role {
-        Role::Sender => Role::Receiver,
-        Role::Lister | Role::Planner | Role::Receiver => Role::Sender,
-    };
-    Some((role, Connection::respond(now, config, id(index), &hello, number)))
-}
-
-fn id(index: usize) -> ConnectionId {
-    ConnectionId(u32::try_from(index).expect("few flows") + 1)
 }

@@ -19,8 +19,10 @@ use crate::wire::protection::{self, CRC_LEN};
 
 mod classic;
 mod fetching;
+mod hostile;
 mod impaired;
 mod moving;
+mod network;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -67,6 +69,10 @@ struct Pair {
     port: PathId,
     /// Damaged datagrams that arrived before there was a connection to count them.
     damaged_early: u64,
+    /// What arrived at the sender or not, by which path, where somebody keeps it.
+    captured: Option<Vec<(bool, PathId, Vec<u8>)>>,
+    /// Whether each datagram arrives twice.
+    echoes: bool,
 }
 
 impl Pair {
@@ -96,6 +102,8 @@ impl Pair {
             path_mtu: 1472,
             port: PathId::default(),
             damaged_early: 0,
+            captured: None,
+            echoes: false,
         }
     }
 
@@ -207,12 +215,22 @@ impl Pair {
     fn arrive(&mut self) {
         let mut datagram = Vec::new();
         while let Some(path) = self.sender.line.take(self.now, &mut datagram) {
-            self.deliver(false, path, &datagram);
+            self.pass_on(false, path, &datagram);
         }
         while let Some(path) = self.receiver.line.take(self.now, &mut datagram) {
             if path == self.port {
-                self.deliver(true, PathId::default(), &datagram);
+                self.pass_on(true, PathId::default(), &datagram);
             }
+        }
+    }
+
+    /// Delivers a datagram as often as it is to arrive, and keeps a copy for those who want one.
+    fn pass_on(&mut self, to_sender: bool, path: PathId, datagram: &[u8]) {
+        for _ in 0..=u8::from(self.echoes) {
+            self.deliver(to_sender, path, datagram);
+        }
+        if let Some(captured) = &mut self.captured {
+            captured.push((to_sender, path, datagram.to_vec()));
         }
     }
 
@@ -242,9 +260,10 @@ impl Pair {
     }
 }
 
+/// The byte at that place: neighbours differ, and so do places a page, a datagram or a flight apart.
 fn pattern(at: u64) -> u8 {
-    blake3::hash(&(at / 4096).to_le_bytes()).as_bytes()[(at % 32) as usize]
-        .wrapping_add((at / 32 % 251) as u8)
+    let mixed = (at / 8 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 29).to_le_bytes()[(at % 8) as usize]
 }
 
 #[test]

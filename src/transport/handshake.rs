@@ -404,6 +404,66 @@ mod tests {
         }
     }
 
+    /// As many addresses as a flood can make up, and each gets less than it sent.
+    #[test]
+    fn a_hundred_thousand_strangers_leave_nothing_behind() {
+        let mut acceptor = Acceptor::new(Duty::Receive, [3; 32]);
+        let before = format!("{acceptor:?}");
+        let asked = hello(&[VERSION], &[]);
+        for stranger in 0..100_000u32 {
+            let peer = stranger.to_be_bytes();
+            let answer = acceptor.on_hello(Instant::ZERO, &peer, &asked, BUSY);
+            let Answer::Reply(retry) = answer else { panic!("{answer:?}") };
+            assert!(retry.len() * 10 < asked.len());
+        }
+        assert_eq!(format!("{acceptor:?}"), before);
+    }
+
+    #[test]
+    fn a_cookie_that_was_changed_or_is_of_an_earlier_run_is_worth_nothing() {
+        let cookie = cookie_of(&judge(100, b"a", &hello(&[VERSION], &[]), BUSY));
+        for bit in 0..cookie.len() * 8 {
+            let mut changed = cookie.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let answer = judge(101, b"a", &hello(&[VERSION], &changed), BUSY);
+            replied(&answer, PacketType::Retry);
+        }
+        for changed in [&cookie[1..], &[cookie.as_slice(), &[0]].concat(), &[]] {
+            replied(&judge(101, b"a", &hello(&[VERSION], changed), BUSY), PacketType::Retry);
+        }
+        let mut another_run = Acceptor::new(Duty::Receive, [4; 32]);
+        let (now, again) = (Instant::from_nanos(101_000_000_000), hello(&[VERSION], &cookie));
+        replied(&another_run.on_hello(now, b"a", &again, BUSY), PacketType::Retry);
+        // For another connection of the same host, too.
+        let mut body = again[HEADER_LEN..].to_vec();
+        body[..4].copy_from_slice(&8u32.to_be_bytes());
+        let mut other = [&again[..HEADER_LEN], &body].concat();
+        protection::seal(&mut other);
+        assert!(matches!(judge(101, b"a", &other, BUSY), Answer::Reply(_)));
+    }
+
+    /// Two listeners that are made to talk to each other fall silent at once.
+    #[test]
+    fn no_answer_of_a_listener_is_answered() {
+        let cookie = cookie_of(&judge(0, b"a", &hello(&[VERSION], &[]), FULL));
+        let answers = [
+            judge(0, b"a", &hello(&[VERSION], &[]), BUSY),
+            judge(0, b"a", &hello(&[99], &[]), QUIET),
+            judge(0, b"a", &hello(&[VERSION], &cookie), FULL),
+        ];
+        for answer in answers {
+            let Answer::Reply(mut packet) = answer else { panic!("{answer:?}") };
+            let kind = Header::read(&packet).expect("well-formed").kind;
+            for load in [QUIET, BUSY, FULL] {
+                assert_eq!(judge(0, b"b", &packet, load), Answer::Ignore, "{kind:?}");
+            }
+            // Nor is one that somebody has made as long as a HELLO.
+            packet.resize(HELLO_LEN, 0);
+            protection::seal(&mut packet);
+            assert_eq!(judge(0, b"b", &packet, QUIET), Answer::Ignore, "{kind:?}");
+        }
+    }
+
     #[test]
     fn short_or_damaged_hellos_get_nothing() {
         let good = hello(&[VERSION], &[]);

@@ -384,6 +384,39 @@ mod tests {
         assert_eq!(read_refuse(&bytes), Ok((RefuseCode::Busy, "ü".repeat(100))));
     }
 
+    /// A WELCOME in which the peer says that of itself.
+    fn saying(parameters: &[(u64, u64)]) -> Result<Parameters, Malformed> {
+        let mut bytes = vec![0, 0, 0, 5, 0, 1, 0];
+        bytes.push(u8::try_from(parameters.len()).expect("few"));
+        for (id, value) in parameters {
+            put_varint(&mut bytes, *id);
+            put_varint(&mut bytes, *value);
+        }
+        bytes.extend_from_slice(&[0, 0]);
+        Welcome::read(&bytes).map(|welcome| welcome.parameters)
+    }
+
+    /// What a peer says may only lower what this side allows itself.
+    #[test]
+    fn no_number_of_a_peers_makes_this_side_wait_or_send_beyond_its_own_limits() {
+        const MOST: u64 = (1 << 62) - 1;
+        for delay in [0, 1, 25_000, 1_000_000, 1_000_001, 1 << 32, MOST] {
+            let said = saying(&[(2, delay)]).expect("any time may be said");
+            assert!(said.max_ack_delay <= Duration::from_secs(1), "{delay}");
+        }
+        for size in [0, 1, 1199, 65_536, 1 << 32, MOST] {
+            assert!(saying(&[(1, size)]).is_err(), "{size}");
+        }
+        for size in [1200, 65_535] {
+            assert_eq!(saying(&[(1, size)]).map(|said| u64::from(said.max_datagram)), Ok(size));
+        }
+        for strategy in [4, 255, 1 << 32, MOST] {
+            assert!(saying(&[(4, strategy)]).is_err(), "{strategy}");
+        }
+        assert!(saying(&[(99, MOST), (63, 0)]).is_ok(), "what is unknown is skipped");
+        assert!(saying(&[(99, 0); 17]).is_err(), "and bounded");
+    }
+
     #[test]
     fn a_datagram_limit_below_the_smallest_path_is_refused() {
         let mut bytes = Vec::new();

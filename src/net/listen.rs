@@ -94,6 +94,11 @@ impl Listener {
         Err(bind_failure(SocketAddr::new(choice, port), &error))
     }
 
+    #[cfg(test)]
+    pub(super) fn udp(&mut self) -> &mut Udp {
+        &mut self.udp
+    }
+
     /// The address that both sockets are bound to.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

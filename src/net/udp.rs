@@ -59,6 +59,8 @@ pub struct Udp {
     state: UdpSocketState,
     /// What the system last said of a datagram that it would not send.
     last_error: Mutex<Option<io::Error>>,
+    #[cfg(test)]
+    trouble: Option<tests::Trouble>,
 }
 
 impl Udp {
@@ -79,7 +81,13 @@ impl Udp {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         // Without such hints everything works, later.
         let _ = refusal::ask(&socket, &state);
-        Ok(Self { socket, state, last_error: Mutex::default() })
+        Ok(Self {
+            socket,
+            state,
+            last_error: Mutex::default(),
+            #[cfg(test)]
+            trouble: None,
+        })
     }
 
     /// The address it is bound to.
@@ -204,13 +212,30 @@ impl Udp {
             segment_size: (bytes.len() > segment).then_some(segment),
             src_ip: path.local,
         };
-        let send = || self.state.try_send(UdpSockRef::from(&self.socket), &transmit);
+        let send = || {
+            self.ask(Call::Send)?;
+            self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
+        };
         match send() {
             // What an earlier datagram met is reported once, in place of sending this one.
             Err(error) if is_of_another_datagram(&error) => send(),
             sent => sent,
         }
     }
+
+    /// Before a call to the system: in the product nobody has anything against it.
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "a test may let it fail")]
+    fn ask(&self, _: Call) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A call to the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Receive,
+    Send,
 }
 
 /// Buffers for receiving, reused.
@@ -247,7 +272,8 @@ impl ReceiveBuffers {
         let count = loop {
             tries += 1;
             let socket = UdpSockRef::from(&udp.socket);
-            match udp.state.recv(socket, &mut buffers, &mut self.meta) {
+            let asked = udp.ask(Call::Receive);
+            match asked.and_then(|()| udp.state.recv(socket, &mut buffers, &mut self.meta)) {
                 Ok(count) => break count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 // The system reports what became of a datagram that was sent, each once and in as many
@@ -286,3 +312,6 @@ fn is_of_another_datagram(error: &io::Error) -> bool {
         ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable
     )
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -9,9 +9,12 @@
 
 mod calls;
 mod carrier;
+mod existing;
 mod full;
 mod model;
+mod moved;
 mod power;
+mod race;
 mod tree;
 
 /// What a failing test should show.

@@ -6,6 +6,7 @@
 //!
 //! - `VOLLEY_CAMPAIGN=N` repeats each transfer over a lossy link N times, each with its own seed;
 //! - `VOLLEY_TREES=N` sends N random trees over each carrier, 1,000 unless given;
+//! - `VOLLEY_SOAK=N` lets one listener serve N rounds of senders over faulty links, 40 unless given;
 //! - `VOLLEY_SEED=N` is the first seed, 1 unless given; the others follow it.
 //!
 //! The files above 4 GiB need 10 GB in the temporary directory (`TMPDIR`).
@@ -530,4 +531,49 @@ fn two_hundred_and_fifty_six_senders_at_once_all_arrive() {
         ));
         assert!(peak < CLIENTS_MEMORY_MAX, "{peak} KiB");
     }
+}
+
+/// Rounds of the soak.
+fn soak() -> usize {
+    let given = std::env::var("VOLLEY_SOAK").ok();
+    given.map_or(40, |rounds| rounds.parse().expect("VOLLEY_SOAK is a number"))
+}
+
+/// What a listener may need more than after its first rounds, however many there are, in KiB.
+const SOAK_GROWTH_MAX: u64 = 24 << 10;
+
+/// Three senders at a time, again and again, over links that lose, repeat, damage and hold back.
+#[test]
+#[ignore = "a campaign"]
+fn a_listener_serves_through_faults_for_as_long_as_asked_and_does_not_grow() {
+    const FAULTS: [&str; 6] = [
+        "--tcp",
+        "--cc cubic",
+        "--loss 5% --delay 5ms",
+        "--corrupt 2% --duplicate 5% --jitter 3ms --delay 5ms",
+        "--reorder 20% --rate 20Mbit",
+        "--burst-loss 2%:20 --delay 10ms",
+    ];
+    let _turn = alone();
+    let bench = Bench::new();
+    let receiver = bench.receive(&["--overwrite"]);
+    let names = ["a", "b", "c"];
+    let mut settled = u64::MAX;
+    for round in 0..soak().max(FAULTS.len()) {
+        names.iter().for_each(|name| bench.file(name, 200_000 + 40_000 * (round % 20) as u64));
+        let send = |index: usize| {
+            let options = FAULTS[(round + 2 * index) % FAULTS.len()];
+            bench.send(&receiver, &[names[index]], &words(options))
+        };
+        expect_all_done(&side_by_side(names.len(), names.len(), send), names.len());
+        bench.expect_equal(&names);
+        let peak = receiver.running.peak_memory_kib().expect("it runs");
+        if round < FAULTS.len() {
+            settled = peak;
+        }
+        let grown = peak.saturating_sub(settled);
+        assert!(grown <= SOAK_GROWTH_MAX, "{grown} KiB more in round {round}");
+    }
+    receiver.stop();
+    bench.expect_arrived(&names);
 }

@@ -30,6 +30,11 @@ fn files_are_short_and_begin_with_what_they_are() {
 }
 
 #[test]
+fn tables_are_hashed_with_a_secret() {
+    hold_everywhere(hash_faults);
+}
+
+#[test]
 fn each_rule_finds_its_fault() {
     let refused = [
         ("link/mod.rs", "use crate::wire::frame;"),
@@ -51,6 +56,9 @@ fn each_rule_finds_its_fault() {
     for (file, text) in allowed {
         assert!(import_faults(file, text).is_empty(), "{file}: {text}");
     }
+    assert_eq!(hash_faults("a.rs", "type Fast<K, V> = HashMap<K, V, FxBuildHasher>;").len(), 1);
+    assert_eq!(hash_faults("a.rs", "impl Hasher for Sum {").len(), 1);
+    assert!(hash_faults("a.rs", "let all: HashMap<u64, u64> = HashMap::new();").is_empty());
     let long = "//! Doc.\n".repeat(CODE_LINES_MAX + 1);
     assert_eq!(shape_faults("lib.rs", &long).len(), 1);
     assert_eq!(shape_faults("lib.rs", "pub mod base;").len(), 1);
@@ -118,6 +126,16 @@ fn import_faults(file: &str, text: &str) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Whoever can say what is put into a table, and knows its hash, makes all of it collide. The hash of the
+/// standard library's tables has a key of its own for each; any other has to be named.
+fn hash_faults(file: &str, text: &str) -> Vec<String> {
+    let names = ["BuildHasher", "impl Hasher", "impl std::hash::Hasher"];
+    let is_fault = |line: &str| names.iter().any(|name| line.contains(name));
+    let rule = "a table with a hash of its own: whose input chooses a peer?";
+    let faults = code(file, text).filter(|(_, line)| is_fault(line));
+    faults.map(|(number, _)| format!("src/{file}:{number}: {rule}")).collect()
 }
 
 fn shape_faults(file: &str, text: &str) -> Vec<String> {

@@ -57,12 +57,24 @@ impl UdpRelay {
 
     /// From now on the receiver sees the sender at another port, as behind a NAT that has forgotten it.
     pub(crate) fn rebind(&self) {
-        *self.back.lock().expect("nobody panics while holding it") = socket_to(&self.receiver);
+        self.rebind_to(&self.receiver);
+    }
+
+    /// The same, where the receiver is reached at another of its addresses, perhaps of the other family.
+    pub(crate) fn rebind_to(&self, receiver: &str) {
+        *self.back.lock().expect("nobody panics while holding it") = socket_to(receiver);
+    }
+
+    /// From now on the datagrams to the receiver carry these bits in the IP header's second byte.
+    pub(crate) fn mark(&self, bits: u32) {
+        let back = self.back.lock().expect("nobody panics while holding it");
+        SockRef::from(&**back).set_tos_v4(bits).expect("anybody may set them");
     }
 }
 
 fn socket_to(receiver: &str) -> Arc<UdpSocket> {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    let any = if receiver.starts_with('[') { "[::1]:0" } else { "127.0.0.1:0" };
+    let socket = UdpSocket::bind(any).expect("loopback");
     socket.connect(receiver).expect("loopback");
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     Arc::new(socket)

@@ -176,3 +176,66 @@ fn each_name_of_a_file_with_several_arrives_as_a_file_of_its_own() {
         assert_eq!(links, 1);
     }
 }
+
+/// What a shell or a program would take for an option, or for standard input.
+#[test]
+fn files_that_are_called_like_options_arrive_under_their_names() {
+    const NAMES: [&str; 6] = ["-", "--help", "-rf", "stdin", "a:b", "~"];
+    for carrier in CARRIERS {
+        let bench = Bench::new();
+        NAMES.iter().for_each(|name| bench.file(name, 5_000));
+        let receiver = bench.receive(&["--once"]);
+        let paths = NAMES.map(|name| format!("./{name}"));
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        bench.send(&receiver, &paths, carrier).expect_code(0);
+        receiver.finish_by_farewell().expect_code(0);
+        bench.expect_arrived(&NAMES);
+    }
+}
+
+#[test]
+fn names_at_their_longest_and_deepest_arrive_and_one_byte_more_is_named() {
+    let bench = Bench::new();
+    let [longest, wide] = ["x".repeat(255), "ü".repeat(127)];
+    let deepest = format!("{}file", "d/".repeat(126));
+    let too_deep = format!("{}file", "e/".repeat(128));
+    for path in [&longest, &wide, &deepest, &too_deep] {
+        let file = format!("tree/{path}");
+        let directory = file.rsplit_once('/').expect("in a tree").0;
+        fs::create_dir_all(bench.from().join(directory)).expect("room");
+        bench.file(&file, 500);
+    }
+    let receiver = bench.receive(&["--once"]);
+    let sent = bench.send(&receiver, &["tree"], &[]);
+    assert!(matches!(sent.code, Some(6 | 9)), "{sent:?}");
+    sent.expect_words(&["deeper than 128"]);
+    receiver.finish_by_farewell();
+    bench.expect_equal(
+        &[&longest, &wide, &deepest]
+            .map(|path| format!("tree/{path}"))
+            .each_ref()
+            .map(String::as_str),
+    );
+    assert!(!bench.to().join("tree").join(too_deep).exists());
+}
+
+/// Another program, or its user, cleans up in the middle.
+#[test]
+fn a_partial_area_that_is_removed_in_the_middle_costs_that_transfer_and_no_other() {
+    for carrier in CARRIERS {
+        let bench = Bench::new();
+        bench.file("file", 40_000_000);
+        let receiver = bench.receive(&[]);
+        let options = [carrier, &["--retry", "0"][..]].concat();
+        let sender = bench.start_sending(&receiver, &["file"], &options);
+        bench.wait_for_first_bytes();
+        fs::remove_dir_all(bench.to().join(".volley-partial")).expect("it is there");
+        let sent = sender.finish();
+        let is_there = bench.to().join("file").exists();
+        // It may have been committed before.
+        assert_eq!(sent.code == Some(0), is_there, "{sent:?}");
+        bench.send(&receiver, &["file"], carrier).expect_code(0);
+        receiver.stop();
+        bench.expect_arrived(&["file"]);
+    }
+}

@@ -16,6 +16,7 @@ mod moved;
 mod power;
 mod race;
 mod tree;
+mod versions;
 
 /// What a failing test should show.
 #[expect(clippy::print_stdout, reason = "libtest shows it if the test fails")]

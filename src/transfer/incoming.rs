@@ -7,6 +7,7 @@ use super::disk::OpenedFile;
 use super::entry::Attributes;
 use super::hash::{Groups, Hash};
 use super::journal::Key;
+use super::kept::Kept;
 use super::name::TreePath;
 use super::open_files::OpenFiles;
 use super::outcome::{Failure, Reason};
@@ -83,6 +84,8 @@ pub(super) struct OpenFile {
     pub(super) complete: BTreeSet<u64>,
     /// Verified groups.
     pub(super) groups: Groups,
+    /// Groups that an earlier transfer brought, and nobody has looked at.
+    pub(super) kept: Kept,
     /// The value of the only group, of a file that came in one piece.
     pub(super) whole: Option<Hash>,
     /// It has its attributes: nothing more is to be written.
@@ -146,11 +149,17 @@ impl OpenFile {
             told_before: 0,
             complete: BTreeSet::new(),
             groups: Groups::default(),
+            kept: Kept::default(),
             whole: None,
             is_dressed: false,
             root: None,
             mismatches: 0,
         }
+    }
+
+    /// The next group to read back of what an earlier transfer brought.
+    pub(super) fn next_kept(&self) -> Option<u64> {
+        self.kept.next(self.root.is_some())
     }
 
     /// What its room owes it for so many of its bytes: nothing, where they may be a hole.

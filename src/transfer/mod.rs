@@ -26,6 +26,7 @@ pub mod job;
 pub mod journal;
 mod judge;
 pub mod keeping;
+mod kept;
 mod made;
 pub mod manifest;
 pub mod message;

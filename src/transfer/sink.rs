@@ -6,6 +6,7 @@
 
 mod judging;
 mod planning;
+mod rereading;
 mod verifying;
 
 use super::commit::{Commits, storage_failure};
@@ -23,6 +24,7 @@ use super::window::Window;
 use crate::base::range_set::RangeSet;
 use planning::Plan;
 use std::collections::{BTreeSet, VecDeque};
+use std::io;
 use std::sync::Arc;
 
 /// Groups that are verified and not written down, at most: what comes again after the program was killed.
@@ -61,6 +63,8 @@ pub struct Sink {
     reading: Option<(u32, OpenedFile)>,
     /// It could not be opened: this process has as many files open as it may.
     is_short: bool,
+    /// Files of which something was brought by an earlier transfer, and can be read back and compared.
+    kept: BTreeSet<u32>,
     /// Files of which something is verified and not written down, and how many groups that are.
     unsaved: BTreeSet<u32>,
     unsaved_groups: usize,
@@ -86,6 +90,7 @@ impl Sink {
             checks: VecDeque::new(),
             reading: None,
             is_short: false,
+            kept: BTreeSet::new(),
             unsaved: BTreeSet::new(),
             unsaved_groups: 0,
             scratch: Vec::new(),
@@ -125,6 +130,7 @@ impl Sink {
     /// There is no job: goes on with what takes long, a little, and then commits what is complete.
     pub fn rest(&mut self) -> Vec<Report> {
         self.read_on();
+        self.reread();
         if !self.is_busy() {
             self.commits.commit(&mut self.reports);
         }
@@ -134,7 +140,7 @@ impl Sink {
     /// Whether [`Sink::rest`] has more to do, without a job.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.checks.is_empty() && !self.is_short
+        !self.checks.is_empty() && !self.is_short || self.rereads()
     }
 
     /// Commits what is complete and writes down what else is verified, so that a later transfer can go on
@@ -257,11 +263,16 @@ impl Sink {
             if open.groups.knows(group) {
                 continue;
             }
+            if open.kept.claims(group) {
+                open.kept.expect(group, *value);
+                continue;
+            }
             open.expected.entry(group).or_insert(*value);
             if open.complete.remove(&group) {
                 self.verify_group(index, group);
             }
         }
+        self.compare_kept(index);
     }
 
     fn expect_root(&mut self, index: u32, hash: Hash) {
@@ -282,6 +293,7 @@ impl Sink {
             self.expect(index, 0, &[hash]);
         }
         self.try_complete(index);
+        self.compare_kept(index);
     }
 
     /// The file is not kept. Where its bytes are right, a later transfer can go on with them.
@@ -292,6 +304,12 @@ impl Sink {
         };
         self.forget(index, put_away);
         self.reports.push(Report::Failed { index, failure });
+    }
+
+    fn fail_to_store(&mut self, index: u32, error: &io::Error) {
+        let open = self.open_file(index).expect("its caller has seen it");
+        let failure = storage_failure(&open.path, error);
+        self.fail(index, failure);
     }
 
     fn forget(&mut self, index: u32, put_away: fn(&Storage)) {

@@ -7,7 +7,7 @@ use crate::transfer::budget::is_shortage;
 use crate::transfer::check::{Check, Finding, Told};
 use crate::transfer::commit::{Found, NUMBERS_MAX, exists, storage_failure};
 use crate::transfer::entry::{Attributes, Kind};
-use crate::transfer::hash::{Hash, group_count, group_range};
+use crate::transfer::hash::{Hash, group_range};
 use crate::transfer::incoming::{Incoming, OpenFile, State, Storage};
 use crate::transfer::job::Report;
 use crate::transfer::journal::Key;
@@ -259,10 +259,16 @@ impl Sink {
             self.reports.extend(self.written.gaps(range).map(Report::Again));
         }
         if let Some(open) = self.open_file(index) {
-            let is_news = |(group, _): &(u64, Hash)| !open.groups.knows(*group);
-            open.expected = told.values.into_iter().filter(is_news).collect();
+            for (group, value) in told.values {
+                if open.kept.claims(group) {
+                    open.kept.expect(group, value);
+                } else {
+                    open.expected.insert(group, value);
+                }
+            }
             open.told_before = open.expected.len();
         }
+        self.compare_kept(index);
         if let Some(root) = told.root {
             self.expect_root(index, root);
         }
@@ -338,13 +344,17 @@ impl Sink {
         found.sort_unstable_by_key(|(group, _)| *group);
         found.dedup_by_key(|(group, _)| *group);
         let start = self.files.get(index).expect("just pushed").range.start;
-        let mut there = 0;
+        let (mut there, mut frontier, mut islands) = (0, 0, 0);
         let mut run: Option<(u64, Vec<Hash>)> = None;
         for (group, value) in found {
-            if group > open.groups.frontier() && open.groups.ahead() >= ISLANDS_MAX {
+            if group == frontier {
+                frontier += 1;
+            } else if islands == ISLANDS_MAX {
                 break;
+            } else {
+                islands += 1;
             }
-            open.groups.put(group, value);
+            open.kept.claim(group);
             let range = group_range(group, size);
             there += range.end - range.start;
             self.written.insert(start + range.start..start + range.end);
@@ -361,7 +371,6 @@ impl Sink {
             }
         }
         self.tell_kept(index, run);
-        debug_assert!(open.groups.frontier() <= group_count(size), "the journal knows no others");
         there
     }
 

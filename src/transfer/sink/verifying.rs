@@ -7,6 +7,7 @@ use crate::transfer::incoming::{State, Storage};
 use crate::transfer::job::Report;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::tree::dress;
+use std::io;
 use std::ops::Range;
 
 /// A group that arrives wrong this often is not going to arrive right.
@@ -34,6 +35,9 @@ impl Sink {
         let Some(open) = file.open().filter(|open| !open.groups.knows(group)) else {
             return;
         };
+        if open.kept.claims(group) {
+            return;
+        }
         let Some(expected) = open.expected.get(&group).copied() else {
             open.complete.insert(group);
             return;
@@ -44,7 +48,7 @@ impl Sink {
             None => self.read_back(index, &range).map(|()| group_value(group, &self.scratch, size)),
         };
         match value {
-            Err(failure) => self.fail(index, failure),
+            Err(error) => self.fail_to_store(index, &error),
             Ok(value) if value == expected => {
                 self.note_group(index, group, value);
                 self.try_complete(index);
@@ -73,15 +77,13 @@ impl Sink {
     }
 
     /// Reads part of a partial file into the scratch buffer.
-    fn read_back(&mut self, index: u32, range: &Range<u64>) -> Result<(), Failure> {
+    pub(super) fn read_back(&mut self, index: u32, range: &Range<u64>) -> io::Result<()> {
         let Self { files, maker, scratch, .. } = self;
         let file = files.get_mut(index).expect("only open files are read back");
         let size = file.size();
         let open = file.open().expect("only open files are read back");
         scratch.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
-        let read =
-            maker.with(index, open, size, |_, opened| opened.read_exact_at(scratch, range.start));
-        read.map_err(|error| storage_failure(&open.path, &error))
+        maker.with(index, open, size, |_, opened| opened.read_exact_at(scratch, range.start))
     }
 
     fn on_mismatch(&mut self, index: u32, range: Range<u64>) {

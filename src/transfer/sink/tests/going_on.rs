@@ -1,5 +1,6 @@
 //! Transfers that go on where an earlier one ended.
 
+use super::super::super::journal::{Journal, Key};
 use super::*;
 
 /// A bench on which the groups of `there` have come and been written down, of a file with those contents.
@@ -215,4 +216,122 @@ fn a_file_of_which_nothing_is_verified_does_not_wait() {
     let directory = Directory::open(killed.path()).expect("writable");
     assert_eq!(directory.waiting().files, 0);
     assert_eq!(fs::read_dir(killed.path().join(area)).expect("there").count(), 0);
+}
+
+/// Tells the values of all groups, or only of the last, and the hash, and sees what comes of it.
+fn compared(bench: &mut Bench, contents: &[u8], tells_values: bool) -> Vec<Report> {
+    let mut reports = match tells_values {
+        true => bench.expect_all(0, contents),
+        false => {
+            let size = contents.len() as u64;
+            let first = group_count(size) - 1;
+            let part = &contents[group_range(first, size).start as usize..];
+            let values = vec![group_value(first, part, size)];
+            let mut reports = bench.run(Job::Expect { index: 0, first, values });
+            reports.extend(bench.run(Job::ExpectRoot { index: 0, hash: Hash::of(contents) }));
+            reports
+        }
+    };
+    while bench.sink.is_busy() {
+        reports.extend(bench.sink.rest());
+    }
+    reports
+}
+
+/// The only file in the partial area whose name ends so.
+fn in_area(bench: &Bench, end: &str) -> PathBuf {
+    let area = bench.path(super::super::super::name::PARTIAL_AREA);
+    let mut names = fs::read_dir(area).expect("there").map(|entry| entry.expect("readable").path());
+    names.find(|path| path.extension().is_some_and(|found| found == end)).expect("it is kept")
+}
+
+/// What is done to what waits: to the bytes, or to what was written down of them.
+fn spoil(bench: &Bench, how: &str, size: u64) {
+    let data = in_area(bench, "part");
+    match how {
+        "a flipped bit" => {
+            let mut bytes = fs::read(&data).expect("there");
+            bytes[GROUP as usize + 77] ^= 1;
+            fs::write(data, bytes).expect("ours");
+        }
+        "a lost end" => {
+            let file = fs::File::options().write(true).open(data).expect("ours");
+            file.set_len(GROUP + 5).expect("ours");
+        }
+        _ => {
+            let key = Key::new(&TreePath::parse("a").expect("a path"), SourceId([1; 16]));
+            let path = in_area(bench, "journal");
+            let file = fs::File::options().read(true).write(true).open(path).expect("ours");
+            file.set_len(0).expect("ours");
+            let file = OpenedFile::new(file, "journal", &Disk::default());
+            let mut journal = Journal::begin(file, key, size).expect("room");
+            let groups: Vec<_> = (0..group_count(size)).map(|at| (at, Hash::of(b"lie"))).collect();
+            journal.append(&groups).expect("room");
+        }
+    }
+}
+
+#[test]
+fn what_waits_is_a_claim_and_wrong_bytes_never_get_a_name() {
+    let bytes = contents(3 * GROUP + 9);
+    for how in ["a flipped bit", "a lost end", "a journal that claims what is not there"] {
+        for tells_values in [true, false] {
+            let mut bench = interrupted(&bytes, &[0, 1, 2]);
+            bench.sink = bench.again();
+            spoil(&bench, how, bytes.len() as u64);
+            bench.offer(0, "a", 0..bytes.len() as u64);
+            let mut reports = bench.write(3 * GROUP, &bytes[3 * GROUP as usize..]);
+            reports.extend(compared(&mut bench, &bytes, tells_values));
+            assert!(failed(&reports, Reason::Integrity), "{how}: {reports:?}");
+            assert_eq!((bench.partials(), bench.path("a").exists()), (0, false), "{how}");
+            // The next time it begins anew.
+            bench.sink = bench.again();
+            let reports = bench.offer(0, "a", 0..bytes.len() as u64);
+            assert_eq!(reports, [Report::Accepted { index: 0 }]);
+            bench.write(0, &bytes);
+            let reports = compared(&mut bench, &bytes, true);
+            assert_eq!(reports, [Report::Committed { index: 0, hash: Hash::of(&bytes) }]);
+        }
+    }
+}
+
+/// Whoever has the name and the source id of a file can leave something under both.
+#[test]
+fn a_strangers_partial_file_is_not_taken_for_ours() {
+    let (theirs, ours) = (vec![9; 2 * GROUP as usize], contents(2 * GROUP));
+    for tells_values in [true, false] {
+        let mut bench = interrupted(&theirs, &[0]);
+        bench.sink = bench.again();
+        let reports = bench.offer(0, "a", 0..2 * GROUP);
+        assert_eq!(reports, [kept(&theirs, 0, 1), Report::Accepted { index: 0 }]);
+        let mut reports = bench.write(GROUP, &ours[GROUP as usize..]);
+        reports.extend(compared(&mut bench, &ours, tells_values));
+        assert!(failed(&reports, Reason::Integrity), "{reports:?}");
+        assert_eq!((bench.partials(), bench.path("a").exists()), (0, false));
+    }
+}
+
+/// New bytes do not wait for old ones to be looked at, and the values of old ones take no memory to speak of.
+#[test]
+fn what_was_kept_is_read_when_there_is_nothing_else_to_do() {
+    let bytes = contents(9 * GROUP);
+    let mut bench = interrupted(&bytes, &[0, 1, 2, 3, 4, 5, 6, 7]);
+    bench.sink = bench.again();
+    bench.offer(0, "a", 0..9 * GROUP);
+    let value = |group: u64| {
+        let part = &bytes[(group * GROUP) as usize..((group + 1) * GROUP) as usize];
+        group_value(group, part, 9 * GROUP)
+    };
+    bench.sink.run(Job::Expect { index: 0, first: 0, values: (0..9).map(value).collect() });
+    bench.sink.run(Job::ExpectRoot { index: 0, hash: Hash::of(&bytes) });
+    let mut batch = WriteBatch::default();
+    batch.push(8 * GROUP, &bytes[8 * GROUP as usize..]);
+    bench.sink.run(Job::Write(batch));
+    assert!(bench.sink.is_busy(), "nothing has been read back");
+    assert_eq!(bench.sink.rest(), [], "not all of it at once");
+    let mut reports = Vec::new();
+    while bench.sink.is_busy() {
+        reports.extend(bench.sink.rest());
+    }
+    assert_eq!(reports, [Report::Committed { index: 0, hash: Hash::of(&bytes) }]);
 }

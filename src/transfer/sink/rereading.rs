@@ -1,0 +1,84 @@
+//! What an earlier transfer brought is read back, and compared with what the sender says of it: beside the
+//! transfer, when nothing else is to be done.
+
+use super::Sink;
+use crate::transfer::commit::storage_failure;
+use crate::transfer::hash::{group_range, group_value};
+use crate::transfer::incoming::Storage;
+use crate::transfer::job::Report;
+use crate::transfer::outcome::{Failure, Reason};
+use std::io;
+
+/// Groups that are read back before a job is looked for.
+const READ_AT_ONCE: usize = 4;
+
+/// Values of groups that have not been read, at most; beyond that they are read before more is heard.
+const TOLD_MAX: usize = 256;
+
+impl Sink {
+    /// Whether something kept can be read back and compared.
+    pub(super) fn rereads(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    /// Reads on in what was kept.
+    pub(super) fn reread(&mut self) {
+        for _ in 0..READ_AT_ONCE {
+            let Some(index) = self.kept.first().copied() else { return };
+            if !self.reread_group(index) {
+                self.kept.remove(&index);
+            }
+        }
+    }
+
+    /// The sender has told values of groups that are kept, or the hash of the file.
+    pub(super) fn compare_kept(&mut self, index: u32) {
+        while self.open_file(index).is_some_and(|open| open.kept.told() > TOLD_MAX) {
+            self.reread_group(index);
+        }
+        if self.open_file(index).is_some_and(|open| open.next_kept().is_some()) {
+            self.kept.insert(index);
+        }
+    }
+
+    /// Reads the next kept group of a file, and compares it; false if there is none.
+    fn reread_group(&mut self, index: u32) -> bool {
+        let Some(file) = self.files.get_mut(index) else { return false };
+        let size = file.size();
+        let Some(group) = file.open().and_then(|open| open.next_kept()) else { return false };
+        let range = group_range(group, size);
+        let value = match self.read_back(index, &range) {
+            Ok(()) => Some(group_value(group, &self.scratch, size)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+            Err(error) => {
+                let open = self.open_file(index).expect("looked at above");
+                let failure = storage_failure(&open.path, &error);
+                // What cannot be read is of no use to a later transfer either.
+                self.forget(index, Storage::discard);
+                self.reports.push(Report::Failed { index, failure });
+                return false;
+            }
+        };
+        let open = self.open_file(index).expect("looked at above");
+        let theirs = open.kept.settle(group);
+        match value {
+            Some(value) if theirs.is_none_or(|theirs| theirs == value) => {
+                open.groups.put(group, value);
+                self.try_complete(index);
+            }
+            _ => self.on_changed(index),
+        }
+        true
+    }
+
+    /// What is there of a file is not what was written down.
+    fn on_changed(&mut self, index: u32) {
+        let open = self.open_file(index).expect("its caller has seen it");
+        let text = format!(
+            "what an earlier transfer brought of \"{}\" was changed at the receiver, or was another file's; it \
+             is gone: send again",
+            open.path
+        );
+        self.fail(index, Failure::new(Reason::Integrity, text));
+    }
+}

@@ -4,9 +4,11 @@
 //! else to do or many of them, and go together. Only then anybody hears that they are committed.
 
 mod contents;
+mod failures;
 
+pub(super) use self::failures::{exists, storage_failure};
+use self::failures::{failure_of, placing_failure};
 use super::area::Partial;
-use super::budget::is_shortage;
 use super::directory::Directory;
 use super::disk::OpenedFile;
 use super::entry::Attributes;
@@ -19,7 +21,6 @@ use super::name::TreePath;
 use super::outcome::{Failure, Reason};
 use super::tree::Tree;
 use super::unfinished::Unfinished;
-use crate::base::text::show_error;
 use cap_std::fs::Metadata;
 use std::io;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub(super) struct Commits {
 #[derive(Debug)]
 struct Ready {
     index: u32,
+    /// Bytes of a file on its way.
+    size: u64,
     hash: Hash,
     path: TreePath,
     what: What,
@@ -61,11 +64,22 @@ enum What {
     File(Storage),
     /// It needs only its name.
     Link(Partial),
-    /// It was there before; a file or a link.
+    /// It was there before, or another transfer was faster; a file or a link.
     Same { is_file: bool },
+    /// It is not kept: something else has the name, and stays.
+    Left,
 }
 
 impl What {
+    /// Takes away what there is of it without a name.
+    fn discard(&self) {
+        match self {
+            Self::File(storage) => storage.discard(),
+            Self::Link(partial) => partial.discard(),
+            Self::Directory | Self::Same { .. } | Self::Left => {}
+        }
+    }
+
     /// Whether it has contents.
     fn is_file(&self) -> bool {
         matches!(self, Self::File(_) | Self::Same { is_file: true })
@@ -143,13 +157,13 @@ impl Commits {
             self.unmade = Some((path, error));
             return Err(failure);
         }
-        self.push(Ready { index, hash: Hash::of(b""), path, what: What::Directory }, 0);
+        self.push((index, path), Hash::of(b""), What::Directory);
         Ok(())
     }
 
     /// Takes a directory or a link that nobody will keep.
     pub(super) fn nothing(&mut self, index: u32, path: TreePath, hash: Hash) {
-        self.push(Ready { index, hash, path, what: What::Directory }, 0);
+        self.push((index, path), hash, What::Directory);
     }
 
     /// What lies in a directory that could not be made fails for the same reason.
@@ -166,7 +180,7 @@ impl Commits {
     /// Takes a link that needs only its name.
     pub(super) fn link(&mut self, index: u32, path: TreePath, partial: Partial, target: &str) {
         let hash = Hash::of(target.as_bytes());
-        self.push(Ready { index, hash, path, what: What::Link(partial) }, 0);
+        self.push((index, path), hash, What::Link(partial));
     }
 
     /// Takes a file that needs only its name.
@@ -178,18 +192,19 @@ impl Commits {
         whole: (u64, Hash),
     ) {
         let (size, hash) = whole;
-        self.push(Ready { index, hash, path, what: What::File(storage) }, size);
+        self.push((index, path), hash, What::File(storage));
+        self.ready.last_mut().expect("just pushed").size = size;
+        self.ready_bytes += size;
     }
 
     /// Takes a file or a link that was there before, and may not be on stable storage yet.
     pub(super) fn same(&mut self, index: u32, path: TreePath, hash: Hash, is_file: bool) {
         self.tree.touch(&path);
-        self.push(Ready { index, hash, path, what: What::Same { is_file } }, 0);
+        self.push((index, path), hash, What::Same { is_file });
     }
 
-    fn push(&mut self, ready: Ready, bytes: u64) {
-        self.ready.push(ready);
-        self.ready_bytes += bytes;
+    fn push(&mut self, (index, path): (u32, TreePath), hash: Hash, what: What) {
+        self.ready.push(Ready { index, size: 0, hash, path, what });
     }
 
     /// Whether so much waits that it should go.
@@ -215,7 +230,7 @@ impl Commits {
             }
         }
         let unsynced = self.tree.sync_names();
-        for (Ready { index, hash, path, what }, unfinished) in named {
+        for (Ready { index, hash, path, what, .. }, unfinished) in named {
             if let Some(manifest) = &self.keeping.manifest
                 && what.is_file()
                 && !self.keeping.discards
@@ -228,6 +243,7 @@ impl Commits {
                     Report::Failed { index, failure: storage_failure(&path, error) }
                 }
                 (None, What::Same { .. }) => Report::Same { index, hash },
+                (None, What::Left) => Report::Left { index },
                 (None, _) => Report::Committed { index, hash },
             });
             // Only now nothing leads back to a time when the file was unfinished.
@@ -260,6 +276,15 @@ impl Commits {
         for number in 1..=NUMBERS_MAX {
             let named = self.try_name(ready);
             match named {
+                // Another transfer was faster.
+                Err(error) if is_taken(&error) && self.keeping.existing == Existing::Skip => {
+                    ready.what.discard();
+                    ready.what = What::Left;
+                    return Ok(None);
+                }
+                Err(error) if is_taken(&error) && self.take_same(ready)? => {
+                    return Ok(None);
+                }
                 Err(error) if is_taken(&error) && self.keeping.existing == Existing::Rename => {
                     let free = offered.numbered(number);
                     ready.path = free.map_err(|_| exists(&offered, Found::Special))?;
@@ -294,7 +319,7 @@ impl Commits {
             What::File(Storage::Once(partial)) | What::Link(partial) => {
                 tree.commit(partial, &ready.path, overwrite).map(|()| None)
             }
-            What::Directory | What::Same { .. } => Ok(None),
+            What::Directory | What::Same { .. } | What::Left => Ok(None),
         }
     }
 }
@@ -326,62 +351,6 @@ fn put_away(ready: &Ready) {
     match &ready.what {
         What::File(storage) => storage.leave(),
         What::Link(partial) => partial.discard(),
-        What::Directory | What::Same { .. } => {}
+        What::Directory | What::Same { .. } | What::Left => {}
     }
-}
-
-/// Something has the name of an entry.
-pub(super) fn exists(path: &TreePath, found: Found) -> Failure {
-    let text = match found {
-        Found::Directory => {
-            format!(
-                "\"{path}\" is a directory at the receiver, which no file replaces; move it away"
-            )
-        }
-        _ => format!(
-            "\"{path}\" exists at the receiver with other contents; --overwrite there replaces it, \
-             --rename keeps both, or move it away"
-        ),
-    };
-    Failure::new(Reason::Exists, text)
-}
-
-/// Why something does not get its place.
-fn placing_failure(path: &TreePath, error: &io::Error) -> Failure {
-    match (error.kind(), path.parent()) {
-        // A directory of the path is a link or a file there, or another program took it away.
-        (io::ErrorKind::NotADirectory | io::ErrorKind::NotFound, Some(_)) => {
-            let text = format!(
-                "what \"{path}\" lies in is no directory at the receiver; move it away there"
-            );
-            Failure::new(Reason::Exists, text)
-        }
-        _ => storage_failure(path, error),
-    }
-}
-
-/// Why something cannot be stored.
-pub(super) fn storage_failure(path: &TreePath, error: &io::Error) -> Failure {
-    if error.kind() == io::ErrorKind::ResourceBusy {
-        let text = format!("a newer transfer of \"{path}\" goes on with what there is of it");
-        return Failure::new(Reason::Interrupted, text);
-    }
-    failure_of(&format!("cannot store \"{path}\" at the receiver"), error)
-}
-
-fn failure_of(what: &str, error: &io::Error) -> Failure {
-    let (reason, advice) = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            (Reason::Full, "; make room there and send again")
-        }
-        io::ErrorKind::FileTooLarge => {
-            (Reason::Full, "; its file system or its `ulimit -f` allows no file of that size")
-        }
-        _ if is_shortage(error) => {
-            (Reason::Refused, "; it serves as many as it can; send again later")
-        }
-        _ => (Reason::Other, ""),
-    };
-    let said = show_error(error);
-    Failure::new(reason, format!("{what}: {said}{advice}"))
 }

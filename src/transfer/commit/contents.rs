@@ -5,6 +5,7 @@ use crate::transfer::disk::again;
 use crate::transfer::hash::Hash;
 use crate::transfer::incoming::Storage;
 use crate::transfer::job::Report;
+use crate::transfer::name::TreePath;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::tree::SYNCED_SINGLY_MAX;
 use crate::transfer::unfinished::Unfinished;
@@ -56,8 +57,40 @@ impl Commits {
             What::File(Storage::Once(partial)) => self.tree.sync_partial(partial),
             What::File(Storage::Kept(claim)) => claim.with(Unfinished::sync),
             What::Same { is_file: true } => self.tree.open_file(&ready.path)?.sync_data(),
-            What::Directory | What::Link(_) | What::Same { is_file: false } => Ok(()),
+            What::Directory | What::Link(_) | What::Same { is_file: false } | What::Left => Ok(()),
         }
+    }
+
+    /// Whether what has the name of an entry is the same. Then that is what is kept of it, on stable storage.
+    pub(super) fn take_same(&mut self, ready: &mut Ready) -> Result<bool, Failure> {
+        let is_file = ready.what.is_file();
+        let is_same = match &ready.what {
+            What::File(_) => self.holds(&ready.path, ready.size, ready.hash),
+            What::Link(_) => self.leads(&ready.path, ready.hash),
+            What::Directory | What::Same { .. } | What::Left => Ok(false),
+        };
+        if !is_same.map_err(|error| storage_failure(&ready.path, &error))? {
+            return Ok(false);
+        }
+        ready.what.discard();
+        ready.what = What::Same { is_file };
+        self.tree.touch(&ready.path);
+        self.sync_one(ready).map_err(|error| storage_failure(&ready.path, &error))?;
+        Ok(true)
+    }
+
+    /// Whether there is a file of that path with that hash.
+    fn holds(&mut self, path: &TreePath, size: u64, hash: Hash) -> io::Result<bool> {
+        let there = self.tree.look(path)?;
+        let is_alike = there.is_some_and(|there| there.is_file() && there.len() == size);
+        Ok(is_alike && hash_of(self.tree.open_file(path)?.file())? == hash)
+    }
+
+    /// Whether there is a link of that path that says what has that hash.
+    fn leads(&mut self, path: &TreePath, hash: Hash) -> io::Result<bool> {
+        let is_link = self.tree.look(path)?.is_some_and(|there| there.is_symlink());
+        let says = if is_link { self.tree.read_link(path)? } else { return Ok(false) };
+        Ok(says.to_str().is_some_and(|says| Hash::of(says.as_bytes()) == hash))
     }
 
     /// Compares what the disk has of a file with what the sender said of it.
@@ -72,7 +105,9 @@ impl Commits {
             What::Same { is_file: true } => {
                 self.tree.open_file(&ready.path).and_then(|file| hash_on_disk(file.file()))
             }
-            What::Directory | What::Link(_) | What::Same { is_file: false } => return Ok(()),
+            What::Directory | What::Link(_) | What::Same { is_file: false } | What::Left => {
+                return Ok(());
+            }
         };
         match hash {
             Ok(hash) if hash == ready.hash => Ok(()),
@@ -95,6 +130,11 @@ fn hash_on_disk(mut file: &File) -> io::Result<Hash> {
     #[cfg(target_os = "linux")]
     rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?;
     file.rewind()?;
+    hash_of(file)
+}
+
+/// The hash of an open file, from where it is read next.
+fn hash_of(file: &File) -> io::Result<Hash> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file)?;
     Ok(hasher.finalize().into())

@@ -167,7 +167,7 @@ fn troubled(existing: Existing, answers: &[Option<i32>]) -> Bench {
     let listener = move |call: &Call<'_>| match call {
         Call::Look("a") => {
             let answer = answers.lock().expect("nobody panics").pop_front().flatten();
-            answer.map_or(Ok(()), |errno| Err(std::io::Error::from_raw_os_error(errno)))
+            answer.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
         }
         _ => Ok(()),
     };
@@ -259,4 +259,63 @@ fn the_next_name_may_be_taken_by_something_else_as_well() {
         assert_eq!(reports, [Report::Committed { index: 0, hash }]);
         assert!(fs::read(bench.path("a-3")).expect("there") == offered);
     }
+}
+
+/// Two transfers of one name, both under way before either has it: what the second one hears.
+fn second(existing: Existing, first: &[u8], offered: &[u8]) -> (Vec<Report>, Bench) {
+    let mut bench = Bench::new(existing, true);
+    let mut earlier = bench.again();
+    for sink in [&mut earlier, &mut bench.sink] {
+        let wanted = Some((TreePath::parse("a").expect("a path"), file(4, false, PLAIN)));
+        let reports = sink.run(Job::Offer { index: 0, wanted, range: 0..4 });
+        assert!(matches!(reports[..], [Report::Accepted { .. }, Report::Done { .. }]));
+    }
+    let hash = Hash::of(first);
+    earlier.run(Job::ExpectRoot { index: 0, hash });
+    let mut batch = WriteBatch::default();
+    batch.push(0, first);
+    earlier.run(Job::Write(batch));
+    assert_eq!(earlier.rest(), [Report::Committed { index: 0, hash }]);
+    let mut reports = bench.expect_all(0, offered);
+    reports.extend(bench.write(0, offered));
+    bench.run(Job::Finish);
+    (reports, bench)
+}
+
+#[test]
+fn who_comes_second_with_the_same_contents_hears_that_they_are_there() {
+    let hash = Hash::of(b"same");
+    for existing in [Existing::Refuse, Existing::Rename] {
+        let (reports, bench) = second(existing, b"same", b"same");
+        assert_eq!(reports, [Report::Same { index: 0, hash }], "{existing:?}");
+        assert_eq!((bench.partials(), bench.path("a-1").exists()), (0, false));
+    }
+    for offered in [b"same", b"else"] {
+        let (reports, bench) = second(Existing::Skip, b"same", offered);
+        assert_eq!(reports, [Report::Left { index: 0 }]);
+        assert_eq!(
+            (bench.partials(), fs::read(bench.path("a")).expect("there")),
+            (0, b"same".into())
+        );
+    }
+    let (reports, _) = second(Existing::Refuse, b"same", b"else");
+    assert!(failed(&reports, Reason::Exists), "{reports:?}");
+    let (reports, bench) = second(Existing::Rename, b"same", b"else");
+    assert!(
+        matches!(reports[..], [Report::Renamed { .. }, Report::Committed { .. }]),
+        "{reports:?}"
+    );
+    assert_eq!(fs::read(bench.path("a-1")).expect("there"), b"else");
+}
+
+#[test]
+fn the_same_link_may_be_there_before_this_one_has_its_name() {
+    let mut bench = Bench::new(Existing::Refuse, true);
+    let link = Kind::Link { target: "there".into() };
+    let wanted = Some((TreePath::parse("a").expect("a path"), link));
+    bench.sink.run(Job::Offer { index: 0, wanted, range: 0..0 });
+    std::os::unix::fs::symlink("there", bench.path("a")).expect("free");
+    let hash = Hash::of(b"there");
+    assert_eq!(bench.sink.rest(), [Report::Same { index: 0, hash }]);
+    assert_eq!(bench.partials(), 0);
 }

@@ -164,8 +164,7 @@ pub(super) fn observe(console: &Console, output: &Output) -> Observer {
         let mut meter = meter.lock().expect("nobody panics while holding it");
         match notice {
             Notice::Started { peer, .. } => {
-                let begun = Meter::new(&console, show_peer(peer));
-                meter.replace(begun).iter().for_each(Meter::clear);
+                *meter = Some(Meter::new(&console, show_peer(peer)));
             }
             Notice::Progress { progress, .. } => {
                 if let Some(meter) = meter.as_mut() {
@@ -173,7 +172,7 @@ pub(super) fn observe(console: &Console, output: &Output) -> Observer {
                 }
             }
             Notice::Ended { .. } | Notice::Retrying { .. } => {
-                meter.take().iter().for_each(Meter::clear);
+                *meter = None;
             }
             Notice::FellBack { .. } | Notice::Listed { .. } | Notice::Traced { .. } => {}
         }

@@ -132,6 +132,7 @@ pub fn probe() -> Result<(), Failure> {
 /// # Errors
 /// There is no lab to be had here, or the command ended with something else than 0.
 pub fn hand_over(words: &[OsString], interrupt: &Interrupt) -> Result<(), Stop> {
+    Console::plain().settle();
     match entrance::exit_code(entrance::enter(words, news_of(interrupt))?) {
         0 => Ok(()),
         code => Err(Stop::Ended(code)),
@@ -165,6 +166,7 @@ fn experiment(
         let v6 = addresses.v6.map(|v6| v6.to_string()).unwrap_or_default();
         command.env(format!("IP6{name}"), v6);
     }
+    console.settle();
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return Ok(cannot_run(&order.command[0], &error)),
@@ -175,7 +177,7 @@ fn experiment(
     })?);
     let summary = summary(&lab, impairment, lab.counts(), code);
     if order.output.json {
-        console.print(&json::lab(&summary).to_string());
+        console.result(&json::lab(&summary).to_string());
     }
     console.tell(&summary.text());
     Ok(code)

@@ -3,6 +3,7 @@
 //! A thread of its own makes and writes them: a transfer only puts what happened into a queue. Whoever
 //! reads slowly loses events of packets, which are counted, and never holds up a transfer.
 
+use super::queue::{OutputQueue, WAITING_MAX, Worth};
 use crate::base::time::{Duration, Instant};
 use crate::net::{Notice, Seen};
 use crate::os::clock::Clock;
@@ -11,16 +12,9 @@ use crate::transfer::outcome::Failure;
 use crate::transfer::session::Progress;
 use crate::transport::trace::TraceEvent;
 use serde_json::Value;
-use std::collections::VecDeque;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-
-/// What may wait to be written: some seconds of loss at full speed, in a few megabytes.
-const QUEUE_MAX: usize = 1 << 16;
-
-/// Beginnings and ends may wait beyond that, for a receiver that serves many.
-const RESERVE: usize = 1 << 10;
+use std::os::fd::AsFd;
 
 /// Something to tell, of transfer `id` where there is one, and when it was.
 #[derive(Debug)]
@@ -35,36 +29,14 @@ enum Item {
     Traced { id: u64, event: TraceEvent },
 }
 
-impl Item {
-    /// Whether it may be left out where nobody reads fast enough.
-    fn is_dispensable(&self) -> bool {
-        matches!(self, Self::Progress { .. } | Self::Traced { .. })
-    }
-}
+/// Bytes that an item takes while it waits, about.
+const SIZE: usize = size_of::<(Instant, Item)>();
 
-#[derive(Debug, Default)]
-struct State {
-    queue: VecDeque<(Instant, Item)>,
-    dropped: u64,
-    /// Items written.
-    written: u64,
-    /// No more items come.
-    is_closed: bool,
-    /// No more lines will be written.
-    is_over: bool,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-/// The way to the thread that writes.
+/// The way to the thread that makes and writes them.
 #[derive(Clone, Debug)]
 pub struct Lines {
     clock: Clock,
-    shared: Arc<Shared>,
+    queue: OutputQueue<(Instant, Item)>,
 }
 
 impl Lines {
@@ -72,18 +44,14 @@ impl Lines {
     ///
     /// # Errors
     /// The system has no thread to spare.
-    pub fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
-        let shared: Arc<Shared> = Arc::default();
-        let theirs = shared.clone();
-        std::thread::Builder::new().spawn(move || {
-            // A closed stream is no reason to fail.
-            let _ = theirs.write(BufWriter::new(out));
-            let mut state = theirs.lock();
-            state.is_over = true;
-            state.queue.clear();
-            theirs.changed.notify_all();
-        })?;
-        Ok(Self { clock: Clock::start(), shared })
+    pub(super) fn start<W: io::Write + AsFd + Send + 'static>(out: W) -> io::Result<Self> {
+        let mut events = Events::default();
+        let text_of = move |(at, item), dropped| {
+            let values = values(&mut events, at, item, dropped);
+            values.iter().map(|value| format!("{value}\n")).collect::<String>()
+        };
+        let queue = OutputQueue::start(move || Ok(out), WAITING_MAX, text_of)?;
+        Ok(Self { clock: Clock::start(), queue })
     }
 
     /// Tells what a loop told its owner; the end of a transfer is told by [`Lines::ended`].
@@ -119,87 +87,38 @@ impl Lines {
         self.put(Item::Listening(address));
     }
 
-    /// Waits until all is written; not for a reader that takes nothing for as long as `patience`. Says
-    /// whether it was worth waiting.
-    #[must_use]
-    pub fn close(&self, patience: Duration) -> bool {
-        let mut state = self.shared.lock();
-        state.is_closed = true;
-        self.shared.changed.notify_all();
-        while !state.is_over {
-            let before = state.written;
-            let waiting = self.shared.changed.wait_timeout(state, patience);
-            let (next, waited) = waiting.expect("nobody panics while holding it");
-            state = next;
-            if waited.timed_out() && state.written == before {
-                return false;
-            }
+    /// Waits until all is written; not for a reader that takes nothing for as long as `patience`. A closed
+    /// stream is no reason to fail.
+    ///
+    /// # Errors
+    /// Nobody reads.
+    pub(super) fn flush(&self, patience: Duration) -> io::Result<()> {
+        match self.queue.flush(patience) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(error),
+            _ => Ok(()),
         }
-        true
     }
 
     fn put_trace(&self, id: u64, events: &[(Instant, Seen)], now: Instant) {
         // The loop has a clock of its own.
         let here = self.clock.now();
-        self.put_all(events.iter().filter_map(|(at, seen)| match seen {
+        let losses = events.iter().filter_map(|(at, seen)| match seen {
             Seen::Connection(
                 event @ (TraceEvent::Lost { .. } | TraceEvent::DataSent { again: true, .. }),
-            ) => Some((here - now.since(*at), Item::Traced { id, event: event.clone() })),
+            ) => Some(((here - now.since(*at), Item::Traced { id, event: event.clone() }), SIZE)),
             _ => None,
-        }));
+        });
+        self.queue.put_all(losses, Worth::Passing);
     }
 
     fn put(&self, item: Item) {
-        self.put_all([(self.clock.now(), item)]);
-    }
-
-    fn put_all(&self, items: impl IntoIterator<Item = (Instant, Item)>) {
-        let mut state = self.shared.lock();
-        let before = state.queue.len();
-        for (at, item) in items {
-            let room = if item.is_dispensable() { QUEUE_MAX } else { QUEUE_MAX + RESERVE };
-            if state.is_over || state.queue.len() >= room {
-                state.dropped += 1;
-            } else {
-                state.queue.push_back((at, item));
-            }
-        }
-        if state.queue.len() > before {
-            self.shared.changed.notify_all();
-        }
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics while holding it")
-    }
-
-    /// Writes until closed, or until nobody reads.
-    fn write(&self, mut out: impl Write) -> io::Result<()> {
-        let mut events = Events::default();
-        loop {
-            let mut state = self.lock();
-            if state.queue.is_empty() && !state.is_closed {
-                drop(state);
-                // Whoever reads sees all that has happened before nothing happens for a while.
-                out.flush()?;
-                state = self.lock();
-            }
-            while state.queue.is_empty() && !state.is_closed {
-                state = self.changed.wait(state).expect("nobody panics while holding it");
-            }
-            let Some((at, item)) = state.queue.pop_front() else {
-                drop(state);
-                return out.flush();
-            };
-            let dropped = state.dropped;
-            drop(state);
-            for value in values(&mut events, at, item, dropped) {
-                writeln!(out, "{value}")?;
-            }
-            self.lock().written += 1;
-        }
+        let (size, worth) = match &item {
+            Item::Progress { .. } | Item::Traced { .. } => (SIZE, Worth::Passing),
+            // The result is by far the largest part, and it is made once for each transfer.
+            Item::Ended { result, .. } => (SIZE + result.to_string().len(), Worth::Result),
+            _ => (SIZE, Worth::Result),
+        };
+        self.queue.put((self.clock.now(), item), size, worth);
     }
 }
 
@@ -226,29 +145,11 @@ fn values(events: &mut Events, at: Instant, item: Item, dropped: u64) -> Vec<Val
 mod tests {
     use super::*;
     use crate::transfer::outcome::Reason;
-    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::io::{PipeReader, Read};
 
-    /// A reader that takes a piece only when told to.
-    struct Slow {
-        may: Receiver<()>,
-        taken: Sender<Vec<u8>>,
-    }
-
-    impl Write for Slow {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.may.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
-            let _ = self.taken.send(bytes.to_vec());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn slow() -> (Lines, Sender<()>, Receiver<Vec<u8>>) {
-        let ((allow, may), (taken, pieces)) = (channel(), channel());
-        (Lines::start(Slow { may, taken }).expect("a thread"), allow, pieces)
+    fn unread() -> (Lines, PipeReader) {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        (Lines::start(writer).expect("a thread"), reader)
     }
 
     fn lose(lines: &Lines, packets: u64) {
@@ -262,49 +163,46 @@ mod tests {
 
     #[test]
     fn who_reads_nothing_holds_nobody_up_and_what_is_left_out_is_counted() {
-        let (lines, allow, pieces) = slow();
+        let (lines, mut reader) = unread();
         let peer = ([192, 0, 2, 7], 7117).into();
         lines.notice(&Notice::Started { id: 1, peer, carrier: crate::net::Carrier::Udp });
-        lose(&lines, 3 * QUEUE_MAX as u64);
+        let lost = 3 * (WAITING_MAX / SIZE) as u64;
+        lose(&lines, lost);
         lines.ended(1, None, Value::Null);
-        let dropped = lines.shared.lock().dropped;
-        assert!(dropped > QUEUE_MAX as u64, "{dropped}");
+        let dropped = lines.queue.dropped();
+        assert!(dropped > lost / 2, "{dropped} of {lost}");
         // From now on it reads.
         let reading = std::thread::spawn(move || {
-            let mut text = Vec::new();
-            while allow.send(()).is_ok() {
-                let Ok(piece) = pieces.recv() else { break };
-                text.extend(piece);
+            let mut text = String::new();
+            let mut piece = [0; 4096];
+            while !text.contains("events_dropped") {
+                let len = reader.read(&mut piece).expect("a pipe");
+                text += std::str::from_utf8(&piece[..len]).expect("ASCII");
             }
-            String::from_utf8(text).expect("JSON")
+            text
         });
-        assert!(lines.close(Duration::MAX));
+        lines.flush(Duration::MAX).expect("it reads");
         let text = reading.join().expect("it does not panic");
         let last: Value = serde_json::from_str(text.lines().last().expect("lines")).expect("JSON");
         assert_eq!(
             (&last["event"], &last["events_dropped"]),
             (&"complete".into(), &dropped.into())
         );
-        let lost = text.lines().filter(|line| line.contains(r#""event":"loss""#)).count();
-        assert_eq!(lost as u64 + dropped, 3 * QUEUE_MAX as u64);
+        let told = text.lines().filter(|line| line.contains(r#""event":"loss""#)).count();
+        assert_eq!(told as u64 + dropped, lost);
     }
 
     #[test]
-    fn who_never_reads_again_is_not_waited_for() {
-        let (lines, allow, pieces) = slow();
-        lose(&lines, 10);
+    fn who_never_reads_is_not_waited_for_and_a_closed_stream_is_no_failure() {
+        let (lines, reader) = unread();
+        let peer = ([192, 0, 2, 7], 7117).into();
+        lines.notice(&Notice::Started { id: 1, peer, carrier: crate::net::Carrier::Udp });
+        lose(&lines, 10_000);
         lines.failed(&Failure::new(Reason::Other, "it failed"));
-        assert!(!lines.close(Duration::from_millis(50)));
-        drop((allow, pieces));
-        assert!(lines.close(Duration::MAX), "closed");
-    }
-
-    #[test]
-    fn a_closed_stream_ends_the_writing_and_nothing_else() {
-        let (lines, allow, _) = slow();
-        drop(allow);
-        lines.failed(&Failure::new(Reason::Other, "it failed"));
+        assert!(lines.flush(Duration::from_millis(50)).is_err());
+        drop(reader);
+        lines.flush(Duration::MAX).expect("closed");
         lose(&lines, 10);
-        assert!(lines.close(Duration::MAX));
+        lines.flush(Duration::MAX).expect("closed");
     }
 }

@@ -190,9 +190,7 @@ fn observe(
                 }
             }
             Notice::Ended { id, finished } => {
-                if let Some(meter) = meters.remove(&id) {
-                    meter.clear();
-                }
+                meters.remove(&id);
                 let summary = summary(&finished, direction, impairment.as_ref());
                 let counts = &summary.report.counts;
                 if output.wants_traces() || (counts.entries > 0 && counts.planned.is_none()) {

@@ -1,10 +1,10 @@
 //! `volley get --list`: what is offered, on standard output, as it is told.
 
 use super::args::Get;
-use super::console::Console;
+use super::console::{self, Console};
 use super::dialer::tell_detours;
-use super::outgoing::Outgoing;
 use super::output::Output;
+use super::queue::OutputQueue;
 use super::signals::obituary;
 use super::{Stop, show_peer};
 use crate::base::text::escape;
@@ -14,15 +14,20 @@ use crate::report::summary::plural;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::outcome::{Failure, Reason};
 use serde_json::{Value, json};
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
 /// Bytes of paths that one JSON object holds, at most: the other side says how many there are.
 const JSON_TEXT_MAX: usize = 64 << 20;
 
+/// Bytes that wait to be written, at most: then whoever tells what is offered waits, too.
+const WAITING_MAX: usize = 64 << 20;
+
 /// Shows what is offered.
 pub(super) struct Listing {
     console: Console,
-    outgoing: Outgoing,
+    outgoing: OutputQueue<String>,
+    interrupt: Interrupt,
     is_json: bool,
     seen: Arc<Mutex<Seen>>,
 }
@@ -55,15 +60,17 @@ impl Listing {
             let text = "--list has no events; show it with --json, or as it is";
             return Err(Stop::Usage(text.into()));
         }
-        let outgoing = Outgoing::start(std::io::stdout(), interrupt)?;
+        let outgoing = OutputQueue::start(|| Ok(console::stdout()), WAITING_MAX, |text, _| text)
+            .map_err(|error| console::no_thread(&error))?;
+        let (console, interrupt) = (console.clone(), interrupt.clone());
         let is_json = matches!(output, Output::Json);
-        Ok(Self { console: console.clone(), outgoing, is_json, seen: Arc::default() })
+        Ok(Self { console, outgoing, interrupt, is_json, seen: Arc::default() })
     }
 
     /// Shows entries as they are told.
     pub(super) fn observer(&self) -> Observer {
         let (console, outgoing) = (self.console.clone(), self.outgoing.clone());
-        let (seen, is_json) = (self.seen.clone(), self.is_json);
+        let (seen, is_json, interrupt) = (self.seen.clone(), self.is_json, self.interrupt.clone());
         Arc::new(move |notice| {
             let Notice::Listed { entries, .. } = notice else {
                 return tell_detours(&console, &notice);
@@ -71,8 +78,8 @@ impl Listing {
             let mut seen = seen.lock().expect("nobody panics while holding it");
             seen.count(&entries);
             if !is_json {
-                let lines: Vec<String> = entries.iter().map(line).collect();
-                outgoing.put(lines.join("\n"));
+                let lines: String = entries.iter().map(|entry| line(entry) + "\n").collect();
+                put(&outgoing, lines, &interrupt);
             } else if seen.text_len <= JSON_TEXT_MAX {
                 seen.entries.extend(entries.iter().map(value));
             }
@@ -96,7 +103,8 @@ impl Listing {
         }
         let total = seen.show();
         if self.is_json {
-            self.outgoing.put(seen.json(peer.clone(), finished.carrier).to_string());
+            let text = format!("{}\n", seen.json(peer.clone(), finished.carrier));
+            put(&self.outgoing, text, &self.interrupt);
         }
         self.flush()?;
         if !self.is_json {
@@ -112,7 +120,11 @@ impl Listing {
 
     /// Waits for whoever reads.
     fn flush(&self) -> Result<(), Stop> {
-        self.outgoing.finish().map_err(|failure| self.stop(failure))
+        let flushed = self.outgoing.flush_unless(|| self.interrupt.get().is_some());
+        // A closed stream is no reason to fail.
+        let is_unread = flushed.is_err_and(|error| error.kind() == ErrorKind::TimedOut);
+        let failure = self.interrupt.failure().filter(|_| is_unread);
+        failure.map_or(Ok(()), |failure| Err(self.stop(failure)))
     }
 
     fn stop(&self, failure: Failure) -> Stop {
@@ -122,6 +134,13 @@ impl Listing {
         self.console.say(&obituary(failure.reason, "the list is not complete"));
         Stop::Told(failure.reason)
     }
+}
+
+/// Has a part of the list written: none may be left out.
+fn put(outgoing: &OutputQueue<String>, text: String, interrupt: &Interrupt) {
+    let size = text.len();
+    // That it is not complete is told at the end.
+    let _ = outgoing.put_patiently(text, size, || interrupt.get().is_some());
 }
 
 /// Fails where something is asked for that only files need.

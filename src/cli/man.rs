@@ -3,8 +3,8 @@
 use super::Stop;
 use super::args::Man;
 use super::console::Console;
-use crate::base::text::{escape, show_error};
-use crate::transfer::outcome::{Failure, Reason};
+use super::files;
+use crate::base::text::escape;
 use clap::Command;
 use std::io;
 
@@ -16,15 +16,12 @@ pub fn run(order: &Man, definitions: Command) -> Result<(), Stop> {
     let console = Console::plain();
     let pages = pages(definitions).expect("memory takes everything");
     let Some(directory) = &order.directory else {
-        pages.iter().for_each(|(_, page)| console.print(page.trim_end()));
-        return Ok(());
+        let mut pages = pages.iter().map(|(_, page)| console.print(page.trim_end()));
+        return Ok(pages.try_for_each(|printed| printed)?);
     };
     for (name, page) in pages {
         let path = directory.join(name);
-        std::fs::write(&path, page).map_err(|error| {
-            let (shown, error) = (escape(&path.to_string_lossy()), show_error(&error));
-            Failure::new(Reason::Other, format!("cannot write {shown}: {error}"))
-        })?;
+        files::write(&path, page.as_bytes())?;
         console.tell(&format!("wrote {}", escape(&path.to_string_lossy())));
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! `--manifest FILE`: a list of the files that are committed.
 
 use super::Stop;
-use super::console::Console;
+use super::console::{self, Console};
+use super::files::{self, Impatient};
 use crate::transfer::manifest::Manifest;
 use std::path::Path;
 
@@ -25,7 +26,14 @@ pub fn check(file: Option<&Path>) -> Result<(), Stop> {
 /// # Errors
 /// It cannot be written there.
 pub fn create(file: Option<&Path>) -> Result<Option<Manifest>, Stop> {
-    Ok(file.map(Manifest::create).transpose()?)
+    let create = |file: &Path| {
+        if !files::may_stand_still(file) {
+            return Manifest::create(file);
+        }
+        let out = Impatient::start(file.to_owned()).map_err(|error| console::no_thread(&error))?;
+        Ok(Manifest::written_to(out, file))
+    };
+    Ok(file.map(create).transpose()?)
 }
 
 /// Completes the list, whatever was `done`. A list that lacks a file is a failure, though the file is there.

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod destination;
 pub mod dialer;
 pub mod environment;
+mod files;
 pub mod get;
 pub mod happening;
 pub mod intake;
@@ -26,10 +27,10 @@ pub mod listener;
 pub mod listing;
 pub mod man;
 pub mod manifest;
-pub mod outgoing;
 pub mod output;
 pub mod player;
 pub mod progress;
+mod queue;
 pub mod recv;
 pub mod relay;
 pub mod report;
@@ -51,7 +52,7 @@ pub mod words;
 use crate::net::{Carrier, Finished, Impairment, Interrupt};
 use crate::report::summary::{Direction, LinkSummary, Summary, Way};
 use crate::transfer::outcome::{Failure, Reason};
-use args::{Arguments, Command, OutputOptions};
+use args::{Arguments, Command, Get, OutputOptions, Send};
 use clap::{CommandFactory, FromArgMatches};
 use console::Console;
 use output::Output;
@@ -94,6 +95,13 @@ pub enum Place {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    console::tell_panics();
+    let code = begin();
+    console::finish();
+    code
+}
+
+fn begin() -> ExitCode {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     // Before there is any thread.
     let place = match lab::begin(&mut words) {
@@ -101,15 +109,16 @@ pub fn main() -> ExitCode {
         Err(code) => return code,
     };
     if link_options::asks_for_list(words.iter()) {
-        Console::plain().print(link_options::list().trim_end());
-        return ExitCode::SUCCESS;
+        let printed = Console::plain().print(link_options::list().trim_end());
+        return printed.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
     let arguments = match parse(&words) {
         Ok(arguments) => arguments,
         Err(error) => return unread(&error, &words),
     };
     let interrupt = Interrupt::default();
-    if let Err(error) = signals::heed(&interrupt, insistence(place, &arguments.command)) {
+    console::obey(&interrupt);
+    if let Err(error) = signals::heed(&interrupt, left(place, &arguments.command)) {
         Console::plain().say(&format!("cannot watch for signals: {error}"));
         return Reason::Other.code().into();
     }
@@ -120,7 +129,7 @@ pub fn main() -> ExitCode {
     };
     let done = run(&arguments.command, (place, &words), &output, &interrupt);
     let code = done.err().map_or(0, |stop| end(stop, &output));
-    output.close(&Console::plain());
+    output.close();
     code.into()
 }
 
@@ -133,20 +142,26 @@ fn into(command: &Command) -> Option<&Path> {
     }
 }
 
-/// What a second signal does: it is for the process that the user started to end at once.
-fn insistence(place: Place, command: &Command) -> fn(i32) {
-    match (place, command) {
-        (Place::Inside, _) => |_| {},
-        (Place::Outside, Command::Compare(_) | Command::Lab(_)) => {
-            |signal| signals::leave(signal, "all in it is gone")
+/// What an end at once leaves of the work. It is for the process that the user started to end so.
+fn left(place: Place, command: &Command) -> Option<&'static str> {
+    let goes_on = "the same command goes on from what was written down";
+    let left = match command {
+        Command::Compare(_) | Command::Lab(_) => "all in it is gone",
+        Command::Completions(_) | Command::Man(_) => "what is written is not complete",
+        Command::Demo(_) => "what it had made lies among the temporary files",
+        Command::Get(order) if order.list => "the list is not complete",
+        Command::Get(Get { dry_run: true, .. }) | Command::Send(Send { dry_run: true, .. }) => {
+            "nothing has been done"
         }
-        (Place::Outside, command) if into(command).is_some_and(stdout::is_meant) => {
-            |signal| signals::leave(signal, "what came so far lies among the temporary files")
+        Command::Recv(_) | Command::Get(_) if into(command).is_some_and(stdout::is_meant) => {
+            "what came so far lies among the temporary files"
         }
-        (Place::Outside, _) => |signal| {
-            signals::leave(signal, "the same command goes on from what was written down");
-        },
-    }
+        Command::Recv(_) | Command::Get(_) | Command::Send(_) => goes_on,
+        Command::Relay(_) => "its counts are lost",
+        Command::Share(_) => "the other sides keep what is complete, and what they can go on with",
+        Command::Simulate(_) => "nothing of it is kept",
+    };
+    (place == Place::Outside).then_some(left)
 }
 
 fn output_options(command: &Command) -> OutputOptions {
@@ -180,10 +195,7 @@ fn run(
         Command::Send(order) => send::run(order, output, interrupt),
         Command::Share(order) => share::run(order, output, interrupt),
         Command::Simulate(order) => simulate::run(order, interrupt),
-        Command::Completions(order) => {
-            completions::run(order, definitions());
-            Ok(())
-        }
+        Command::Completions(order) => completions::run(order, definitions()),
         Command::Man(order) => man::run(order, definitions()),
     }
 }

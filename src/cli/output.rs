@@ -3,19 +3,14 @@
 
 use super::Stop;
 use super::args::OutputOptions;
-use super::console::Console;
+use super::console::{self, Console};
 use super::lines::Lines;
-use crate::base::text::show_error;
-use crate::base::time::Duration;
 use crate::net::Notice;
 use crate::report::events::failure_of;
 use crate::report::json;
 use crate::report::summary::Summary;
 use crate::transfer::outcome::{Failure, Reason};
 use std::net::SocketAddr;
-
-/// At the end, a reader that takes nothing for this long is not waited for any more.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What standard output gets.
 #[derive(Clone, Debug)]
@@ -37,10 +32,9 @@ impl Output {
         match (options.json, options.jsonl) {
             (false, false) => Ok(Self::Nothing),
             (true, false) => Ok(Self::Json),
-            (false, true) => Lines::start(std::io::stdout()).map(Self::Lines).map_err(|error| {
-                let text = format!("cannot start a thread: {}", show_error(&error));
-                Failure::new(Reason::Other, text).into()
-            }),
+            (false, true) => Lines::start(console::stdout())
+                .map(Self::Lines)
+                .map_err(|error| console::no_thread(&error).into()),
             (true, true) => Err(Stop::Usage(
                 "--json and --jsonl both want standard output; --jsonl ends with what --json prints, \
                  choose one of them (VOLLEY_JSON and VOLLEY_JSONL count as well)"
@@ -82,7 +76,7 @@ impl Output {
     pub fn ended(&self, console: &Console, id: u64, summary: &Summary<'_>) {
         let result = || json::transfer(summary, summary.report.verdict().map_or(0, Reason::code));
         match self {
-            Self::Json => console.print(&result().to_string()),
+            Self::Json => console.result(&result().to_string()),
             Self::Lines(lines) => lines.ended(id, failure_of(summary.report), result()),
             Self::Nothing => {}
         }
@@ -98,18 +92,18 @@ impl Output {
     /// The program ends with an error that belongs to no transfer.
     pub fn failed(&self, console: &Console, failure: &Failure) {
         match self {
-            Self::Json => console.print(&json::failed(failure).to_string()),
+            Self::Json => console.result(&json::failed(failure).to_string()),
             Self::Lines(lines) => lines.failed(failure),
             Self::Nothing => {}
         }
     }
 
-    /// Waits until everything is written, as long as somebody reads.
-    pub fn close(&self, console: &Console) {
+    /// Waits until all events are written, as long as somebody reads.
+    pub fn close(&self) {
         if let Self::Lines(lines) = self
-            && !lines.close(PATIENCE)
+            && lines.flush(console::patience()).is_err()
         {
-            console.say("nobody reads standard output: the last events were not written");
+            console::tell_unread();
         }
     }
 }

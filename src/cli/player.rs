@@ -66,14 +66,14 @@ impl<'a> Player<'a> {
     /// It was interrupted.
     pub fn play(&mut self, head: &[String], steps: &[Step]) -> Result<bool, Stop> {
         if !head.is_empty() {
-            self.console.print(&head.join("\n"));
+            self.console.print(&head.join("\n"))?;
         }
         self.anchor = None;
         for (at, lines) in steps {
             if self.wait(*at)? {
                 return Ok(true);
             }
-            self.console.print(&lines.join("\n"));
+            self.console.print(&lines.join("\n"))?;
         }
         Ok(false)
     }

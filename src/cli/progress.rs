@@ -1,11 +1,10 @@
 //! How far a transfer is: a bar on a terminal, a plain line a minute elsewhere.
 
-use super::console::Console;
+use super::console::{Bar, Console};
 use crate::base::time::{Duration, Instant};
 use crate::base::units::{Rate, show_duration, show_size};
 use crate::os::clock::Clock;
 use crate::transfer::session::{Phase, Progress};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::VecDeque;
 
 /// Where nobody watches, one line in this time.
@@ -18,7 +17,7 @@ const RECENT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Meter {
     console: Console,
-    bar: ProgressBar,
+    bar: Bar,
     clock: Clock,
     label: String,
     /// When how many bytes were there, for the last second.
@@ -30,10 +29,8 @@ impl Meter {
     /// A bar for the transfer called `label`.
     #[must_use]
     pub fn new(console: &Console, label: String) -> Self {
-        let bar = console.bars().add(ProgressBar::no_length());
-        let style = ProgressStyle::with_template("{spinner} {wide_msg}");
-        bar.set_style(style.expect("a fixed template"));
-        bar.set_message(format!("{label}: connecting"));
+        let bar = console.bar();
+        bar.show(vec![vec![format!("{label}: connecting"), "connecting".into()]]);
         Self {
             console: console.clone(),
             bar,
@@ -55,60 +52,55 @@ impl Meter {
             self.draw(now, progress);
         } else if now >= self.next_plain {
             self.next_plain = now + PLAIN_INTERVAL;
-            let path = path(progress).map_or_else(String::new, |path| format!("  {path}"));
-            self.console.tell(&format!("{}: {}{path}", self.label, self.line(now, progress)));
+            let path = path(progress).map_or_else(String::new, |path| format!("  {}", path[0]));
+            let text = &self.wordings(now, progress)[0];
+            self.console.tell(&format!("{}: {text}{path}", self.label));
         }
-    }
-
-    /// Takes the bar away.
-    pub fn clear(&self) {
-        self.bar.finish_and_clear();
-        self.console.bars().remove(&self.bar);
     }
 
     fn draw(&self, now: Instant, progress: &Progress) {
-        let has_bar = !matches!(progress.phase, Phase::Connecting | Phase::Planning);
-        if has_bar && self.bar.length() != Some(progress.total) {
-            self.bar.set_length(progress.total);
-            let style = ProgressStyle::with_template("{bar:12} {wide_msg}{prefix}");
-            self.bar.set_style(style.expect("a fixed template"));
+        let texts = self.wordings(now, progress);
+        let has_cells = !matches!(progress.phase, Phase::Connecting | Phase::Planning);
+        let mut line = Vec::new();
+        if has_cells {
+            let cells = cells(progress.done, progress.total);
+            line.extend(texts.iter().take(3).map(|text| format!("{cells} {text}")));
         }
-        self.bar.set_position(progress.done.min(progress.total));
-        self.bar.set_message(self.line(now, progress));
-        self.bar.set_prefix(path(progress).map_or_else(String::new, |path| format!("\n{path}")));
-        self.bar.tick();
+        line.extend(texts);
+        let lines = [Some(line), path(progress)];
+        self.bar.show(lines.into_iter().flatten().collect());
     }
 
-    fn line(&self, now: Instant, progress: &Progress) -> String {
-        match progress.phase {
-            Phase::Connecting => "connecting".into(),
-            Phase::Planning => "finding out what would be done".into(),
-            Phase::Committing => {
-                format!("{} there; verifying and storing", show_size(progress.done))
-            }
-            Phase::Transferring => self.transferring(now, progress),
-        }
-    }
-
-    fn transferring(&self, now: Instant, progress: &Progress) -> String {
+    /// How far it is, the longest wording first: rate and time left stay until the last.
+    fn wordings(&self, now: Instant, progress: &Progress) -> Vec<String> {
         let Progress { done, total, .. } = progress;
-        let average = Rate::of(*done, now.since(Instant::ZERO));
-        if !progress.is_total_known {
-            return format!(
-                "{} of {} and more  {} (avg {average})",
-                show_size(*done),
-                show_size(*total),
-                self.recent_rate(),
-            );
+        let so_far = show_size(*done);
+        match progress.phase {
+            Phase::Connecting => return vec!["connecting".into()],
+            Phase::Planning => return vec!["finding out what would be done".into()],
+            Phase::Committing => {
+                return vec![format!("{so_far} there; verifying and storing"), "verifying".into()];
+            }
+            Phase::Transferring => {}
         }
-        format!(
-            "{}%  {} of {}  {} (avg {average})  {} left",
-            done * 100 / (*total).max(1),
-            show_size(*done),
-            show_size(*total),
-            self.recent_rate(),
-            show_left(total.saturating_sub(*done), average),
-        )
+        let average = Rate::of(*done, now.since(Instant::ZERO));
+        let recent = self.recent_rate();
+        let of = format!("{so_far} of {}", show_size(*total));
+        if !progress.is_total_known {
+            return vec![
+                format!("{of} and more  {recent} (avg {average})"),
+                format!("{so_far}  {recent}"),
+            ];
+        }
+        let percent = done * 100 / (*total).max(1);
+        let left = format!("{} left", show_left(total.saturating_sub(*done), average));
+        vec![
+            format!("{percent}%  {of}  {recent} (avg {average})  {left}"),
+            format!("{percent}%  {of}  {recent}  {left}"),
+            format!("{percent}%  {recent}  {left}"),
+            format!("{recent}  {left}"),
+            left,
+        ]
     }
 
     fn recent_rate(&self) -> Rate {
@@ -124,7 +116,7 @@ impl Meter {
 #[derive(Debug)]
 pub struct Gauge {
     console: Console,
-    bar: ProgressBar,
+    bar: Bar,
     clock: Clock,
     label: String,
     next_plain: Instant,
@@ -134,9 +126,7 @@ impl Gauge {
     /// A bar for what is called `label`.
     #[must_use]
     pub fn new(console: &Console, label: String) -> Self {
-        let bar = console.bars().add(ProgressBar::no_length());
-        let style = ProgressStyle::with_template("{spinner} {wide_msg}");
-        bar.set_style(style.expect("a fixed template"));
+        let bar = console.bar();
         let next_plain = Instant::ZERO + PLAIN_INTERVAL;
         Self { console: console.clone(), bar, clock: Clock::start(), label, next_plain }
     }
@@ -149,8 +139,7 @@ impl Gauge {
             format!("{}: {} so far (avg {average})", self.label, show_size(bytes))
         };
         if self.console.draws() {
-            self.bar.set_message(line());
-            self.bar.tick();
+            self.bar.show(vec![vec![line(), show_size(bytes)]]);
         } else if now >= self.next_plain {
             self.console.tell(&line());
             self.next_plain = now + PLAIN_INTERVAL;
@@ -158,20 +147,20 @@ impl Gauge {
     }
 }
 
-impl Drop for Gauge {
-    /// Takes the bar away.
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-        self.console.bars().remove(&self.bar);
-    }
+/// As many full cells of twelve as there are bytes of all.
+pub(super) fn cells(done: u64, total: u64) -> String {
+    const CELLS: u64 = 12;
+    let full = u128::from(done.min(total)) * u128::from(CELLS) / u128::from(total.max(1));
+    (0..u128::from(CELLS)).map(|cell| if cell < full { '█' } else { '░' }).collect()
 }
 
 /// What is known of the path, at the sender of a UDP transfer.
-fn path(progress: &Progress) -> Option<String> {
+fn path(progress: &Progress) -> Option<Vec<String>> {
     let stats = progress.stats.filter(|stats| stats.data_packets_sent > 0)?;
     let rtt = show_duration(stats.smoothed_rtt);
     let (loss, again) = (stats.observed_loss(), stats.retransmissions);
-    Some(format!("RTT {rtt}  loss {loss}  {again} packets sent again"))
+    let short = format!("RTT {rtt}  loss {loss}");
+    Some(vec![format!("{short}  {again} packets sent again"), short])
 }
 
 fn show_left(bytes: u64, rate: Rate) -> String {
@@ -205,12 +194,35 @@ mod tests {
             is_total_known: true,
             stats: Some(stats),
         };
-        let line = meter.line(Instant::from_nanos(1_000_000_000), &progress);
-        assert_eq!(line, "50%  512 KiB of 1 MiB  0 bit/s (avg 4.19 Mbit/s)  1 s left");
+        let lines = |progress| meter.wordings(Instant::from_nanos(1_000_000_000), progress);
+        assert_eq!(
+            lines(&progress)[0],
+            "50%  512 KiB of 1 MiB  0 bit/s (avg 4.19 Mbit/s)  1 s left"
+        );
         let growing = Progress { is_total_known: false, ..progress };
-        let line = meter.line(Instant::from_nanos(1_000_000_000), &growing);
-        assert_eq!(line, "512 KiB of 1 MiB and more  0 bit/s (avg 4.19 Mbit/s)");
-        assert_eq!(path(&progress).as_deref(), Some("RTT 50 ms  loss 10 %  1 packets sent again"));
+        assert_eq!(lines(&growing)[0], "512 KiB of 1 MiB and more  0 bit/s (avg 4.19 Mbit/s)");
+        let path = path(&progress).expect("a sender over UDP");
+        assert_eq!(path, ["RTT 50 ms  loss 10 %  1 packets sent again", "RTT 50 ms  loss 10 %"]);
+    }
+
+    #[test]
+    fn rate_and_time_left_stay_where_a_terminal_is_narrow() {
+        let meter = Meter::new(&Console::new(true), "a.bin".into());
+        let progress = Progress {
+            phase: Phase::Transferring,
+            done: 40_000_000,
+            total: 300_000_000,
+            is_total_known: true,
+            stats: None,
+        };
+        let wordings = meter.wordings(Instant::from_nanos(20_000_000_000), &progress);
+        let widths: Vec<usize> = wordings.iter().map(|text| text.chars().count()).collect();
+        assert!(widths.is_sorted_by(|one, other| one > other), "{wordings:?}");
+        assert!(wordings.iter().all(|text| text.ends_with(" left")), "{wordings:?}");
+        assert!(widths.iter().any(|width| (20..=26).contains(width)), "{wordings:?}");
+        assert_eq!(cells(0, 0), "░░░░░░░░░░░░");
+        assert_eq!(cells(5, 10), "██████░░░░░░");
+        assert_eq!(cells(u64::MAX, u64::MAX), "████████████");
     }
 
     #[test]

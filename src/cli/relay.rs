@@ -1,7 +1,7 @@
 //! `volley relay`
 
 use super::args::Relay as Order;
-use super::console::Console;
+use super::console::{Bar, Console};
 use super::destination::{Destination, parse_bind};
 use super::dialer::announce;
 use super::listener::reachable_hosts;
@@ -16,7 +16,6 @@ use crate::report::json;
 use crate::report::relay::{RelaySummary, RelayWay};
 use crate::report::summary::Way;
 use crate::transfer::outcome::{Failure, Reason};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -44,11 +43,11 @@ pub fn run(order: &Order, output: &Output, interrupt: &Interrupt) -> Result<(), 
     greet(&console, listen, server, impairment.as_ref());
     let mut gauge = Gauge::new(&console);
     let ran = relay.run(impairment.as_ref(), |counts| gauge.update(counts), interrupt);
-    gauge.bar.finish_and_clear();
+    drop(gauge);
     let (counts, reason) = ran?;
     let summary = summary(listen, server, impairment.as_ref(), counts);
     if order.output.json {
-        console.print(&json::relay(&summary, reason.code()).to_string());
+        console.result(&json::relay(&summary, reason.code()).to_string());
     }
     console.tell(&summary.text());
     Err(Stop::Told(reason))
@@ -116,7 +115,7 @@ fn greet(
 /// Shows what happens while it happens: a line on a terminal, one line a minute elsewhere.
 struct Gauge {
     console: Console,
-    bar: ProgressBar,
+    bar: Bar,
     /// When how many bytes had come out, each way.
     recent: VecDeque<(Duration, [u64; 2])>,
     next_plain: Duration,
@@ -124,10 +123,7 @@ struct Gauge {
 
 impl Gauge {
     fn new(console: &Console) -> Self {
-        let bar = console.bars().add(ProgressBar::no_length());
-        bar.set_style(
-            ProgressStyle::with_template("{wide_msg}{prefix}").expect("a fixed template"),
-        );
+        let bar = console.bar();
         let recent = VecDeque::from([(Duration::ZERO, [0; 2])]);
         Self { console: console.clone(), bar, recent, next_plain: PLAIN_INTERVAL }
     }
@@ -145,9 +141,8 @@ impl Gauge {
             self.recent.pop_front();
         }
         if self.console.draws() {
-            self.bar.set_message(out);
-            self.bar.set_prefix(format!("\n{back}\nclients now: {}", clients.now));
-            self.bar.tick();
+            let clients = format!("clients now: {}", clients.now);
+            self.bar.show([out, back, clients].map(|line| vec![line]).to_vec());
         } else if *elapsed >= self.next_plain {
             self.next_plain += PLAIN_INTERVAL;
             self.console.tell(&format!("{out}; {back}; clients now: {}", clients.now));

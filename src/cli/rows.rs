@@ -1,7 +1,8 @@
 //! Runs of the simulator and what they say: one row for each way to carry the bytes.
 
 use super::args::{Simulate, strategy_name as name};
-use super::console::Console;
+use super::console::{Bar, Console};
+use super::progress::cells;
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::net::{Impairment, Interrupt};
@@ -10,7 +11,6 @@ use crate::sim::{self, FlowOutcome, Order, Outcome};
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -96,7 +96,7 @@ pub fn order(asked: &Simulate, impairment: &Impairment, contender: &Contender) -
 /// and share the cores; the rows come in the order of what was asked.
 ///
 /// # Errors
-/// The user has interrupted it; the runs that have begun are finished first.
+/// The user has interrupted it.
 pub fn run(
     orders: Vec<(Contender, Order)>,
     repeat: u64,
@@ -117,7 +117,8 @@ pub fn run(
 fn run_all(orders: &[(Contender, Order)], repeat: u64, interrupt: &Interrupt) -> Vec<Outcome> {
     let runs = orders.len() as u64 * repeat;
     let next = AtomicU64::new(0);
-    let bar = bar(runs);
+    let bar = progress(runs);
+    let over = AtomicU64::new(0);
     let work = || {
         let mut done = Vec::new();
         while interrupt.get().is_none() {
@@ -125,8 +126,10 @@ fn run_all(orders: &[(Contender, Order)], repeat: u64, interrupt: &Interrupt) ->
             let place = usize::try_from(index / repeat).expect("one of the orders, or the end");
             let Some((_, order)) = orders.get(place) else { break };
             let seed = order.seed.wrapping_add(index % repeat);
-            done.push((index, sim::run(&Order { seed, ..order.clone() })));
-            bar.inc(1);
+            let order = Order { seed, ..order.clone() };
+            done.push((index, sim::run_unless(&order, || interrupt.get().is_some())));
+            let over = over.fetch_add(1, Ordering::Relaxed) + 1;
+            bar.show(vec![vec![format!("{} {over} of {runs} runs", cells(over, runs))]]);
         }
         done
     };
@@ -136,19 +139,16 @@ fn run_all(orders: &[(Contender, Order)], repeat: u64, interrupt: &Interrupt) ->
         let done = workers.into_iter().map(|worker| worker.join().expect("a run does not panic"));
         done.flatten().collect()
     });
-    bar.finish_and_clear();
+    drop(bar);
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 /// How many of the runs are over, on a terminal; a few runs are over before that could be read.
-fn bar(runs: u64) -> ProgressBar {
+fn progress(runs: u64) -> Bar {
     /// Runs without a bar.
     const FEW: u64 = 12;
-    let console = Console::new(runs <= FEW);
-    let bar = console.bars().add(ProgressBar::new(runs));
-    let style = ProgressStyle::with_template("{bar:12} {pos} of {len} runs");
-    bar.with_style(style.expect("a fixed template"))
+    Console::new(runs <= FEW).bar()
 }
 
 /// What is carried how often, in words.

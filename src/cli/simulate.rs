@@ -52,7 +52,7 @@ pub fn run(order: &Simulate, interrupt: &Interrupt) -> Result<(), Stop> {
         Console::plain().say(&format!("report: {}", target.name()));
     }
     if !is_looked_at && !rows.is_empty() {
-        print(order, &impairment, &rows);
+        print(order, &impairment, &rows)?;
     }
     Ok(rows::check_ends(&rows)?)
 }
@@ -86,7 +86,7 @@ fn check(asked: &Simulate) -> Result<(), Stop> {
     Ok(())
 }
 
-fn print(order: &Simulate, impairment: &Impairment, rows: &[Row]) {
+fn print(order: &Simulate, impairment: &Impairment, rows: &[Row]) -> Result<(), Failure> {
     let console = Console::plain();
     let text = if order.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
@@ -97,9 +97,9 @@ fn print(order: &Simulate, impairment: &Impairment, rows: &[Row]) {
     };
     if order.trace.as_deref().is_some_and(trace::is_stdout) {
         console.say(&text);
-    } else {
-        console.print(&text);
+        return Ok(());
     }
+    console.print(&text)
 }
 
 /// The first run of each row again, watched: the same seed makes the same run.

@@ -8,14 +8,13 @@ use super::Stop;
 use super::args::Simulate;
 use super::args::sweep::{BILLION, Parameter, Sweep};
 use super::console::Console;
+use super::files;
 use super::rows::{self, Row, contenders};
 use super::simulate::link;
-use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
 use crate::base::units::{Share, show_size};
 use crate::link::LinkConfig;
 use crate::net::{Impairment, Interrupt};
-use crate::transfer::outcome::{Failure, Reason};
 use crate::transport::arq::Strategy;
 use serde_json::{Value, json};
 
@@ -50,19 +49,15 @@ pub fn run(asked: &Simulate, sweep: &Sweep, interrupt: &Interrupt) -> Result<(),
     check(asked, sweep)?;
     let swept = Swept::run(asked, sweep, interrupt)?;
     if let Some(path) = &asked.plot {
-        std::fs::write(path, swept.plot().svg()).map_err(|error| {
-            let path = escape(&path.to_string_lossy());
-            Failure::new(Reason::Other, format!("cannot write {path}: {}", show_error(&error)))
-        })?;
+        files::write(path, swept.plot().svg().as_bytes())?;
     }
     let console = Console::plain();
-    if asked.json {
-        console.print(&swept.json().to_string());
-    } else if asked.csv {
-        console.print(swept.csv().trim_end());
-    } else {
-        console.print(swept.table().trim_end());
-    }
+    let text = match (asked.json, asked.csv) {
+        (true, _) => swept.json().to_string(),
+        (false, true) => swept.csv(),
+        (false, false) => swept.table(),
+    };
+    console.print(text.trim_end())?;
     Ok(rows::check_ends(swept.rows())?)
 }
 

@@ -1,108 +1,90 @@
-//! The terminal that progress bars are drawn on.
+//! What a terminal shows: lines that stay, and below them bars that are drawn again and again.
 //!
-//! A terminal shows `^C` where the cursor stands. indicatif fills each line and leaves the cursor
-//! behind its last column, from where that would go to the next line, and the bar would then be cleared
-//! one line too low. So bars are drawn on a terminal that is a little narrower than the real one.
+//! Each line of a bar has one row: one that is too long gives way to a shorter wording. The cursor stays
+//! behind the last one, which is where a terminal shows `^C`: a few columns are left free for that.
 
-use indicatif::TermLike;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
-use std::sync::Mutex;
 
 /// Columns left free: `^C` twice.
-const MARGIN: u16 = 4;
+const MARGIN: usize = 4;
 
 /// Where the size cannot be had.
-const SIZE: (u16, u16) = (80, 24);
+const SIZE: (usize, usize) = (80, 24);
 
-/// Standard error, as bars see it; written when it is flushed.
-#[derive(Debug, Default)]
-pub struct Terminal {
-    pending: Mutex<Pending>,
+/// One line of a bar, in several wordings, the longest one first.
+pub(super) type Wordings = Vec<String>;
+
+/// Something for people.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// Lines that stay, and no bars from now on.
+    Last(String),
+    /// Lines that stay.
+    Text(String),
+    /// All bars as they are now.
+    Bars(Vec<Wordings>),
 }
 
+/// What stands on the terminal, or comes out of the other end of a pipe, where there are no bars.
 #[derive(Debug, Default)]
-struct Pending {
-    bytes: String,
-    column: u16,
+pub(super) struct Screen {
+    bars: Vec<Wordings>,
+    /// The columns of each row of bars, the topmost first.
+    drawn: Vec<usize>,
+    /// Messages of which it has been said that they are missing.
+    missing: u64,
+    /// There are to be no more bars.
+    is_over: bool,
 }
 
-impl Terminal {
-    /// Text, with line ends where the narrower terminal would wrap. A character is a column wide: bars
-    /// show no names.
-    fn put(&self, text: &str) -> io::Result<()> {
-        let width = self.width();
-        let mut pending = self.pending.lock().expect("nobody panics while holding it");
-        for c in text.chars() {
-            if matches!(c, '\r' | '\n') {
-                pending.column = 0;
-            } else {
-                if pending.column == width {
-                    pending.bytes.push_str("\r\n");
-                    pending.column = 0;
-                }
-                pending.column += 1;
-            }
-            pending.bytes.push(c);
+impl Screen {
+    /// What to write for `word` to be seen, where `dropped` lines have had no room so far.
+    pub(super) fn show(&mut self, word: Word, dropped: u64) -> String {
+        let (columns, rows) = size();
+        let mut bytes = self.erase(columns);
+        if dropped > self.missing {
+            let missing = dropped - self.missing;
+            bytes += &format!("({missing} messages that nobody took are left out here)\n");
+            self.missing = dropped;
         }
-        Ok(())
+        match word {
+            Word::Text(text) => bytes += &text,
+            Word::Bars(bars) if !self.is_over => self.bars = bars,
+            Word::Bars(_) => {}
+            Word::Last(text) => {
+                self.is_over = true;
+                self.bars = Vec::new();
+                bytes += &text;
+            }
+        }
+        bytes + &self.draw(columns, rows)
     }
 
-    fn order(&self, order: &str) -> io::Result<()> {
-        self.pending.lock().expect("nobody panics while holding it").bytes.push_str(order);
-        Ok(())
+    /// Takes the bars away. A terminal that has become narrower shows a row as several.
+    fn erase(&mut self, columns: usize) -> String {
+        let rows: usize = self.drawn.drain(..).map(|width| width.div_ceil(columns).max(1)).sum();
+        match rows {
+            0 => String::new(),
+            rows => format!("\r\x1b[2K{}", "\x1b[1A\x1b[2K".repeat(rows - 1)),
+        }
     }
 
-    fn move_cursor(&self, count: usize, direction: char) -> io::Result<()> {
-        if count == 0 { Ok(()) } else { self.order(&format!("\x1b[{count}{direction}")) }
+    fn draw(&mut self, columns: usize, rows: usize) -> String {
+        let width = columns.saturating_sub(MARGIN).max(1);
+        let fitting = self.bars.iter().map(|wordings| fit(wordings, width));
+        let lines: Vec<String> = fitting.take(rows.saturating_sub(1).max(1)).collect();
+        self.drawn = lines.iter().map(|line| line.chars().count()).collect();
+        lines.join("\r\n")
     }
 }
 
-impl TermLike for Terminal {
-    fn width(&self) -> u16 {
-        size().0.saturating_sub(MARGIN).max(1)
-    }
-
-    fn height(&self) -> u16 {
-        size().1
-    }
-
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'A')
-    }
-
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'B')
-    }
-
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'C')
-    }
-
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'D')
-    }
-
-    fn write_line(&self, s: &str) -> io::Result<()> {
-        self.put(s)?;
-        self.put("\n")
-    }
-
-    fn write_str(&self, s: &str) -> io::Result<()> {
-        self.put(s)
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        self.put("\r")?;
-        self.order("\x1b[2K")
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        let mut pending = self.pending.lock().expect("nobody panics while holding it");
-        let bytes = std::mem::take(&mut pending.bytes);
-        // indicatif panics where it cannot draw, and a terminal that was closed is no reason to.
-        let _ = io::stderr().write_all(bytes.as_bytes());
-        Ok(())
+/// The longest wording that is no wider than that, or what fits of the shortest.
+fn fit(wordings: &[String], width: usize) -> String {
+    let fits = |text: &&String| text.chars().count() <= width;
+    match wordings.iter().find(fits).or(wordings.last()) {
+        Some(text) => text.chars().take(width).collect(),
+        None => String::new(),
     }
 }
 
@@ -114,28 +96,64 @@ pub fn columns(stream: impl AsFd) -> usize {
     size.map_or(80, |size| usize::from(size.ws_col).clamp(60, 120))
 }
 
-/// Columns and rows.
-fn size() -> (u16, u16) {
-    #[cfg(unix)]
-    if let Ok(size) = rustix::termios::tcgetwinsize(io::stderr())
-        && size.ws_col > 0
-    {
-        return (size.ws_col, size.ws_row);
+/// Columns and rows of the terminal that standard error is.
+fn size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(io::stderr()) {
+        Ok(size) if size.ws_col > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => SIZE,
     }
-    SIZE
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn bar(wordings: &[&str]) -> Wordings {
+        wordings.iter().map(|&text| text.to_owned()).collect()
+    }
+
     #[test]
-    fn lines_end_before_the_margin() {
-        let terminal = Terminal::default();
-        let width = usize::from(terminal.width());
-        terminal.write_str(&"a".repeat(width)).expect("it is kept");
-        terminal.write_str("b").expect("it is kept");
-        let bytes = terminal.pending.lock().expect("whole").bytes.clone();
-        assert_eq!(bytes, format!("{}\r\nb", "a".repeat(width)));
+    fn a_line_has_the_longest_wording_that_fits_and_one_row() {
+        let wordings = bar(&["one two three", "one two", "one"]);
+        for (width, shown) in
+            [(100, "one two three"), (12, "one two"), (7, "one two"), (6, "one"), (2, "on")]
+        {
+            assert_eq!(fit(&wordings, width), shown);
+        }
+    }
+
+    #[test]
+    fn lines_take_the_place_of_bars_which_come_again_below() {
+        let mut screen = Screen::default();
+        let bars = || Word::Bars(vec![bar(&["a bar"]), bar(&["another"])]);
+        assert_eq!(screen.show(bars(), 0), "a bar\r\nanother");
+        let gone = "\r\x1b[2K\x1b[1A\x1b[2K";
+        assert_eq!(
+            screen.show(Word::Text("text\n".into()), 0),
+            format!("{gone}text\na bar\r\nanother")
+        );
+        assert_eq!(screen.show(bars(), 0), format!("{gone}a bar\r\nanother"));
+        assert_eq!(screen.show(Word::Bars(Vec::new()), 0), gone);
+        assert_eq!(screen.show(Word::Text("text\n".into()), 0), "text\n");
+        screen.show(bars(), 0);
+        assert_eq!(screen.show(Word::Last("last\n".into()), 0), format!("{gone}last\n"));
+        assert_eq!(screen.show(bars(), 0), "");
+    }
+
+    #[test]
+    fn a_row_that_a_narrower_terminal_has_wrapped_is_erased_as_well() {
+        let mut screen = Screen { drawn: vec![50, 10], ..Screen::default() };
+        assert_eq!(screen.erase(20).matches("\x1b[2K").count(), 4);
+        assert_eq!(screen.erase(20), "");
+    }
+
+    #[test]
+    fn what_is_missing_is_said_once() {
+        let mut screen = Screen::default();
+        let text = |screen: &mut Screen, dropped| screen.show(Word::Text("text\n".into()), dropped);
+        assert_eq!(text(&mut screen, 0), "text\n");
+        assert_eq!(text(&mut screen, 3), "(3 messages that nobody took are left out here)\ntext\n");
+        assert_eq!(text(&mut screen, 3), "text\n");
+        assert!(text(&mut screen, 4).starts_with("(1 "));
     }
 }

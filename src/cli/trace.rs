@@ -1,15 +1,13 @@
 //! `volley simulate --trace`: every event of a run, written as it happens.
 
 use super::Stop;
+use super::files;
 use super::happening;
 use super::rows::no_end;
-use crate::base::text::{escape, show_error};
 use crate::base::time::Instant;
 use crate::net::Interrupt;
 use crate::report::trace::{Lines, Settings};
 use crate::sim::{self, Order, Outcome};
-use crate::transfer::outcome::{Failure, Reason};
-use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -34,15 +32,8 @@ pub fn write(
     settings: &Settings<'_>,
     interrupt: &Interrupt,
 ) -> Result<Option<Outcome>, Stop> {
-    let failed = |error: &io::Error| {
-        let path = escape(&path.to_string_lossy());
-        Failure::new(Reason::Other, format!("cannot write {path}: {}", show_error(error)))
-    };
-    let out: Box<dyn Write> = if is_stdout(path) {
-        Box::new(io::stdout().lock())
-    } else {
-        Box::new(File::create(path).map_err(|error| failed(&error))?)
-    };
+    let out = if is_stdout(path) { files::stdout() } else { files::create(path) };
+    let out = out.map_err(|error| files::cannot_write(path, &error))?;
     let written = write_to(BufWriter::with_capacity(BUFFER, out), order, settings, interrupt);
     if let Some(interrupted) = interrupt.failure() {
         return Err(interrupted.into());
@@ -50,7 +41,7 @@ pub fn write(
     match written {
         Ok(outcome) => Ok(Some(outcome)),
         Err(error) if is_stdout(path) && error.kind() == ErrorKind::BrokenPipe => Ok(None),
-        Err(error) => Err(failed(&error).into()),
+        Err(error) => Err(files::cannot_write(path, &error).into()),
     }
 }
 

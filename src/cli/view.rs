@@ -2,20 +2,16 @@
 
 use super::args::{Simulate, View};
 use super::player::{Pace, Player, Step};
-use super::{Stop, happening, ladder, terminal};
-use crate::base::text::{escape, show_error};
+use super::{Stop, files, happening, ladder, terminal};
 use crate::base::time::Instant;
 use crate::net::Interrupt;
 use crate::report::explain::{self, Narrator, Sentence};
-use crate::report::ladder::Ladder;
 use crate::sim::record::{Record, What};
 use crate::sim::{self, Order};
-use crate::transfer::outcome::{Failure, Reason};
 use crate::transport::trace::TraceEvent;
 use crate::wire::describe::{Kind, Packet};
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 /// Records kept for each packet that is shown: enough for its fate and its acknowledgement.
 const RECORDS_PER_PACKET: usize = 200;
@@ -34,7 +30,7 @@ pub fn show(
     let excerpt = Excerpt::of(order, view.packets.into());
     let ladder = ladder::of(title, &excerpt.records, view.packets.into());
     if let Some(path) = &view.ladder_svg {
-        write(path, &ladder)?;
+        files::write(path, ladder.svg().as_bytes())?;
     }
     if !(view.ladder || view.explain) {
         return Ok(());
@@ -85,13 +81,6 @@ impl View {
         ];
         options.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
     }
-}
-
-fn write(path: &Path, ladder: &Ladder) -> Result<(), Failure> {
-    std::fs::write(path, ladder.svg()).map_err(|error| {
-        let path = escape(&path.to_string_lossy());
-        Failure::new(Reason::Other, format!("cannot write {path}: {}", show_error(&error)))
-    })
 }
 
 /// The beginning of a run: until its first DATA packets have arrived.

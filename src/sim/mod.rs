@@ -141,8 +141,15 @@ impl Outcome {
 /// Runs a simulation to its end.
 #[must_use]
 pub fn run(order: &Order) -> Outcome {
+    run_unless(order, || false)
+}
+
+/// Runs a simulation to its end, or until `is_over`.
+#[must_use]
+pub fn run_unless(order: &Order, is_over: impl Fn() -> bool) -> Outcome {
     let mut world = World::new(order);
-    world.run_until_complete(order.limit);
+    let until = Instant::ZERO + order.limit;
+    while !is_over() && !world.is_complete() && world.step(until) {}
     world.outcome()
 }
 

@@ -6,6 +6,7 @@ use super::name::TreePath;
 use super::outcome::{Failure, Reason};
 use crate::base::text::{escape, show_error};
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub struct Manifest(Arc<Mutex<Listing>>);
 struct Listing {
     /// As its user wrote it.
     path: PathBuf,
-    file: File,
+    out: Box<dyn Output>,
     /// The beginnings of the hashes of the lines in it.
     lines: HashSet<[u8; 16]>,
     /// What went wrong first. Nothing is written after that.
@@ -33,8 +34,14 @@ impl Manifest {
     /// It cannot be written.
     pub fn create(path: &Path) -> Result<Self, Failure> {
         let file = File::create(path).map_err(|error| unwritable(path, &error))?;
-        let (path, lines) = (path.to_owned(), HashSet::new());
-        Ok(Self(Arc::new(Mutex::new(Listing { path, file, lines, error: None }))))
+        Ok(Self::written_to(Stable(file), path))
+    }
+
+    /// An empty list that is written to `out`, which waits for nobody before it is flushed; `path` is what
+    /// its user calls that.
+    pub fn written_to(out: impl Write + Send + Debug + 'static, path: &Path) -> Self {
+        let (path, out, lines) = (path.to_owned(), Box::new(out), HashSet::new());
+        Self(Arc::new(Mutex::new(Listing { path, out, lines, error: None })))
     }
 
     /// Adds a file, unless it is there. What goes wrong is told by [`Manifest::finish`]: the file is there all the same.
@@ -44,7 +51,7 @@ impl Manifest {
         let mark = *whole.first_chunk().expect("it is longer");
         let mut listing = self.listing();
         if listing.error.is_none() && listing.lines.insert(mark) {
-            listing.error = listing.file.write_all(line.as_bytes()).err();
+            listing.error = listing.out.write_all(line.as_bytes()).err();
         }
     }
 
@@ -53,19 +60,34 @@ impl Manifest {
     /// # Errors
     /// Not every file that was added is in it.
     pub fn finish(&self) -> Result<(), Failure> {
-        let Listing { path, file, error, .. } = &*self.listing();
-        let synced = || match file.metadata() {
-            Ok(metadata) if metadata.is_file() => file.sync_all(),
-            _ => Ok(()),
-        };
+        let Listing { path, out, error, .. } = &mut *self.listing();
         match error {
             Some(error) => Err(unwritable(path, error)),
-            None => synced().map_err(|error| unwritable(path, &error)),
+            None => out.flush().map_err(|error| unwritable(path, &error)),
         }
     }
 
     fn listing(&self) -> MutexGuard<'_, Listing> {
         self.0.lock().expect("nobody panics while holding it")
+    }
+}
+
+/// What a list is written to.
+trait Output: Write + Send + Debug {}
+
+impl<W: Write + Send + Debug> Output for W {}
+
+/// A file whose contents a flush puts on stable storage.
+#[derive(Debug)]
+struct Stable(File);
+
+impl Write for Stable {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.0.metadata()?.is_file() { self.0.sync_all() } else { Ok(()) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Contents and losses come from one seed, 1 unless the environment variable `VOLLEY_SEED` gives
 //! another. Every failing test prints it.
 
+pub(crate) mod held;
 pub(crate) mod process;
 pub(crate) mod relay;
 pub(crate) mod schema;

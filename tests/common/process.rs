@@ -4,6 +4,7 @@ use super::{PATIENCE, SILENCE, note, wait_at_most, wait_until};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -90,6 +91,8 @@ pub(crate) struct Running {
     /// Where somebody reads it, and until it has been taken.
     stdout: Option<Gathered>,
     stderr: Option<Gathered>,
+    /// What keeps an output as it is that nobody reads.
+    held: Option<OwnedFd>,
 }
 
 impl Running {
@@ -114,6 +117,18 @@ impl Running {
     ) -> (Self, std::io::PipeReader) {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         (Self::spawn(directory, arguments, &[], [writer.into(), Stdio::piped()]), reader)
+    }
+
+    /// Starts the program with these outputs, which `held` keeps as they are.
+    pub(crate) fn start_held(
+        directory: &Path,
+        arguments: &[impl AsRef<OsStr>],
+        outputs: [Stdio; 2],
+        held: OwnedFd,
+    ) -> Self {
+        let mut running = Self::spawn(directory, arguments, &[], outputs);
+        running.held = Some(held);
+        running
     }
 
     /// Starts the program with a standard input that the caller writes.
@@ -180,7 +195,7 @@ impl Running {
         let mut child = command.spawn().expect("the program starts");
         let stdout = child.stdout.take().map(Gathered::from);
         let stderr = child.stderr.take().map(Gathered::from);
-        Self { child, stdout, stderr }
+        Self { child, stdout, stderr, held: None }
     }
 
     /// Waits for its end.
@@ -237,6 +252,21 @@ impl Running {
         let order = format!("kill -{name} {}", self.child.id());
         let done = Command::new("sh").args(["-c", &order]).status().expect("a shell");
         assert!(done.success(), "{order}");
+    }
+
+    /// Waits until signals are orders and not its end.
+    #[track_caller]
+    pub(crate) fn wait_until_it_watches_for_signals(&self) {
+        let path = format!("/proc/{}/status", self.child.id());
+        let term = 1 << (rustix::process::Signal::TERM.as_raw() - 1);
+        wait_until("it watches for signals", || {
+            let status = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(!status.contains("(zombie)"), "it has ended");
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            caught.is_some_and(|mask| {
+                u64::from_str_radix(mask.trim(), 16).is_ok_and(|m| m & term != 0)
+            })
+        });
     }
 
     /// What it needed of memory at its peak, while it runs.

@@ -129,7 +129,7 @@ fn compare(
             watched.extend(run);
         }
     }
-    show(&comparison, order);
+    show(&comparison, order)?;
     if let Some(target) = target {
         target.write(&report(&comparison, watched))?;
         console.tell(&format!("report: {}", target.name()));
@@ -190,13 +190,12 @@ fn totals(trial: &Trial) -> Totals {
     }
 }
 
-fn show(comparison: &Comparison, order: &Compare) {
+fn show(comparison: &Comparison, order: &Compare) -> Result<(), Failure> {
     let console = Console::plain();
     if order.json {
-        console.print(&json::value(comparison).to_string());
-        return;
+        return console.print(&json::value(comparison).to_string());
     }
-    console.print(&format!("{}\n{}", table::text(comparison), verdict::text(comparison)));
+    console.print(&format!("{}\n{}", table::text(comparison), verdict::text(comparison)))
 }
 
 /// The link unless something else is asked for.

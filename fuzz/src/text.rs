@@ -5,7 +5,8 @@ use volley::base::text::escape;
 use volley::base::time::Duration;
 use volley::base::units::{Rate, Share, parse_duration, parse_size, show_duration, show_size};
 use volley::cli::args::sweep::Sweep;
-use volley::cli::destination::{Destination, parse_bind};
+use volley::cli::destination::Destination;
+use volley::cli::local::parse_bind;
 use volley::transfer::name::{DEPTH_MAX, NAME_MAX, PARTIAL_AREA, PATH_MAX, TreePath, link_fault};
 
 /// Paths below the receiver's directory, and what links there may say.
@@ -66,13 +67,14 @@ pub(crate) fn quantities(bytes: &[u8]) {
         assert!(sweep.values.is_sorted_by(|one, next| one < next), "{sweep:?}");
     }
     let _ = Destination::parse(text);
-    if let Ok((ip, port)) = parse_bind(text) {
-        let again = match (ip, port) {
-            (IpAddr::V6(ip), Some(port)) => format!("[{ip}]:{port}"),
+    if let Ok(local) = parse_bind("--bind", text) {
+        let zone = if local.zone == 0 { String::new() } else { format!("%{}", local.zone) };
+        let again = match (local.ip, local.port) {
+            (IpAddr::V6(ip), Some(port)) => format!("[{ip}{zone}]:{port}"),
             (ip, Some(port)) => format!("{ip}:{port}"),
-            (ip, None) => ip.to_string(),
+            (ip, None) => format!("{ip}{zone}"),
         };
-        assert_eq!(parse_bind(&again), Ok((ip, port)));
+        assert_eq!(parse_bind("--bind", &again), Ok(local));
     }
 }
 

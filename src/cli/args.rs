@@ -277,7 +277,7 @@ pub struct Relay {
     pub link: LinkOptions,
     /// What to print
     #[command(flatten)]
-    pub output: OutputOptions,
+    pub output: TotalOptions,
 }
 
 /// `volley lab`
@@ -291,7 +291,7 @@ pub struct Lab {
     pub link: LinkOptions,
     /// What to print
     #[command(flatten)]
-    pub output: OutputOptions,
+    pub output: TotalOptions,
 }
 
 /// Where a report goes.
@@ -315,16 +315,33 @@ pub struct ManifestOptions {
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputOptions {
-    /// One JSON object for each transfer (relay, lab: one at the end), on standard output
+    /// One JSON object for each transfer, on standard output
     #[arg(long)]
     pub json: bool,
-    /// Events as they happen, on standard output: one JSON object a line (send, recv, share, get,
-    /// demo)
+    /// Events as they happen, on standard output: one JSON object a line
     #[arg(long)]
     pub jsonl: bool,
     /// Only errors
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// What to print of what is no transfer.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct TotalOptions {
+    /// One JSON object at the end, on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Only errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl From<TotalOptions> for OutputOptions {
+    fn from(TotalOptions { json, quiet }: TotalOptions) -> Self {
+        Self { json, jsonl: false, quiet }
+    }
 }
 
 /// The names of the strategies on the command line.

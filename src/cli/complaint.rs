@@ -10,7 +10,9 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::path::Path;
 
 /// Words that people try, and what they mean here.
-const HINTS: [(&str, &str, &str); 18] = [
+const HINTS: [(&str, &str, &str); 20] = [
+    ("lab", "--jsonl", "it tells of transfers, and a lab knows of none; use --json"),
+    ("relay", "--jsonl", "it tells of transfers, and a relay knows of none; use --json"),
     ("get", "--port", "write the port after the host, as HOST:PORT"),
     ("get", "-p", "write the port after the host, as HOST:PORT"),
     ("get", "--cc", "the sharing side chooses the rate, with `volley share --cc`"),

@@ -1,5 +1,6 @@
 //! Where to send: `HOST`, `HOST:PORT`, `[IPV6]:PORT`.
 
+use super::local::{no_interface, unknown_zone};
 use crate::base::text::{escape, show_error};
 use crate::net::{DEFAULT_PORT, Interrupt};
 use crate::transfer::outcome::{Failure, Reason};
@@ -142,6 +143,9 @@ impl Destination {
         if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
             return format!("{host} is no IPv4 address; one is four numbers from 0 to 255");
         }
+        if let Some(zone) = unknown_zone(&self.host) {
+            return no_interface(zone);
+        }
         let said = show_error(error);
         let said = said.trim_start_matches("failed to lookup address information: ");
         format!(
@@ -251,25 +255,6 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reads a local address with or without a port.
-///
-/// # Errors
-/// A sentence that says how one is written.
-pub fn parse_bind(text: &str) -> Result<(IpAddr, Option<u16>), String> {
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return Ok((address.ip(), Some(address.port())));
-    }
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let address = bare.parse();
-    address.map(|ip| (ip, None)).map_err(|_| {
-        let text = escape(text);
-        format!(
-            "\"{text}\" is no value for --bind: write an address of this machine, such as \
-             192.168.1.5 or 192.168.1.5:{DEFAULT_PORT}"
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,16 +309,5 @@ mod tests {
     fn a_path_after_the_colon_gets_a_sentence_about_ssh() {
         let error = Destination::parse("host:dir").expect_err("a path");
         assert!(error.contains("ssh") && error.contains("volley recv"), "{error}");
-    }
-
-    #[test]
-    fn bind_addresses_read() {
-        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
-        assert_eq!(parse_bind("10.0.0.1"), Ok((ip("10.0.0.1"), None)));
-        assert_eq!(parse_bind("10.0.0.1:9"), Ok((ip("10.0.0.1"), Some(9))));
-        assert_eq!(parse_bind("::1"), Ok((ip("::1"), None)));
-        assert_eq!(parse_bind("[::1]"), Ok((ip("::1"), None)));
-        assert_eq!(parse_bind("[::1]:9"), Ok((ip("::1"), Some(9))));
-        assert!(parse_bind("localhost").is_err());
     }
 }

@@ -3,8 +3,9 @@
 
 use super::args::{ArqOptions, DialOptions, RateOptions};
 use super::console::Console;
-use super::destination::{Destination, parse_bind};
+use super::destination::Destination;
 use super::link_options::LinkOptions;
+use super::local::parse_bind;
 use super::output::Output;
 use super::progress::Meter;
 use super::signals::obituary;
@@ -43,7 +44,8 @@ impl Call {
         arq: Option<ArqOptions>,
     ) -> Result<Self, Stop> {
         let impairment = link.impairment()?;
-        let bind = options.bind.as_deref().map(parse_bind).transpose().map_err(Stop::Usage)?;
+        let bind = options.bind.as_deref().map(|text| parse_bind("--bind", text)).transpose();
+        let bind = bind.map_err(Stop::Usage)?;
         let (congestion, arq) =
             (rate.map_or(CongestionChoice::Cubic, |rate| rate.cc), arq.unwrap_or_default());
         let only_udp = only_udp(impairment.is_some(), congestion, arq, bind.is_some());
@@ -64,7 +66,7 @@ impl Call {
             congestion,
             arq: arq.config(),
             impairment,
-            bind: bind.map(|(address, port)| SocketAddr::new(address, port.unwrap_or(0))),
+            bind: bind.map(|local| local.socket_address(0)),
             ways,
             retry: options.retry,
         })

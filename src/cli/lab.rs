@@ -105,10 +105,6 @@ pub fn run(
     output: &Output,
     interrupt: &Interrupt,
 ) -> Result<(), Stop> {
-    if order.output.jsonl {
-        let text = "--jsonl tells of transfers, and a lab knows of none; use --json";
-        return Err(Stop::Usage(text.into()));
-    }
     let impairment = order.link.impairment()?;
     match place {
         Place::Outside => hand_over(words, interrupt),

@@ -3,9 +3,9 @@
 
 use super::args::ListenOptions;
 use super::console::Console;
-use super::destination::parse_bind;
 use super::dialer::announce;
 use super::link_options::LinkOptions;
+use super::local::{THEIR_ZONE, parse_bind, reachable_hosts, show_host};
 use super::output::Output;
 use super::progress::Meter;
 use super::signals::{Deadline, obituary};
@@ -17,7 +17,7 @@ use crate::os::limits;
 use crate::report::summary::{Direction, Summary, plural};
 use crate::transfer::outcome::Reason;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 /// How to listen.
@@ -86,14 +86,14 @@ pub(super) fn serve(
     let words = Words::of(direction);
     require_open(order.open, words.verb)?;
     let impairment = listening.link.impairment()?;
-    let (bind, port) = match order.bind.as_deref().map(parse_bind).transpose() {
-        Ok(Some((address, port))) => (Some(address), port.unwrap_or(order.port)),
-        Ok(None) => (None, order.port),
-        Err(text) => return Err(Stop::Usage(text)),
-    };
+    let bind = order.bind.as_deref().map(|text| parse_bind("--bind", text)).transpose();
+    let bind = bind.map_err(Stop::Usage)?.map(|local| local.socket_address(order.port));
     let _deadline = Deadline::after(order.timeout, interrupt);
     limits::raise_open_files();
-    let listener = Listener::bind(bind, port)?;
+    let listener = match bind {
+        Some(address) => Listener::bind_to(address)?,
+        None => Listener::bind(None, order.port)?,
+    };
     let Opened { service, headlines, takes_one, kept } = open()?;
     greet(console, &headlines, (&words, takes_one), listener.address());
     output.listening(listener.address());
@@ -128,10 +128,7 @@ fn greet(
     (words, takes_one): (&Words, bool),
     address: SocketAddr,
 ) {
-    let port = match address.port() {
-        DEFAULT_PORT => String::new(),
-        port => format!(":{port}"),
-    };
+    let port = Some(address.port()).filter(|port| *port != DEFAULT_PORT);
     let mut lines = headlines.join("\n");
     lines += &format!("\n{}\non the other machine, type:", words.warning);
     let invitation = match takes_one {
@@ -139,33 +136,13 @@ fn greet(
         false => words.invitation.to_owned(),
     };
     for host in reachable_hosts(address.ip()) {
-        let host = match host {
-            IpAddr::V6(ip) if !port.is_empty() => format!("[{ip}]"),
-            ip => ip.to_string(),
-        };
-        lines += &format!("\n  {invitation}{host}{port} --open");
+        lines += &format!("\n  {invitation}{} --open", show_host(host, port));
+    }
+    if lines.contains(THEIR_ZONE) {
+        lines +=
+            &format!("\n({THEIR_ZONE} is that machine's own interface on this link, such as eth0)");
     }
     console.tell(&lines);
-}
-
-/// The addresses under which others may reach this machine; this machine's own if there are none.
-pub(super) fn reachable_hosts(bound: IpAddr) -> Vec<IpAddr> {
-    if !bound.is_unspecified() {
-        return vec![bound.to_canonical()];
-    }
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let all: Vec<IpAddr> = interfaces
-        .iter()
-        .map(if_addrs::Interface::ip)
-        .filter(|ip| bound.is_ipv6() || ip.is_ipv4())
-        .collect();
-    let is_usable = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
-    };
-    let usable: Vec<IpAddr> = all.iter().copied().filter(is_usable).collect();
-    let own = all.iter().copied().find(IpAddr::is_loopback);
-    if usable.is_empty() { own.into_iter().collect() } else { usable }
 }
 
 /// Shows each transfer in its own bar, and tells how it ended.

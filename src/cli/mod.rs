@@ -25,6 +25,7 @@ pub mod lines;
 pub mod link_options;
 pub mod listener;
 pub mod listing;
+pub mod local;
 pub mod man;
 pub mod manifest;
 pub mod output;
@@ -168,9 +169,9 @@ fn output_options(command: &Command) -> OutputOptions {
     match command {
         Command::Demo(order) => order.output,
         Command::Get(order) => order.output,
-        Command::Lab(order) => order.output,
+        Command::Lab(order) => order.output.into(),
         Command::Recv(order) => order.output,
-        Command::Relay(order) => order.output,
+        Command::Relay(order) => order.output.into(),
         Command::Send(order) => order.output,
         Command::Share(order) => order.output,
         Command::Compare(_) | Command::Completions(_) | Command::Man(_) | Command::Simulate(_) => {
@@ -295,7 +296,7 @@ fn summary<'a>(
     }
 }
 
-/// An address as people write it: an IPv4 address in its IPv6 form is an IPv4 address.
+/// An address as people write it.
 fn show_peer(peer: std::net::SocketAddr) -> String {
-    std::net::SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string()
+    local::show(peer)
 }

@@ -2,22 +2,22 @@
 
 use super::args::Relay as Order;
 use super::console::{Bar, Console};
-use super::destination::{Destination, parse_bind};
+use super::destination::Destination;
 use super::dialer::announce;
-use super::listener::reachable_hosts;
+use super::local::{parse_bind, reachable_hosts, show_host};
 use super::output::Output;
 use super::{Stop, show_peer};
 use crate::base::text::escape;
 use crate::base::time::Duration;
 use crate::base::units::Rate;
-use crate::net::relay::{Relay, RelayCounts, WayCounts};
+use crate::net::relay::{Relay, RelayCounts, Wanted, WayCounts};
 use crate::net::{Impairment, Interrupt};
 use crate::report::json;
 use crate::report::relay::{RelaySummary, RelayWay};
 use crate::report::summary::Way;
 use crate::transfer::outcome::{Failure, Reason};
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// Where nobody watches, one line in this time.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(60);
@@ -30,15 +30,11 @@ const RECENT: usize = 5;
 /// # Errors
 /// It could not listen, or was interrupted, which is how it ends.
 pub fn run(order: &Order, output: &Output, interrupt: &Interrupt) -> Result<(), Stop> {
-    if order.output.jsonl {
-        let text = "--jsonl tells of transfers, and a relay knows of none; use --json";
-        return Err(Stop::Usage(text.into()));
-    }
     let impairment = order.link.impairment()?;
-    let (address, port) = parse_listen(&order.listen).map_err(Stop::Usage)?;
+    let listen = parse_listen(&order.listen).map_err(Stop::Usage)?;
     let server = find(&order.to)?;
     let console = output.console(order.output.quiet);
-    let relay = Relay::bind(address, port, server)?;
+    let relay = Relay::bind(listen, server)?;
     let listen = relay.address();
     greet(&console, listen, server, impairment.as_ref());
     let mut gauge = Gauge::new(&console);
@@ -53,18 +49,18 @@ pub fn run(order: &Order, output: &Output, interrupt: &Interrupt) -> Result<(), 
     Err(Stop::Told(reason))
 }
 
-/// Reads `PORT`, `:PORT` or `ADDR:PORT`.
-fn parse_listen(text: &str) -> Result<(Option<IpAddr>, u16), String> {
+/// Reads `PORT`, `:PORT` or `ADDR:PORT`; a port alone is one of all addresses.
+fn parse_listen(text: &str) -> Result<Wanted, String> {
     if let Some(port) = bare_port(text)? {
-        return Ok((None, port));
+        return Ok(Wanted::Any(port));
     }
-    match parse_bind(text)? {
-        (address, Some(port)) => Ok((Some(address), port)),
-        (address, None) => Err(format!(
-            "--listen {address} lacks a port; write for example --listen {}",
-            SocketAddr::new(address, 5300)
-        )),
+    let local = parse_bind("--listen", text)?;
+    if local.port.is_none() {
+        let example = local.socket_address(5300);
+        let ip = local.ip;
+        return Err(format!("--listen {ip} lacks a port; write for example --listen {example}"));
     }
+    Ok(Wanted::At(local.socket_address(0)))
 }
 
 /// The server that `PORT`, `:PORT` or `HOST:PORT` means; the port alone is one of this machine.
@@ -102,7 +98,7 @@ fn greet(
 ) {
     let mut lines = vec![format!("relaying to {}; point clients at", show_peer(server))];
     for host in reachable_hosts(listen.ip()) {
-        lines.push(format!("  {}", SocketAddr::new(host, listen.port())));
+        lines.push(format!("  {}", show_host(host, Some(listen.port()))));
     }
     console.tell(&lines.join("\n"));
     announce(console, impairment);
@@ -196,15 +192,12 @@ mod tests {
 
     #[test]
     fn places_to_listen_read() {
-        let ip = |text: &str| Some(text.parse().expect("an address"));
-        for (text, address, port) in [
-            ("5300", None, 5300),
-            (":5300", None, 5300),
-            ("0", None, 0),
-            ("127.0.0.1:5300", ip("127.0.0.1"), 5300),
-            ("[::1]:5300", ip("::1"), 5300),
-        ] {
-            assert_eq!(parse_listen(text), Ok((address, port)), "{text}");
+        for (text, port) in [("5300", 5300), (":5300", 5300), ("0", 0)] {
+            assert_eq!(parse_listen(text), Ok(Wanted::Any(port)), "{text}");
+        }
+        for text in ["127.0.0.1:5300", "[::1]:5300"] {
+            let address = text.parse().expect("an address");
+            assert_eq!(parse_listen(text), Ok(Wanted::At(address)), "{text}");
         }
         for text in ["", ":", "65536", "127.0.0.1", "::1", "localhost:53", "127.0.0.1:x", "a b"] {
             assert!(parse_listen(text).is_err(), "{text}");

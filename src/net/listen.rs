@@ -70,14 +70,26 @@ impl Listener {
     /// # Errors
     /// The port is taken, or the address is not ours.
     pub fn bind(address: Option<IpAddr>, port: u16) -> Result<Self, Failure> {
-        let choices = match address {
+        let choices: Vec<IpAddr> = match address {
             Some(address) => vec![address],
             // A machine without IPv6 has no unspecified IPv6 address either.
             None => vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
         };
+        Self::bind_first(choices.into_iter().map(|choice| SocketAddr::new(choice, port)))
+    }
+
+    /// Binds both sockets to one address and port, and in one zone.
+    ///
+    /// # Errors
+    /// The port is taken, or the address is not ours.
+    pub fn bind_to(address: SocketAddr) -> Result<Self, Failure> {
+        Self::bind_first([address])
+    }
+
+    fn bind_first(choices: impl IntoIterator<Item = SocketAddr>) -> Result<Self, Failure> {
         let mut last = None;
         for choice in choices {
-            match bind_both(SocketAddr::new(choice, port)) {
+            match bind_both(choice) {
                 Ok(listener) => return Ok(listener),
                 Err(error) => {
                     // Where IPv6 works, what it says is the answer.
@@ -91,7 +103,7 @@ impl Listener {
             }
         }
         let (choice, error) = last.expect("at least one choice");
-        Err(bind_failure(SocketAddr::new(choice, port), &error))
+        Err(bind_failure(choice, &error))
     }
 
     #[cfg(test)]

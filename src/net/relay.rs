@@ -22,7 +22,7 @@ use crate::os::clock::Clock;
 use crate::os::wait::{Waiter, be_punctual};
 use crate::transfer::outcome::{Failure, Reason};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// The loop looks at the interrupt this often.
@@ -67,19 +67,31 @@ pub struct Relay {
     server: SocketAddr,
 }
 
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// On all addresses of this machine, at this port.
+    Any(u16),
+    /// There and nowhere else.
+    At(SocketAddr),
+}
+
 impl Relay {
-    /// Listens; without an address, on all of them.
+    /// Listens there.
     ///
     /// # Errors
     /// The port is taken, the address is not ours, or the server is the relay itself.
-    pub fn bind(address: Option<IpAddr>, port: u16, server: SocketAddr) -> Result<Self, Failure> {
-        let wanted = SocketAddr::new(address.unwrap_or(Ipv6Addr::UNSPECIFIED.into()), port);
-        let listen = match Udp::bind(wanted) {
+    pub fn bind(listen: Wanted, server: SocketAddr) -> Result<Self, Failure> {
+        let wanted = match listen {
+            Wanted::Any(port) => (Ipv6Addr::UNSPECIFIED, port).into(),
+            Wanted::At(address) => address,
+        };
+        let listen = match (Udp::bind(wanted), listen) {
             // A machine without IPv6 has no unspecified IPv6 address either.
-            Err(error) if address.is_none() && is_about_the_address(&error) => {
+            (Err(error), Wanted::Any(port)) if is_about_the_address(&error) => {
                 Udp::bind((Ipv4Addr::UNSPECIFIED, port).into())
             }
-            bound => bound,
+            (bound, _) => bound,
         };
         let listen = listen.map_err(|error| bind_failure(wanted, &error))?;
         let address = listen.local_addr().map_err(|error| bind_failure(wanted, &error))?;

@@ -3,18 +3,20 @@
 use crate::transfer::keeping::Existing;
 use clap::Args;
 
+/// Set for each option: a heading for all that follow would be one for options that are not ours, too.
+const HEADING: &str = "Files of the same name";
+
 /// What becomes of it. Without one of these it fails, and what is there stays.
 #[derive(Clone, Copy, Debug, Default, Args)]
-#[command(next_help_heading = "Files of the same name")]
 pub struct ExistingOptions {
     /// Replace files that have the same name and other contents. What is the same already is never sent again
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub overwrite: bool,
     /// Leave what has the same name as it is, without looking into it, and go on
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub skip_existing: bool,
     /// Keep both: what comes under a name that something else has gets a number (a-1.txt)
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub rename: bool,
 }
 

@@ -239,3 +239,28 @@ fn who_was_never_there_and_who_says_that_it_ends_are_not_tried_again() {
     assert!(!sent.stderr.contains("trying again"), "{}", sent.stderr);
     bench.expect_names(&[]);
 }
+
+#[test]
+fn a_link_of_ones_own_that_lets_nothing_through_is_named_and_no_firewall() {
+    let bench = Bench::new();
+    bench.file("file", 5_000);
+    let receiver = bench.receive(&[]);
+    for options in [&["--loss", "100%"][..], &["--mtu", "1200"], &["--back", "loss=100%"]] {
+        let sent = bench.send(&receiver, &["file"], options).expect_code(3);
+        let sent = sent.expect_words(&["this command's own imperfect link took all", "--mtu"]);
+        assert!(!sent.stderr.contains("firewall"), "{}", sent.stderr);
+    }
+    receiver.stop();
+}
+
+#[test]
+fn a_listener_that_stands_still_is_not_called_another_program() {
+    let bench = Bench::new();
+    bench.file("file", 5_000);
+    let receiver = bench.receive(&[]);
+    receiver.running.signal("STOP");
+    let sent = bench.send(&receiver, &["file"], &[]).expect_code(3);
+    sent.expect_words(&["says nothing", "may stand still there"]);
+    receiver.running.signal("CONT");
+    receiver.stop();
+}

@@ -5,9 +5,10 @@ use super::part::{Errand, Part};
 use super::probe::unspecified;
 use super::tcp::probe::{self, Listener};
 use super::udp::{Path, Udp, is_no_family};
-use super::{Carrier, Finished, Impairment, Interrupt, Notice, Observer};
+use super::{Carrier, Finished, Impairment, ImpairmentCounts, Interrupt, Notice, Observer};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
+use crate::link::LinkCounts;
 use crate::transfer::ending::Standpoint;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::session::Phase;
@@ -316,10 +317,18 @@ fn explain(
         );
         return finished.fail(Failure::new(Reason::Unreachable, text));
     }
+    if let Some(text) = finished.impaired.as_ref().and_then(own_link) {
+        return finished.fail(Failure::new(Reason::Unreachable, text));
+    }
     let text = match tcp {
         Listener::Volley => format!(
             "{host} answers on TCP port {port} but not on UDP port {port}: UDP is blocked on the \
              way; open UDP port {port} in the firewalls, or use --tcp"
+        ),
+        Listener::Silent => format!(
+            "{host} accepts connections on TCP port {port} and says nothing on them, nor on UDP port {port}: \
+             {} may stand still there, or another program listens; look what runs there, and try again",
+            standpoint.listener()
         ),
         Listener::Stranger => format!(
             "{host} answers on TCP port {port}, but not as volley, and not on UDP port {port}: \
@@ -329,4 +338,18 @@ fn explain(
         Listener::Nobody => return,
     };
     finished.fail(Failure::new(Reason::Unreachable, text));
+}
+
+/// What the link in front of this side's socket did, if nothing came through it.
+fn own_link(counts: &ImpairmentCounts) -> Option<String> {
+    let took_all = |way: &LinkCounts| way.offered > 0 && way.lost.total() == way.offered;
+    let what = match (took_all(&counts.out), took_all(&counts.back)) {
+        (true, _) => "all that was sent",
+        (false, true) => "all answers",
+        (false, false) => return None,
+    };
+    Some(format!(
+        "this command's own imperfect link took {what}; leave its options away, or ask for a better one \
+         (--loss, --mtu and the others)"
+    ))
 }

@@ -5,7 +5,6 @@ use super::record::{Record, RecordReader};
 use crate::base::time::Duration;
 use crate::net::Interrupt;
 use crate::os::clock::Clock;
-use crate::transfer::outcome::Reason;
 use crate::wire::handshake::{NO_VERSION, Role};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub enum Listener {
     /// Nobody.
     Nobody,
+    /// Somebody who says nothing.
+    Silent,
     /// A program of another kind.
     Stranger,
     /// Volley.
@@ -29,12 +30,15 @@ pub enum Listener {
 pub fn ask(address: SocketAddr) -> Listener {
     match TcpStream::connect_timeout(&address, PATIENCE) {
         Err(_) => Listener::Nobody,
-        Ok(stream) if is_volley(&stream).unwrap_or(false) => Listener::Volley,
-        Ok(_) => Listener::Stranger,
+        Ok(stream) => match is_volley(&stream) {
+            Ok(true) => Listener::Volley,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Listener::Silent,
+            _ => Listener::Stranger,
+        },
     }
 }
 
-/// As over UDP, a HELLO that lists a version that nobody speaks is a question, and no more.
+/// Whether volley answers. As over UDP, a HELLO that lists a version that nobody speaks is a question, and no more.
 fn is_volley(mut stream: &TcpStream) -> io::Result<bool> {
     prepare(stream)?;
     let mut hello = Vec::new();
@@ -44,6 +48,6 @@ fn is_volley(mut stream: &TcpStream) -> io::Result<bool> {
     let until = clock.now() + PATIENCE;
     let mut reader = RecordReader::new(stream, Interrupt::default());
     let answer = reader.next(&mut |_| clock.now() > until)?;
-    let version = u16::from(Reason::Version.code());
-    Ok(matches!(answer, Some(Record::Close { code, .. }) if code == version))
+    // It says which versions it knows, or why it does not want to.
+    Ok(matches!(answer, Some(Record::Close { .. })))
 }

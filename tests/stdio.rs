@@ -91,8 +91,9 @@ fn who_reads_standard_input_can_be_interrupted_and_leaves_nothing() {
         let line = [&["send", "-", &receiver.address, "--open"], options].concat();
         let (sender, mut stdin) = Running::start_fed(&bench.from(), &line, &[("TMPDIR", &tmp)]);
         // More than a pipe holds: it has begun to read, and has nothing to read now.
-        stdin.write_all(&noise(1 << 20)).expect("it reads");
+        let written = stdin.write_all(&noise(1 << 20));
         if !signal.is_empty() {
+            written.expect("it reads");
             sender.signal(signal);
         }
         sender.finish().expect_code(code).expect_words(&["nothing has been sent"]);
@@ -283,4 +284,26 @@ fn a_terminal_shows_text_and_refuses_what_it_would_obey() {
         assert!(lines.join(" ").contains(shown), "{lines:?}");
         assert!(!receiver.raw().contains("\u{1b}]0;"), "{lines:?}");
     }
+}
+
+#[test]
+fn a_stream_that_is_closed_is_not_taken_for_an_empty_or_a_bottomless_one() {
+    let bench = Bench::new();
+    bench.file("file", 5_000);
+    let receiver = bench.receive(&[]);
+    let send = |preparation: &str| {
+        let line = ["send", "-", &receiver.address, "--open"];
+        Running::start_prepared(&bench.from(), preparation, &line).finish()
+    };
+    send("exec <&-").expect_code(9).expect_words(&["standard input is closed", "< /dev/null"]);
+    send("exec < /dev/null").expect_code(0);
+    receiver.stop();
+    let sharer = bench.share(&["file"], &[]);
+    let get = |preparation: &str| {
+        let line = ["get", &sharer.address, "-", "--open"];
+        Running::start_prepared(&bench.to(), preparation, &line).finish()
+    };
+    get("exec >&-").expect_code(1).expect_words(&["standard output is closed", "> /dev/null"]);
+    get("exec > /dev/null").expect_code(0);
+    sharer.stop();
 }

@@ -10,6 +10,7 @@ use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
 use crate::base::units::show_size;
 use crate::net::Interrupt;
+use crate::os::streams::was_closed;
 use crate::os::wait::Waiter;
 use crate::transfer::name::TreePath;
 use crate::transfer::outcome::{Failure, Reason};
@@ -34,7 +35,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Takes `-` out of the paths; says what to call standard input, if it is to be sent.
 ///
 /// # Errors
-/// It stands there twice, is a terminal, or there is a name and nothing to be called so.
+/// It stands there twice, is closed or a terminal, or there is a name and nothing to be called so.
 pub fn take(paths: &mut Vec<PathBuf>, name: Option<&TreePath>) -> Result<Option<TreePath>, Stop> {
     let before = paths.len();
     paths.retain(|path| path != Path::new(WORD));
@@ -45,6 +46,12 @@ pub fn take(paths: &mut Vec<PathBuf>, name: Option<&TreePath>) -> Result<Option<
              --name away (VOLLEY_NAME counts as well), or write - for standard input"
                 .into(),
         )),
+        (1, _) if was_closed(io::stdin()) => Err(Failure::new(
+            Reason::Source,
+            "standard input is closed (or /dev/null, open for reading and writing); to send an empty \
+             file, write < /dev/null",
+        )
+        .into()),
         (1, _) if io::stdin().is_terminal() => Err(Stop::Usage(
             "standard input is a terminal; pipe into it what is to be sent, as in \
              `tar c DIR | volley send - HOST`, or type it with `cat | volley send - HOST`"

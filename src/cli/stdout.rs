@@ -7,6 +7,7 @@ use super::stdin::is_passing;
 use crate::base::text::{escape, show_error};
 use crate::base::time::Duration;
 use crate::net::Interrupt;
+use crate::os::streams::was_closed;
 use crate::os::wait::Waiter;
 use crate::transfer::directory::Directory;
 use crate::transfer::handover::Handover;
@@ -54,6 +55,11 @@ impl StandardOutput {
     pub fn meant_by(directory: &Path, interrupt: &Interrupt) -> Result<Option<Self>, Failure> {
         if !is_meant(directory) {
             return Ok(None);
+        }
+        if was_closed(io::stdout()) {
+            let text = "standard output is closed (or /dev/null, open for reading and writing); to throw the \
+                        file away, write > /dev/null";
+            return Err(Failure::new(Reason::Other, text));
         }
         let cannot = |error: io::Error| {
             let text = format!(

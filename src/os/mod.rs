@@ -4,4 +4,5 @@
 pub mod clock;
 pub mod limits;
 pub mod signals;
+pub mod streams;
 pub mod wait;

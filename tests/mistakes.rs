@@ -409,6 +409,19 @@ fn a_limit_on_file_sizes_at_the_receiver_is_a_full_disk_and_kills_nobody() {
 }
 
 #[test]
+fn too_few_open_files_to_serve_anybody_is_told_at_once_and_a_few_are_enough() {
+    let bench = Bench::new();
+    bench.file("file", 5_000);
+    let run = Running::start_prepared(&bench.to(), "ulimit -n 16", &RECEIVE);
+    let told = ["16 files are all that this program may have open", "ulimit -n 256"];
+    run.finish().expect_code(1).expect_words(&told);
+    let receiver = receive_prepared(&bench, "ulimit -n 24", &["--once"]);
+    bench.send(&receiver, &["file"], &[]).expect_code(0);
+    receiver.finish_by_farewell().expect_code(0);
+    bench.expect_arrived(&["file"]);
+}
+
+#[test]
 fn a_full_disk_is_told_before_anything_is_sent() {
     if !can(&["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]) {
         return;

@@ -15,7 +15,7 @@ use crate::net::part::Service;
 use crate::net::{DEFAULT_PORT, Impairment, Interrupt, Notice, Observer};
 use crate::os::limits;
 use crate::report::summary::{Direction, Summary, plural};
-use crate::transfer::outcome::Reason;
+use crate::transfer::outcome::{Failure, Reason};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -95,6 +95,7 @@ pub(super) fn serve(
         None => Listener::bind(None, order.port)?,
     };
     let Opened { service, headlines, takes_one, kept } = open()?;
+    check_open_files()?;
     greet(console, &headlines, (&words, takes_one), listener.address());
     output.listening(listener.address());
     announce(console, impairment.as_ref());
@@ -118,6 +119,22 @@ pub(super) fn serve(
             Err(Stop::Told(failure.reason))
         }
         Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Fails where the system lets this program open too few files to serve anybody.
+fn check_open_files() -> Result<(), Failure> {
+    /// One transfer's: its stream, the file, what is written down of it, and directories.
+    const NEEDED: u64 = 8;
+    match limits::open_files() {
+        Some((limit, left)) if left < NEEDED => Err(Failure::new(
+            Reason::Other,
+            format!(
+                "{limit} files are all that this program may have open at once, too few to serve anybody; \
+                 raise that limit, for example with `ulimit -n 256`"
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::{PATIENCE, SILENCE, note, wait_at_most, wait_until};
 use serde_json::Value;
+use signal_hook::consts::SIGHUP;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -79,6 +80,15 @@ impl Gathered {
         let mut bytes = self.bytes.lock().expect("nobody panics while holding it");
         String::from_utf8(std::mem::take(&mut *bytes)).expect("the program writes UTF-8")
     }
+}
+
+/// Has programs that are started from here end when their terminal is closed, as they usually do: under `nohup`
+/// they inherit that they do not. A signal that is caught is not one in the program that takes our place.
+pub(crate) fn forget_nohup() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        signal_hook::flag::register(SIGHUP, Arc::default()).expect("a signal that can be caught");
+    });
 }
 
 /// The program.
@@ -191,6 +201,7 @@ impl Running {
             }
         }
         command.envs(variables.iter().copied());
+        forget_nohup();
         let command = command.stdout(stdout).stderr(stderr);
         let mut child = command.spawn().expect("the program starts");
         let stdout = child.stdout.take().map(Gathered::from);

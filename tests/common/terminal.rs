@@ -1,6 +1,6 @@
 //! The program on a terminal: a pseudo terminal, and what a person would see on it.
 
-use super::process::PROGRAM;
+use super::process::{PROGRAM, forget_nohup};
 use super::{PATIENCE, wait_at_most, wait_until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -70,6 +70,7 @@ impl Terminal {
             let path = Path::new(OsStr::from_bytes(name.as_bytes()));
             File::options().read(true).write(true).open(path).expect("the other side of it")
         };
+        forget_nohup();
         // setsid makes the terminal the one that signals its programs.
         let child = Command::new("setsid")
             .arg("--ctty")

@@ -20,6 +20,8 @@ pub struct Meter {
     bar: Bar,
     clock: Clock,
     label: String,
+    /// Whether the label stays above the bar.
+    is_titled: bool,
     /// When how many bytes were there, for the last second.
     recent: VecDeque<(Instant, u64)>,
     next_plain: Instant,
@@ -36,9 +38,16 @@ impl Meter {
             bar,
             clock: Clock::start(),
             label,
+            is_titled: false,
             recent: VecDeque::new(),
             next_plain: Instant::ZERO + PLAIN_INTERVAL,
         }
+    }
+
+    /// The same, with its label above the bar.
+    #[must_use]
+    pub fn titled(self) -> Self {
+        Self { is_titled: true, ..self }
     }
 
     /// Shows how far the transfer is.
@@ -67,7 +76,8 @@ impl Meter {
             line.extend(texts.iter().take(3).map(|text| format!("{cells} {text}")));
         }
         line.extend(texts);
-        let lines = [Some(line), path(progress)];
+        let title = self.is_titled.then(|| vec![self.label.clone()]);
+        let lines = [title, Some(line), path(progress)];
         self.bar.show(lines.into_iter().flatten().collect());
     }
 

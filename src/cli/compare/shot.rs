@@ -123,7 +123,7 @@ fn judge(
 
 /// A bar for one run.
 fn bar(view: &View<'_>) -> Observer {
-    let meter = Mutex::new(Meter::new(view.console, view.label.to_owned()));
+    let meter = Mutex::new(Meter::new(view.console, view.label.to_owned()).titled());
     Arc::new(move |notice| {
         let mut meter = meter.lock().expect("nobody panics while holding it");
         if let Notice::Progress { progress, .. } = notice {

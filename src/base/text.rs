@@ -1,5 +1,7 @@
 //! Text that came from elsewhere, made safe to show.
 
+use std::ffi::OsStr;
+
 /// The text with everything escaped that could move a cursor, hide or reorder what a person reads:
 /// control characters, bidirectional overrides, zero-width characters, and the backslash itself.
 #[must_use]
@@ -7,6 +9,18 @@ pub fn escape(text: &str) -> String {
     text.chars()
         .map(|c| if is_plain(c) { c.to_string() } else { c.escape_default().collect() })
         .collect()
+}
+
+/// The same for what the system calls something: bytes that are no UTF-8 are spelled out, so that names that
+/// differ in them are shown apart.
+#[must_use]
+pub fn escape_os(text: impl AsRef<OsStr>) -> String {
+    let chunks = text.as_ref().as_encoded_bytes().utf8_chunks();
+    let shown = chunks.map(|chunk| {
+        let spelled: String = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")).collect();
+        escape(chunk.valid()) + &spelled
+    });
+    shown.collect()
 }
 
 /// What the system says, without its number.
@@ -33,6 +47,17 @@ mod tests {
         let error = std::io::Error::from_raw_os_error(2);
         assert!(error.to_string().contains("os error"));
         assert!(!show_error(&error).contains("os error") && !show_error(&error).is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_text_are_told_apart() {
+        use std::os::unix::ffi::OsStrExt;
+        let shown = |bytes| escape_os(OsStr::from_bytes(bytes));
+        assert_eq!(shown(b"caf\xe9"), "caf\\xe9");
+        assert_eq!(shown(b"caf\xe8"), "caf\\xe8");
+        assert_eq!(shown("Füße\n".as_bytes()), "Füße\\n");
+        assert_eq!(shown(b"\xf0\x9f.txt"), "\\xf0\\x9f.txt");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::console::{self, is_ordered_to_end};
 use super::queue::{OutputQueue, WAITING_MAX, Worth};
-use crate::base::text::{escape, show_error};
+use crate::base::text::{escape_os, show_error};
 use crate::transfer::outcome::{Failure, Reason};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -53,7 +53,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 /// Why it is not written: it cannot be, or nobody took it before the end was ordered.
 pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     console::order().unwrap_or_else(|| {
-        let (path, said) = (escape(&path.to_string_lossy()), show_error(error));
+        let (path, said) = (escape_os(path), show_error(error));
         Failure::new(Reason::Other, format!("cannot write {path}: {said}"))
     })
 }

@@ -5,7 +5,7 @@ use super::console::Console;
 use super::output::Output;
 use super::stdout::{self, StandardOutput};
 use super::{Stop, manifest};
-use crate::base::text::escape;
+use crate::base::text::escape_os;
 use crate::base::units::show_size;
 use crate::net::Interrupt;
 use crate::net::part::Reception;
@@ -110,7 +110,7 @@ impl Intake {
     pub(super) fn headlines(&self) -> Vec<String> {
         let free = self.directory.free_space().map(|bytes| format!(" ({} free)", show_size(bytes)));
         let free = free.unwrap_or_default();
-        let shown = |path: &Path| escape(&path.to_string_lossy());
+        let shown = |path: &Path| escape_os(path);
         if self.is_stream() {
             let path = shown(&std::env::temp_dir());
             return vec![format!(

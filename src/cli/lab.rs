@@ -9,7 +9,7 @@ use super::console::Console;
 use super::dialer::announce;
 use super::output::Output;
 use super::{Place, Stop};
-use crate::base::text::escape;
+use crate::base::text::escape_os;
 use crate::lab::entrance::{self, Role};
 use crate::lab::{Host, Lab, LabCounts, LabError, LabLink, WayCounts};
 use crate::net::{Impairment, Interrupt};
@@ -79,7 +79,7 @@ fn complain(error: &LabError) -> u8 {
 
 /// Says why a program does not run, and returns what a shell would end with.
 fn cannot_run(program: &OsString, error: &io::Error) -> u8 {
-    let name = escape(&program.to_string_lossy());
+    let name = escape_os(program);
     let (text, code) = match error.kind() {
         io::ErrorKind::NotFound => (format!("there is no program {name}"), NOT_FOUND),
         io::ErrorKind::PermissionDenied => (format!("{name} is no program"), CANNOT_RUN),

@@ -7,7 +7,7 @@ use super::output::Output;
 use super::queue::OutputQueue;
 use super::signals::obituary;
 use super::{Stop, show_peer};
-use crate::base::text::escape;
+use crate::base::text::{escape, escape_os};
 use crate::base::units::show_size;
 use crate::net::{Carrier, Finished, Interrupt, Notice, Observer};
 use crate::report::summary::plural;
@@ -157,7 +157,7 @@ fn refuse_options(order: &Get) -> Result<(), Stop> {
         (intake.hidden, "--hidden"),
     ];
     let text = if let Some(directory) = &order.directory {
-        let directory = escape(&directory.to_string_lossy());
+        let directory = escape_os(directory);
         format!("--list gets nothing and needs no directory; leave --list away, or {directory}")
     } else if let Some((_, option)) = unfit.iter().find(|(is_given, _)| *is_given) {
         format!("--list gets nothing, and {option} is for what is got; leave one of them away")

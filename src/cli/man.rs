@@ -4,7 +4,7 @@ use super::Stop;
 use super::args::Man;
 use super::console::Console;
 use super::files;
-use crate::base::text::escape;
+use crate::base::text::escape_os;
 use clap::Command;
 use std::io;
 
@@ -22,7 +22,7 @@ pub fn run(order: &Man, definitions: Command) -> Result<(), Stop> {
     for (name, page) in pages {
         let path = directory.join(name);
         files::write(&path, page.as_bytes())?;
-        console.tell(&format!("wrote {}", escape(&path.to_string_lossy())));
+        console.tell(&format!("wrote {}", escape_os(&path)));
     }
     Ok(())
 }

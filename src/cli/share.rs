@@ -5,7 +5,7 @@ use super::args::Share;
 use super::listener::{Listening, Opened, serve};
 use super::output::Output;
 use super::words;
-use crate::base::text::escape;
+use crate::base::text::escape_os;
 use crate::net::Interrupt;
 use crate::net::part::Service;
 use crate::report::summary::Direction;
@@ -48,7 +48,7 @@ pub fn run(order: &Share, output: &Output, interrupt: &Interrupt) -> Result<(), 
 }
 
 fn headline(paths: &[PathBuf]) -> String {
-    let shown = paths.iter().take(NAMES_SHOWN).map(|path| escape(&path.to_string_lossy()));
+    let shown = paths.iter().take(NAMES_SHOWN).map(escape_os);
     let shown: Vec<String> = shown.collect();
     let more = match paths.len().saturating_sub(NAMES_SHOWN) {
         0 => String::new(),

@@ -6,7 +6,7 @@ use super::Stop;
 use super::console::Console;
 use super::progress::Gauge;
 use super::scratch::Scratch;
-use crate::base::text::{escape, show_error};
+use crate::base::text::{escape_os, show_error};
 use crate::base::time::Duration;
 use crate::base::units::show_size;
 use crate::net::Interrupt;
@@ -129,7 +129,7 @@ pub(super) fn is_passing(error: &io::Error) -> bool {
 
 /// Why what was read cannot be kept.
 fn no_room(read: u64, error: &io::Error) -> Failure {
-    let directory = escape(&std::env::temp_dir().to_string_lossy());
+    let directory = escape_os(std::env::temp_dir());
     let (said, read) = (show_error(error), show_size(read));
     let reason = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

@@ -4,7 +4,7 @@ use super::Stop;
 use super::args::{IntakeOptions, OutputOptions};
 use super::scratch::Scratch;
 use super::stdin::is_passing;
-use crate::base::text::{escape, show_error};
+use crate::base::text::{escape_os, show_error};
 use crate::base::time::Duration;
 use crate::net::Interrupt;
 use crate::os::streams::was_closed;
@@ -65,7 +65,7 @@ impl StandardOutput {
             let text = format!(
                 "cannot keep a file in {} until it is complete: {}; make room there, or name another \
                  directory with TMPDIR",
-                escape(&std::env::temp_dir().to_string_lossy()),
+                escape_os(std::env::temp_dir()),
                 show_error(&error)
             );
             Failure::new(Reason::Other, text)

@@ -5,7 +5,7 @@ use super::Stop;
 use super::complaint::nearest;
 use super::destination::Destination;
 use super::stdin;
-use crate::base::text::escape;
+use crate::base::text::escape_os;
 use crate::transfer::outcome::{Failure, Reason};
 use std::path::{Path, PathBuf};
 
@@ -140,5 +140,5 @@ fn missing_failure(path: &Path) -> Failure {
 }
 
 fn show(path: &Path) -> String {
-    escape(&path.to_string_lossy())
+    escape_os(path)
 }

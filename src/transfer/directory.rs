@@ -11,7 +11,7 @@ use super::journal::Key;
 use super::name::PARTIAL_AREA;
 use super::outcome::{Failure, Reason};
 use super::unfinished::{Claim, Claims, Unfinished};
-use crate::base::text::{escape, show_error};
+use crate::base::text::{escape_os, show_error};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use std::io;
@@ -240,7 +240,7 @@ fn opening_failure(path: &Path, error: &io::Error) -> Failure {
         }
         _ => (Reason::Other, ""),
     };
-    let (shown, said) = (escape(&path.to_string_lossy()), show_error(error));
+    let (shown, said) = (escape_os(path), show_error(error));
     Failure::new(reason, format!("cannot receive into {shown}: {said}{advice}"))
 }
 

@@ -4,7 +4,7 @@
 use super::hash::Hash;
 use super::name::TreePath;
 use super::outcome::{Failure, Reason};
-use crate::base::text::{escape, show_error};
+use crate::base::text::{escape_os, show_error};
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::fs::File;
@@ -107,7 +107,7 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
         }
         _ => (Reason::Other, ""),
     };
-    let (path, said) = (escape(&path.to_string_lossy()), show_error(error));
+    let (path, said) = (escape_os(path), show_error(error));
     Failure::new(reason, format!("cannot write the manifest {path}: {said}{advice}"))
 }
 

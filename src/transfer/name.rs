@@ -1,7 +1,7 @@
 //! Where a received entry may lie, and what it may be called. The sender proposes, this decides, on both
 //! sides.
 
-use crate::base::text::escape;
+use crate::base::text::{escape, escape_os};
 use std::fmt;
 
 /// Where the receiver keeps what is not committed yet. Never a name for anything received.
@@ -69,7 +69,8 @@ impl TreePath {
         let text = name.to_str().map(str::to_owned);
         let is_one = |text: &String| !text.contains('/');
         text.filter(is_one).ok_or_else(|| {
-            NameError::new(&name.to_string_lossy(), "it is not UTF-8; rename the file")
+            let fault = "it is not UTF-8; rename the file".into();
+            NameError { name: escape_os(name), fault }
         })
     }
 

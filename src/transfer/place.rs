@@ -3,7 +3,7 @@
 use super::disk::{Call, Disk, OpenedFile};
 use super::entry::SourceId;
 use super::outcome::{Failure, Reason};
-use crate::base::text::{escape, show_error};
+use crate::base::text::{escape_os, show_error};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 use std::ffi::OsStr;
@@ -137,7 +137,7 @@ impl Place {
             Self::Free(path) => path.clone(),
             Self::Held(_) => return "standard input".into(),
         };
-        escape(&path.to_string_lossy())
+        escape_os(path)
     }
 }
 

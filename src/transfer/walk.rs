@@ -13,7 +13,7 @@ use super::outcome::{Failure, Reason};
 use super::place::{Place, Stamp, read_failure, sizeless};
 use super::rules::Rules;
 use super::spool::Spool;
-use crate::base::text::escape;
+use crate::base::text::escape_os;
 use cap_std::fs::{DirEntry, Metadata, ReadDir};
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
@@ -336,7 +336,7 @@ fn unreadable(place: &Place, error: &io::Error) -> Step {
 /// Looks at what was named, and holds it if it is a directory. Named links are followed: who names one means
 /// what it leads to.
 fn look_at(disk: &Disk, path: &Path, holds: bool) -> Result<Candidate, Failure> {
-    let shown = escape(&path.to_string_lossy());
+    let shown = escape_os(path);
     let unreadable = |error: io::Error| read_failure(&shown, &error);
     disk.ask(&Call::Look(&path.to_string_lossy())).map_err(unreadable)?;
     let metadata = Metadata::from_just_metadata(std::fs::metadata(path).map_err(unreadable)?);

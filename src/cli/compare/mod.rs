@@ -25,7 +25,7 @@ use super::console::Console;
 use super::destination::Destination;
 use super::report::{self, Recorder, Target};
 use super::{Place, Stop, lab};
-use crate::base::text::{escape, show_error};
+use crate::base::text::{escape, escape_os, show_error};
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_size};
 use crate::link::config::QueueSize;
@@ -236,7 +236,7 @@ impl Load {
         match self {
             Self::MadeUp(size) => Ok(*size),
             Self::File(path) => {
-                let shown = escape(&path.to_string_lossy());
+                let shown = escape_os(path);
                 let failed = |what: &str| {
                     Failure::new(Reason::Source, format!("cannot read {shown}: {what}"))
                 };

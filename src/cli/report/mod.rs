@@ -11,7 +11,7 @@ pub use command::again;
 
 use super::args::strategy_name as name;
 use crate::base::range_set::RangeSet;
-use crate::base::text::{escape, show_error};
+use crate::base::text::{escape_os, show_error};
 use crate::base::time::Instant;
 use crate::net::{Carrier, Finished, Impairment, Notice, Observer, Seen};
 use crate::os::clock::{self, Clock};
@@ -84,7 +84,7 @@ impl Target {
     /// The file's name, to be shown.
     #[must_use]
     pub fn name(&self) -> String {
-        escape(&self.typed.to_string_lossy())
+        escape_os(&self.typed)
     }
 
     /// Writes a file beside it; says which.
@@ -101,7 +101,7 @@ impl Target {
 }
 
 fn cannot_write(path: &path::Path, why: &str) -> String {
-    format!("cannot write the report {}: {why}", escape(&path.to_string_lossy()))
+    format!("cannot write the report {}: {why}", escape_os(path))
 }
 
 /// What has been seen of a transfer.

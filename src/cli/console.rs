@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// where the end was ordered, or the other stream was waited for in vain, this long.
-const HURRY: Duration = Duration::from_millis(200);
+const HURRY: Duration = Duration::from_millis(500);
 
 /// A stream was waited for in vain.
 static IN_VAIN: AtomicBool = AtomicBool::new(false);
@@ -156,6 +156,8 @@ pub(super) fn tell_unread() {
 /// The end of the program: waits until all is written, as long as somebody takes it.
 pub(super) fn finish() {
     let Some(Streams { err, out }) = STREAMS.get() else { return };
+    // No bar is left, whoever still has one.
+    err.put(Word::Last(String::new()), 0, Worth::Result);
     if out.flush(patience()).is_err_and(|error| error.kind() == ErrorKind::TimedOut) {
         tell_unread();
     }
@@ -279,21 +281,27 @@ pub struct Bar {
 impl Bar {
     /// Shows these lines in the place of those before; each in several wordings, the longest one first.
     pub fn show(&self, lines: Vec<Vec<String>>) {
-        self.change(|bars| drop(bars.insert(self.id, lines)));
-    }
-
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<u64, Vec<Wordings>>)) {
         if self.is_seen {
             let mut bars = self.bars.lock().expect("nobody panics while holding it");
-            change(&mut bars);
-            let all = bars.values().flatten().cloned().collect();
-            Streams::get().err.replace(Word::Bars(all));
+            bars.insert(self.id, lines);
+            Streams::get().err.replace(all(&bars));
         }
     }
 }
 
+fn all(bars: &BTreeMap<u64, Vec<Wordings>>) -> Word {
+    Word::Bars(bars.values().flatten().cloned().collect())
+}
+
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.change(|bars| drop(bars.remove(&self.id)));
+        /// Bytes that the bars of a transfer take while they wait, about.
+        const SIZE: usize = 512;
+        if self.is_seen {
+            let mut bars = self.bars.lock().expect("nobody panics while holding it");
+            bars.remove(&self.id);
+            // What is said from now on is said without it.
+            Streams::get().err.replace_in_turn(all(&bars), SIZE * (1 + bars.len()));
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::dialer::{announce, observe};
 use super::output::Output;
 use super::report::{Recorder, Target};
 use super::scratch::{self, Scratch};
+use super::signals::obituary;
 use super::story::{Story, of_lost_packets};
 use super::{Place, Stop, happening, lab, summary, terminal};
 use crate::base::text::show_error;
@@ -120,7 +121,10 @@ fn tell_of_packets(
         target.write(&recorder.report(&summary, &finished, Some(impairment)))?;
     }
     if let Some(reason) = finished.report.verdict() {
-        console.say(&summary.text());
+        console.say(&match reason.is_order() {
+            true => obituary(reason, "nothing of the demo is kept"),
+            false => summary.text(),
+        });
         return Err(Stop::Told(reason));
     }
     tell_stories(&console, &trace.lock().expect("nobody panics while holding it"));
@@ -170,7 +174,8 @@ impl Scene {
         };
         let service = Service::Receive(reception);
         let serving = listen::Order { service, once: true, impairment: None, traces: false };
-        let over = Interrupt::default();
+        // Both sides end at once.
+        let over = interrupt.of_part();
         let until = over.clone();
         let receiver = std::thread::spawn(move || {
             let nobody: Observer = Arc::new(|_| {});

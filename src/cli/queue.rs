@@ -182,6 +182,20 @@ impl<T: Send + 'static> OutputQueue<T> {
         self.shared.changed.notify_all();
     }
 
+    /// Has an item of `size` bytes written in its turn, and none of those that it replaces after it; where there is
+    /// no room, after all others.
+    pub(super) fn replace_in_turn(&self, item: T, size: usize) {
+        let mut state = self.lock();
+        state.latest = None;
+        if state.waiting + size <= self.shared.bound {
+            state.push(item, size);
+        } else if state.error.is_none() {
+            state.latest = Some(item);
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
     /// Waits until all is written; no longer than the stream takes nothing for `patience`.
     ///
     /// # Errors
@@ -392,6 +406,12 @@ mod tests {
         let read = read_until(&mut reader, 1_499);
         assert!(read.len() < 300, "{}", read.len());
         queue.flush(Duration::MAX).expect("it was read");
+        queue.replace(2_000);
+        queue.replace_in_turn(2_001, 1024);
+        put(&queue, 2_002..2_003, Worth::Result);
+        let read = read_until(&mut reader, 2_002);
+        let last: Vec<u64> = read.iter().rev().map(|(number, _)| *number).take(2).collect();
+        assert_eq!(last, [2_002, 2_001]);
     }
 
     #[test]

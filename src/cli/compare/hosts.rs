@@ -114,7 +114,7 @@ impl Arena {
         let listener =
             self.lab.within(Host::B, || Listener::bind(Some(address), DEFAULT_PORT))??;
         let serving = serving(inbox)?;
-        let (received, over) = (Arc::new(AtomicU64::new(0)), Interrupt::default());
+        let (received, over) = (Arc::new(AtomicU64::new(0)), interrupt.of_part());
         let nobody: Observer = Arc::new(|_| {});
         let observer = count_bytes(&nobody, &received);
         let eye = view.bounds.map(|bounds| Eye::open(&self.lab, way, bounds));

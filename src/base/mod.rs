@@ -4,3 +4,4 @@ pub mod range_set;
 pub mod text;
 pub mod time;
 pub mod units;
+pub(crate) mod work;

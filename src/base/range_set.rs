@@ -4,6 +4,7 @@
 //! such sets. The set itself has no limit; owners that a peer can grow ask [`RangeSet::len`] and
 //! [`RangeSet::covers_or_touches`] before they insert.
 
+use super::work::step;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -57,15 +58,21 @@ impl RangeSet {
         self.ranges.iter().map(|(&start, &end)| start..end)
     }
 
+    /// The ranges that begin below `bound`, in descending order.
+    pub fn iter_down_from(&self, bound: u64) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.ranges.range(..bound).rev().inspect(|_| step()).map(|(&start, &end)| start..end)
+    }
+
     /// The ranges that end after `from`, in ascending order. The first may begin before `from`.
     pub fn iter_from(&self, from: u64) -> impl Iterator<Item = Range<u64>> + '_ {
         let begin = self.range_at(from).map_or(from, |range| range.start);
-        self.ranges.range(begin..).map(|(&start, &end)| start..end)
+        self.ranges.range(begin..).inspect(|_| step()).map(|(&start, &end)| start..end)
     }
 
     /// The range that holds `value`.
     #[must_use]
     pub fn range_at(&self, value: u64) -> Option<Range<u64>> {
+        step();
         // Nearly always it is the highest, which is found without a search.
         let (&start, &end) = match self.ranges.last_key_value()? {
             last if *last.0 <= value => last,
@@ -110,6 +117,7 @@ impl RangeSet {
         let (mut start, mut end) = (range.start, range.end);
         let mut swallowed = 0;
         while let Some((&held_start, &held_end)) = self.ranges.range(..=end).next_back() {
+            step();
             if held_end < start {
                 break;
             }
@@ -131,6 +139,7 @@ impl RangeSet {
         }
         let mut removed = 0;
         while let Some((&held_start, &held_end)) = self.ranges.range(..range.end).next_back() {
+            step();
             if held_end <= range.start {
                 break;
             }

@@ -12,6 +12,9 @@ const FRAMES_REPEATED: usize = 4;
 /// what the sender has heard: at 20 % loss, hundreds of them.
 const RANGES_REPEATED: usize = 16;
 
+/// And no more than this many, whatever numbers a peer chooses: the full report names the rest.
+const RANGES_MAX: usize = 512;
+
 /// The packet numbers received, and the acknowledgement that is owed.
 #[derive(Clone, Debug)]
 pub struct AckTracker {
@@ -134,7 +137,7 @@ impl AckTracker {
         let delay = now.since(self.largest_at);
         match self.report_below {
             Some(below) if self.deadline.is_none_or(|due| due > now) => {
-                let ranges = self.received.iter().rev().filter(|range| range.start < below);
+                let ranges = self.received.iter_down_from(below);
                 let ack = Ack::fitting(delay, duplicates, ranges, room);
                 let reached =
                     ack.as_ref().and_then(|ack| ack.ranges.last()).map_or(0, |last| last.start);
@@ -148,8 +151,9 @@ impl AckTracker {
                 let reach = self.lowest.iter().copied().min().unwrap_or(0);
                 self.lowest.rotate_right(1);
                 self.lowest[0] = u64::MAX;
-                let ranges = self.received.iter().rev().enumerate();
+                let ranges = self.received.iter_down_from(u64::MAX).enumerate();
                 let news = ranges
+                    .take(RANGES_MAX)
                     .take_while(|(index, range)| *index < RANGES_REPEATED || range.end > reach)
                     .map(|(_, range)| range);
                 Ack::fitting(delay, duplicates, news, room)

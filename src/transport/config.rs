@@ -29,6 +29,10 @@ pub const START_PACKETS: u64 = 100;
 /// 1 Gbit/s over 600 ms is 50,000 packets.
 pub const ACK_WINDOW: u64 = 1 << 16;
 
+/// Frames in one CONTROL packet, at most. This writer puts five into one; what a packet costs its reader is
+/// bounded by its length, and this keeps what each frame costs beside its length from counting.
+pub const FRAMES_MAX: u32 = 256;
+
 /// Without any packet from the peer for this long, the connection is lost (RFC 9308 3.2).
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 

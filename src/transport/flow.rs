@@ -10,10 +10,9 @@ use crate::base::time::{Duration, Instant};
 /// The drain rate is measured over spans of this length, at the least.
 const SPAN: Duration = Duration::from_millis(50);
 
-/// The receiver's half: computes the allowance, and remembers the credit.
+/// The receiver's half: computes the allowance, and remembers the credit that was announced.
 #[derive(Clone, Debug)]
 pub struct CreditGrant {
-    limit: u64,
     announced: u64,
     span_start: Instant,
     span_written: u64,
@@ -28,19 +27,12 @@ impl CreditGrant {
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
-            limit: CREDIT_BACKLOG,
             announced: 0,
             span_start: now,
             span_written: 0,
             drain_rate: 0.0,
             allowance: CREDIT_BACKLOG,
         }
-    }
-
-    /// No byte at or above this offset is taken in.
-    #[must_use]
-    pub fn limit(&self) -> u64 {
-        self.limit
     }
 
     /// Bytes that may be on their way or waiting for the disk.
@@ -68,16 +60,11 @@ impl CreditGrant {
         self.allowance = allowance;
     }
 
-    /// Grants up to `limit`; a credit never shrinks.
-    pub fn raise(&mut self, limit: u64) {
-        self.limit = self.limit.max(limit);
-    }
-
     /// The credit to announce, if it is not the one announced last.
-    pub fn news(&mut self) -> Option<u64> {
-        let is_news = self.limit != self.announced;
-        self.announced = self.limit;
-        is_news.then_some(self.limit)
+    pub fn news(&mut self, limit: u64) -> Option<u64> {
+        let is_news = limit != self.announced;
+        self.announced = limit;
+        is_news.then_some(limit)
     }
 
     /// Announce again: the peer may have missed it.
@@ -117,11 +104,9 @@ mod tests {
     #[test]
     fn news_are_told_once_unless_repeated() {
         let mut grant = CreditGrant::new(Instant::ZERO);
-        assert_eq!(grant.news(), Some(CREDIT_BACKLOG));
-        assert_eq!(grant.news(), None);
+        assert_eq!(grant.news(CREDIT_BACKLOG), Some(CREDIT_BACKLOG));
+        assert_eq!(grant.news(CREDIT_BACKLOG), None);
         grant.repeat();
-        assert_eq!(grant.news(), Some(CREDIT_BACKLOG));
-        grant.raise(1);
-        assert_eq!(grant.limit(), CREDIT_BACKLOG, "a credit never shrinks");
+        assert_eq!(grant.news(CREDIT_BACKLOG), Some(CREDIT_BACKLOG));
     }
 }

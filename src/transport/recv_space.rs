@@ -1,6 +1,6 @@
 //! The receiver's view of the transfer space: what arrived, and what is still missing.
 
-use super::config::RECEIVED_RANGES_MAX;
+use super::config::{CREDIT_BACKLOG, RECEIVED_RANGES_MAX};
 use crate::base::range_set::RangeSet;
 use crate::wire::frame::Have;
 use std::ops::Range;
@@ -16,10 +16,14 @@ pub enum Arrival {
     Refused,
 }
 
-/// Which bytes have been handed on.
-#[derive(Clone, Debug, Default)]
+/// Which bytes have been handed on, and how far DATA may reach.
+#[derive(Clone, Debug)]
 pub struct RecvSpace {
     received: RangeSet,
+    /// No byte at or above this offset is taken in: the credit. It never shrinks.
+    limit: u64,
+    /// Bytes below the limit that are missing.
+    missing: u64,
     /// The end of the highest byte received.
     reached: u64,
     total: Option<u64>,
@@ -29,10 +33,26 @@ pub struct RecvSpace {
     duplicates: u64,
 }
 
+impl Default for RecvSpace {
+    /// Nothing has arrived, and as much as the backlog may come.
+    fn default() -> Self {
+        Self {
+            received: RangeSet::new(),
+            limit: CREDIT_BACKLOG,
+            missing: CREDIT_BACKLOG,
+            reached: 0,
+            total: None,
+            cancelled: 0,
+            written: 0,
+            duplicates: 0,
+        }
+    }
+}
+
 impl RecvSpace {
-    /// Judges the bytes of a DATA packet, which reach at most up to `credit`.
-    pub fn judge(&mut self, range: &Range<u64>, credit: u64) -> Arrival {
-        let limit = self.total.map_or(credit, |total| total.min(credit));
+    /// Judges the bytes of a DATA packet.
+    pub fn judge(&mut self, range: &Range<u64>) -> Arrival {
+        let limit = self.total.map_or(self.limit, |total| total.min(self.limit));
         if range.end > limit || range.is_empty() {
             return Arrival::Refused;
         }
@@ -47,15 +67,37 @@ impl RecvSpace {
         Arrival::New
     }
 
-    /// The bytes have been handed on.
+    /// The bytes have been handed on; they lie below the limit.
     pub fn take(&mut self, range: Range<u64>) {
         self.reached = self.reached.max(range.end);
-        self.received.insert(range);
+        self.missing -= self.received.insert(range);
     }
 
     /// Nobody will send those bytes, or wants them: they no longer count as missing.
     pub fn cancel(&mut self, range: Range<u64>) {
-        self.cancelled += self.received.insert(range);
+        let below = range.start..range.end.min(self.limit);
+        let beyond = range.start.max(self.limit)..range.end;
+        let fresh = self.received.insert(below);
+        self.missing -= fresh;
+        self.cancelled += fresh + self.received.insert(beyond);
+    }
+
+    /// Moves the limit to the offset below which `allowed` bytes are missing, if that is further. Each
+    /// stretch that was cancelled beyond the limit is passed once.
+    pub fn extend(&mut self, allowed: u64) {
+        while self.missing < allowed {
+            let gap = self.received.gaps(self.limit..u64::MAX).next();
+            let Some(gap) = gap else { break };
+            let more = (gap.end - gap.start).min(allowed - self.missing);
+            self.missing += more;
+            self.limit = gap.start + more;
+        }
+    }
+
+    /// No byte at or above this offset is taken in.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit
     }
 
     /// Bytes that were handed on and are not written yet.
@@ -64,26 +106,10 @@ impl RecvSpace {
         self.received.total().saturating_sub(self.cancelled + self.written)
     }
 
-    /// The offset below which at most `allowed` bytes are missing.
-    #[must_use]
-    pub fn reach(&self, allowed: u64) -> u64 {
-        let end = self.received.last().map_or(0, |range| range.end);
-        let missing = end - self.received.total();
-        if let Some(beyond) = allowed.checked_sub(missing) {
-            return end.saturating_add(beyond);
-        }
-        let mut left = allowed;
-        for gap in self.received.gaps(0..end) {
-            match left.checked_sub(gap.end - gap.start) {
-                Some(less) => left = less,
-                None => return gap.start + left,
-            }
-        }
-        end
-    }
-
     /// Bytes that had been handed on did not survive: they are missing again.
     pub fn reject(&mut self, range: &Range<u64>) {
+        let below = range.start..range.end.min(self.limit);
+        self.missing += self.received.remove(&below);
         self.received.remove(range);
     }
 
@@ -139,54 +165,90 @@ impl RecvSpace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    const CREDIT: u64 = 1 << 40;
+    fn space(allowed: u64) -> RecvSpace {
+        let mut space = RecvSpace { limit: 0, missing: 0, ..RecvSpace::default() };
+        space.extend(allowed);
+        space
+    }
 
     #[test]
     fn bytes_are_new_once() {
-        let mut space = RecvSpace::default();
-        assert_eq!(space.judge(&(10..20), CREDIT), Arrival::New);
+        let mut space = space(100);
+        assert_eq!(space.judge(&(10..20)), Arrival::New);
         space.take(10..20);
-        assert_eq!(space.judge(&(12..18), CREDIT), Arrival::Duplicate);
-        assert_eq!(space.judge(&(15..25), CREDIT), Arrival::New);
+        assert_eq!(space.judge(&(12..18)), Arrival::Duplicate);
+        assert_eq!(space.judge(&(15..25)), Arrival::New);
         assert_eq!(space.duplicates(), 1);
     }
 
     #[test]
     fn nothing_beyond_credit_or_end_is_taken() {
-        let mut space = RecvSpace::default();
-        assert_eq!(space.judge(&(0..101), 100), Arrival::Refused);
-        assert_eq!(space.judge(&(5..5), 100), Arrival::Refused);
+        let mut space = space(100);
+        assert_eq!(space.judge(&(0..101)), Arrival::Refused);
+        assert_eq!(space.judge(&(5..5)), Arrival::Refused);
         space.set_total(50);
-        assert_eq!(space.judge(&(40..51), 100), Arrival::Refused);
-        assert_eq!(space.judge(&(40..50), 100), Arrival::New);
+        assert_eq!(space.judge(&(40..51)), Arrival::Refused);
+        assert_eq!(space.judge(&(40..50)), Arrival::New);
     }
 
     #[test]
     fn gaps_are_bounded_but_filling_one_is_always_possible() {
-        let mut space = RecvSpace::default();
+        let mut space = space(1 << 40);
         for index in 0..RECEIVED_RANGES_MAX as u64 {
             space.take(index * 10 + 1..index * 10 + 2);
         }
         let beyond = RECEIVED_RANGES_MAX as u64 * 10;
-        assert_eq!(space.judge(&(beyond..beyond + 1), CREDIT), Arrival::Refused);
-        assert_eq!(space.judge(&(2..11), CREDIT), Arrival::New);
+        assert_eq!(space.judge(&(beyond..beyond + 1)), Arrival::Refused);
+        assert_eq!(space.judge(&(2..11)), Arrival::New);
     }
 
     #[test]
-    fn credit_reaches_past_what_nobody_waits_for() {
-        let mut space = RecvSpace::default();
-        assert_eq!(space.reach(100), 100);
+    fn the_limit_reaches_past_what_nobody_waits_for() {
+        let mut space = space(100);
+        assert_eq!(space.limit(), 100);
         space.cancel(0..1_000);
-        assert_eq!(space.reach(100), 1_100);
+        space.extend(100);
+        assert_eq!(space.limit(), 1_100);
         space.take(1_050..1_100);
-        assert_eq!(space.reach(100), 1_150);
-        assert_eq!(space.reach(20), 1_020);
-        space.take(5_000..5_001);
-        assert_eq!(space.reach(70), 1_120);
-        assert_eq!(space.unwritten(), 51);
-        space.set_written(51);
+        space.extend(20);
+        assert_eq!(space.limit(), 1_100, "it never shrinks");
+        space.extend(100);
+        assert_eq!(space.limit(), 1_150);
+        space.cancel(1_200..5_000);
+        space.extend(170);
+        assert_eq!((space.limit(), space.missing), (5_020, 170));
+        assert_eq!(space.unwritten(), 50);
+        space.set_written(50);
         assert_eq!(space.unwritten(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn the_limit_is_where_a_search_from_the_start_finds_it(
+            steps in prop::collection::vec((0u8..4, 0u64..200, 0u64..40), 0..60),
+        ) {
+            let mut space = space(0);
+            let mut granted = 0;
+            for (kind, start, len) in steps {
+                let range = start..start + len;
+                match kind {
+                    0 if space.judge(&range) == Arrival::New => space.take(range),
+                    1 => space.cancel(range),
+                    2 => space.reject(&range),
+                    _ => space.extend(len),
+                }
+                let missing = |end: u64| (0..end).filter(|at| !space.received.contains(*at)).count() as u64;
+                prop_assert_eq!(space.missing, missing(space.limit));
+                prop_assert!(space.limit >= granted);
+                if kind == 3 && space.limit > granted {
+                    prop_assert_eq!(space.missing, len);
+                    prop_assert_eq!(missing(space.limit - 1), len - 1);
+                }
+                granted = space.limit;
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub const CLOSE_REASON_MAX: usize = 200;
 /// No ACK frame reaches further below its largest packet number than this.
 pub const ACK_SPAN_MAX: u64 = 1 << 16;
 
+/// No HAVE frame names more ranges than this: six times what fits into one of this writer's.
+pub const HAVE_RANGES_MAX: usize = 2048;
+
 const PAD: u8 = 0x00;
 const PING: u8 = 0x01;
 const ACK_RANGES: u8 = 0x02;
@@ -228,7 +231,12 @@ impl Ack {
         let largest = reader.varint()?;
         let delay = Duration::from_micros(reader.varint()?);
         let duplicates = reader.varint()?;
-        Ok(Self { delay, duplicates, ranges: body(reader, largest)? })
+        let ranges = body(reader, largest)?;
+        let lowest = ranges[ranges.len() - 1].start;
+        if largest - lowest >= ACK_SPAN_MAX {
+            return Err(reader.malformed());
+        }
+        Ok(Self { delay, duplicates, ranges })
     }
 }
 
@@ -335,7 +343,7 @@ impl Have {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (written, upper) = (reader.varint()?, reader.varint()?);
-        let count = reader.varint_up_to(reader.rest().len() / 2)?;
+        let count = reader.varint_up_to((reader.rest().len() / 2).min(HAVE_RANGES_MAX))?;
         let mut missing = Vec::with_capacity(count);
         let mut end = 0u64;
         for index in 0..count {
@@ -428,6 +436,35 @@ mod tests {
             &[ACK_BITMAP, 40, 0, 0, 16, 0xff][..],
         ] {
             assert!(read_all(bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn frames_that_reach_too_far_or_name_too_much_are_refused() {
+        let ack = |len| {
+            Frame::Ack(Ack {
+                delay: Duration::ZERO,
+                duplicates: 0,
+                ranges: vec![100_000..100_001, 100_001 - len..100_001 - len + 10],
+            })
+        };
+        let have = |ranges| {
+            Frame::Have(Have {
+                written: 0,
+                upper: 1 << 20,
+                missing: (0..ranges).map(|at| at * 2..at * 2 + 1).collect(),
+            })
+        };
+        let most = HAVE_RANGES_MAX as u64;
+        for (frame, is_fine) in [
+            (ack(ACK_SPAN_MAX), true),
+            (ack(ACK_SPAN_MAX + 1), false),
+            (have(most), true),
+            (have(most + 1), false),
+        ] {
+            let mut bytes = Vec::new();
+            frame.put(&mut bytes);
+            assert_eq!(read_all(&bytes).is_ok(), is_fine);
         }
     }
 

@@ -256,7 +256,7 @@ impl Connection {
 
     fn raise_credit(&mut self) {
         let allowed = self.credit.allowance().saturating_sub(self.space_in.unwritten());
-        self.credit.raise(self.space_in.reach(allowed));
+        self.space_in.extend(allowed);
     }
 
     /// Receiver: those bytes did not survive; they must come again.

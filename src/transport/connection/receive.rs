@@ -5,7 +5,7 @@ use crate::base::time::{Duration, Instant};
 use crate::transport::arq::{self, Strategy};
 use crate::transport::batch::PACKET_OVERHEAD;
 use crate::transport::config::{
-    BASE_DATAGRAM, FRAGMENTS_MAX, HAVE_INTERVAL, NARROW_AFTER, PROTOCOL_VIOLATION,
+    BASE_DATAGRAM, FRAGMENTS_MAX, FRAMES_MAX, HAVE_INTERVAL, NARROW_AFTER, PROTOCOL_VIOLATION,
     REFUSED_HELLO_SPAN, REFUSED_SPAN,
 };
 use crate::transport::congestion::{AckSample, LossSample};
@@ -160,7 +160,7 @@ impl Connection {
         if !arq::keeps(strategy, &range, missing) {
             return Err(Discard::OutOfOrder { missing });
         }
-        let verdict = match self.space_in.judge(&range, self.credit.limit()) {
+        let verdict = match self.space_in.judge(&range) {
             Arrival::Refused => return Err(Discard::NoRoom),
             Arrival::Duplicate => Err(Discard::Duplicate),
             Arrival::New if !take(range.start, payload) => return Err(Discard::NoRoom),
@@ -183,8 +183,14 @@ impl Connection {
         contents: &[u8],
     ) -> Result<Option<bool>, Malformed> {
         let mut is_ack_eliciting = false;
+        let mut has_have = false;
         let mut reader = Reader::new(contents, "frame");
+        let mut count = 0;
         while let Some(frame) = read_frame(&mut reader)? {
+            count += 1;
+            if count > FRAMES_MAX {
+                return Err(Malformed("packet: too many frames"));
+            }
             is_ack_eliciting |= frame.is_ack_eliciting();
             match frame {
                 Frame::Ack(ack) => self.on_ack(now, &ack)?,
@@ -198,6 +204,9 @@ impl Connection {
                         self.trace.record(now, || TraceEvent::Credit { limit });
                     }
                     self.space_out.on_credit(limit);
+                }
+                Frame::Have(_) if std::mem::replace(&mut has_have, true) => {
+                    return Err(Malformed("HAVE: a second one in a packet"));
                 }
                 // Only the newest word counts: an older one knows less than we do.
                 Frame::Have(have) if number >= self.acks.expected() => {
@@ -222,7 +231,9 @@ impl Connection {
                     if self.control_in.on_piece(offset, data).is_err() {
                         return Ok(None);
                     }
-                    self.events.push_back(Event::ControlReceived);
+                    if self.events.back() != Some(&Event::ControlReceived) {
+                        self.events.push_back(Event::ControlReceived);
+                    }
                 }
             }
         }

@@ -18,6 +18,7 @@ use crate::wire::header::{HEADER_LEN, Header, PacketType, low_bits};
 use crate::wire::protection::{self, CRC_LEN};
 
 mod classic;
+mod cost;
 mod fetching;
 mod hostile;
 mod impaired;

@@ -124,7 +124,7 @@ impl Connection {
         let limit = usize::from(limit) - PACKET_OVERHEAD;
         let mut contents = Vec::with_capacity(limit);
         let mut content = None;
-        if let Some(limit) = self.credit.news().filter(|_| self.takes_data) {
+        if let Some(limit) = self.credit.news(self.space_in.limit()).filter(|_| self.takes_data) {
             Frame::Credit { limit }.put(&mut contents);
         }
         if std::mem::take(&mut self.have_due) {

@@ -81,6 +81,12 @@ impl RangeSet {
         (value < end).then_some(start..end)
     }
 
+    /// The highest range that begins below `bound`.
+    #[must_use]
+    pub fn last_below(&self, bound: u64) -> Option<Range<u64>> {
+        self.iter_down_from(bound).next()
+    }
+
     /// Whether `value` is in the set.
     #[must_use]
     pub fn contains(&self, value: u64) -> bool {

@@ -100,6 +100,16 @@ pub const OUTSTANDING_SPAN_RECEIVER: u64 = 1 << 16;
 /// the disk worker of 60 ms at 1 Gbit/s.
 pub const CREDIT_BACKLOG: u64 = 8 * 1024 * 1024;
 
+/// New bytes that credit lets go wait until they are this many, or all there are: worth a packet.
+pub const LEAST_PIECE: u64 = 1024;
+
+/// Bytes that a receiver may ask for again after it had them: so many times those that were sent, and this
+/// many in any case. A comparison in vain costs an honest one each byte once, groups that arrive damaged
+/// three times each byte at most.
+pub const AGAIN_TIMES: u64 = 4;
+/// See [`AGAIN_TIMES`].
+pub const AGAIN_MIN: u64 = 4 << 20;
+
 /// Packets of the initial window (RFC 9002 7.2).
 pub const INITIAL_WINDOW_PACKETS: u64 = 10;
 

@@ -31,7 +31,12 @@ impl Connection {
                 Timer::Frame => self.on_frame_timeout(now),
                 Timer::Idle => self.on_silence(),
                 Timer::Path => self.on_path_timer(now),
-                Timer::KeepAlive => self.ping_due = true,
+                Timer::KeepAlive => {
+                    self.ping_due = true;
+                    if self.space_out.is_blocked() {
+                        self.space_out.press();
+                    }
+                }
                 Timer::Loss => self.detect_losses(now),
                 Timer::MtuProbe => self.mtu.on_round_over(),
                 Timer::Pto => self.on_probe_timeout(now),

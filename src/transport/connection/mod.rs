@@ -242,6 +242,11 @@ impl Connection {
         self.space_out.cancel(range);
     }
 
+    /// Sender: bytes that were cancelled are wanted after all.
+    pub fn restore_outgoing(&mut self, range: &Range<u64>) {
+        self.space_out.restore(range);
+    }
+
     /// Receiver: the transfer space ends here.
     pub fn set_total(&mut self, total: u64) {
         self.space_in.set_total(total);

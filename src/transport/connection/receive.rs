@@ -215,6 +215,9 @@ impl Connection {
                     if self.space_out.fragments() > FRAGMENTS_MAX {
                         return Err(Malformed("HAVE: more gaps than a receiver can have"));
                     }
+                    if self.space_out.is_asked_too_much() {
+                        return Err(Malformed("HAVE: what had arrived is missing again and again"));
+                    }
                 }
                 Frame::Have(_) => {}
                 Frame::PathChallenge(challenge) => {

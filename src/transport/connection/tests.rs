@@ -546,6 +546,7 @@ fn a_packet_that_nobody_acknowledges_fits_the_narrowest_path() {
     let mut batch = Batch::default();
     let receiver = pair.receiver();
     (0..6_000).for_each(|number| receiver.acks.on_packet(now, 1_000 + number * 3, true));
+    receiver.acks.report_all();
     let mut largest = 0;
     while receiver.poll_transmit(now, &mut batch) {
         largest = largest.max(batch.bytes().len());

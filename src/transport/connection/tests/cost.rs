@@ -197,3 +197,27 @@ fn a_packet_of_too_many_frames_breaks_the_protocol() {
         assert!(!victim.connection.is_established());
     }
 }
+
+/// A receiver that acknowledges everything and says all the time that nothing is there.
+#[test]
+fn a_receiver_that_never_has_enough_is_left() {
+    const SIZE: u64 = 1_000_000;
+    let mut victim = Victim::new(Role::Receiver);
+    victim.connection.release(SIZE);
+    let credit = Frame::Credit { limit: SIZE };
+    victim.feed(PacketType::Control, 0, &bytes_of(&[credit]));
+    for _ in 0..100_000 {
+        let next = victim.connection.sent.next_number();
+        let ranges = vec![next.saturating_sub(1_000)..next];
+        let ack = Ack { delay: Duration::ZERO, duplicates: 0, ranges };
+        let missing = vec![0..SIZE];
+        let have = Have { written: 0, upper: SIZE, missing };
+        victim.feed(PacketType::Control, 0, &bytes_of(&[Frame::Ack(ack), Frame::Have(have)]));
+        if !victim.connection.is_established() {
+            break;
+        }
+    }
+    let stats = victim.connection.stats();
+    assert!(!victim.connection.is_established());
+    assert!(stats.bytes_sent < 11 * SIZE, "{} bytes of {SIZE}", stats.bytes_sent);
+}

@@ -99,6 +99,24 @@ fn the_strategies_of_the_textbook_carry_files_too() {
     }
 }
 
+/// What is left of a transfer may all have been cancelled.
+#[test]
+fn the_strategies_of_the_textbook_end_with_files_that_are_there_or_refused() {
+    for strategy in ["stop-and-wait", "go-back-n", "selective-repeat"] {
+        let bench = Bench::new();
+        bench.file("first", 200_000);
+        bench.file("last", 300_000);
+        let receiver = bench.receive(&[]);
+        let options = ["--arq", strategy];
+        bench.send(&receiver, &["last"], &options).expect_code(0);
+        bench.send(&receiver, &["last"], &options).expect_code(0);
+        bench.file("last", 310_000);
+        bench.send(&receiver, &["first", "last"], &options).expect_code(7);
+        receiver.stop();
+        bench.expect_equal(&["first"]);
+    }
+}
+
 #[test]
 fn both_sides_may_be_behind_a_lossy_link() {
     let bench = Bench::new();

@@ -79,6 +79,16 @@ impl Frames {
         Some(acked.range)
     }
 
+    /// A frame was cancelled meanwhile: nobody waits for it. Go-back-N would take its acknowledgement
+    /// for one of all before it; there it keeps its turn, and counts when it is the oldest.
+    fn pass_over(&mut self, frame: u64) {
+        let is_oldest = self.outstanding.first_key_value().is_none_or(|(first, _)| *first >= frame);
+        if is_oldest || self.config.strategy != Strategy::GoBackN {
+            self.outstanding.remove(&frame);
+            self.arq.on_ack(frame);
+        }
+    }
+
     /// The line carries these datagrams now, whatever they are.
     pub(super) fn occupy_line(&mut self, now: Instant, batch: &Batch) {
         if let Some(rate) = self.config.line {
@@ -140,7 +150,7 @@ impl Connection {
             let frame = frames.arq.next(now + timeout, self.space_out.has_next())?;
             if frame == frames.count {
                 let segment = self.space_out.next(payload as u64);
-                let segment = segment.expect("there is more to send");
+                let segment = segment.expect("there is a next one");
                 frames.count += 1;
                 return Some((frame, Segment { again: false, ..segment }));
             }
@@ -148,8 +158,7 @@ impl Connection {
                 Some(Outstanding { range, .. }) if !self.space_out.has_delivered(range) => {
                     return Some((frame, Segment { range: range.clone(), again: true }));
                 }
-                // Cancelled meanwhile: nobody waits for it.
-                _ => frames.arq.on_ack(frame),
+                _ => frames.pass_over(frame),
             }
         }
     }

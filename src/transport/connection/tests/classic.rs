@@ -77,3 +77,38 @@ fn a_short_frame_that_goes_again_does_not_cut_those_behind_it() {
         }
     }
 }
+
+/// As when the file that comes last exists at the receiver already.
+#[test]
+fn bytes_that_were_cancelled_are_not_asked_of_a_strategy() {
+    for strategy in CLASSIC {
+        for cancelled in [0..100_000, 40_000..100_000, 40_000..60_000] {
+            let mut pair = pair(strategy, &losing(0.1, 5 * MS), 1);
+            pair.connect();
+            pair.sender().cancel_outgoing(&cancelled);
+            pair.receiver().cancel_incoming(cancelled.clone());
+            pair.sender().release(100_000);
+            pair.receiver().set_total(100_000);
+            pair.run_until(60, |pair| pair.sender().stats().delivered == 100_000);
+            assert!(pair.receiver().has_everything());
+        }
+    }
+}
+
+/// Frames that are outstanding when they are cancelled say nothing of those before them.
+#[test]
+fn bytes_that_are_cancelled_on_their_way_do_not_stand_for_those_before_them() {
+    for strategy in CLASSIC {
+        for seed in 0..40 {
+            let mut pair = pair(strategy, &losing(0.5, 20 * MS), seed);
+            pair.connect();
+            pair.sender().release(20_000);
+            pair.receiver().set_total(20_000);
+            pair.run_until(60, |pair| pair.sender().stats().data_packets_sent > 5);
+            let cancelled = 5_000..20_000;
+            pair.sender().cancel_outgoing(&cancelled);
+            pair.receiver().cancel_incoming(cancelled);
+            pair.run_until(60, |pair| !pair.receiver().space_in.is_incomplete());
+        }
+    }
+}

@@ -61,8 +61,8 @@ pub struct Sink {
     checks: VecDeque<u32>,
     /// The first of them, once it is open.
     reading: Option<(u32, OpenedFile)>,
-    /// It could not be opened: this process has as many files open as it may.
-    is_short: bool,
+    /// How often it could not be opened since something was: this process has as many files open as it may.
+    short: u32,
     /// Files of which something was brought by an earlier transfer, and can be read back and compared.
     kept: BTreeSet<u32>,
     /// Files of which something is verified and not written down, and how many groups that are.
@@ -89,7 +89,7 @@ impl Sink {
             reports: Vec::new(),
             checks: VecDeque::new(),
             reading: None,
-            is_short: false,
+            short: 0,
             kept: BTreeSet::new(),
             unsaved: BTreeSet::new(),
             unsaved_groups: 0,
@@ -140,7 +140,7 @@ impl Sink {
     /// Whether [`Sink::rest`] has more to do, without a job.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.checks.is_empty() && !self.is_short || self.rereads()
+        !self.checks.is_empty() && self.short == 0 || self.rereads()
     }
 
     /// Commits what is complete and writes down what else is verified, so that a later transfer can go on

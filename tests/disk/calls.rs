@@ -201,7 +201,9 @@ impl Bench {
         failure: &Failure,
         found: &Contents,
     ) -> Option<String> {
-        if !reasons(side, failing.error).contains(&failure.reason) {
+        // Before there are others, it is like any other error.
+        let is_early = failing.error == Errno::MFILE && failure.reason == Reason::Other;
+        if !reasons(side, failing.error).contains(&failure.reason) && !is_early {
             return Some(format!("refused with {:?}: {}", failure.reason, failure.text));
         }
         (*found != self.before).then(|| "it was refused and something came".to_owned())
@@ -283,6 +285,8 @@ fn reasons(side: Side, error: Errno) -> &'static [Reason] {
     match (side, error) {
         (Side::Sender, _) => &[Reason::Source],
         (Side::Receiver, Errno::NOSPC) => &[Reason::Full],
+        // It is busy with others.
+        (Side::Receiver, Errno::MFILE) => &[Reason::Refused],
         (Side::Receiver, _) => &[Reason::Other],
     }
 }

@@ -21,6 +21,10 @@ use std::ops::Range;
 /// Groups that are read of what has the name of a file, before a job is looked for.
 const READ_AT_ONCE: usize = 16;
 
+/// So often what is compared may find no file to open, about once in a second where there is nothing else to
+/// do, before it is refused.
+const SHORT_MAX: u32 = 30;
+
 /// Groups behind the first missing one that a later transfer goes on with; further ones come again.
 const ISLANDS_MAX: usize = AHEAD_MAX - VALUES_MAX;
 
@@ -165,17 +169,23 @@ impl Sink {
 
     /// Reads on in what is compared with what was offered.
     pub(super) fn read_on(&mut self) {
-        self.is_short = false;
         for _ in 0..READ_AT_ONCE {
             let Some(index) = self.checks.front().copied() else { return };
             match self.read_group(index) {
-                Ok(Some(found)) => self.settle(index, found),
+                Ok(Some(found)) => {
+                    self.short = 0;
+                    self.settle(index, found);
+                }
                 Ok(None) => {
                     self.checks.pop_front();
                     self.reading = None;
                 }
-                // It waits until somebody has closed some.
-                Err(error) if is_shortage(&error) => return self.is_short = true,
+                // It waits until somebody has closed some, but not for ever.
+                Err(error) if is_shortage(&error) && self.short < SHORT_MAX => {
+                    self.short += 1;
+                    return;
+                }
+                Err(error) if is_shortage(&error) => self.give_up_comparing(index, &error),
                 Err(error) => self.on_unreadable(index, &error),
             }
         }
@@ -192,6 +202,12 @@ impl Sink {
         }
         let (_, file) = reading.as_ref().expect("just opened");
         check.read_on(file, scratch).map(Some)
+    }
+
+    fn give_up_comparing(&mut self, index: u32, error: &io::Error) {
+        let Some(check) = self.end_check(index) else { return };
+        let failure = storage_failure(&check.place.0, error);
+        self.reports.push(Report::Failed { index, failure });
     }
 
     /// What is compared could not be read: perhaps it is not there any more, or is something else now. That

@@ -196,6 +196,15 @@ fn who_finds_no_file_to_open_waits_and_calls_nothing_different() {
 }
 
 #[test]
+fn who_never_finds_a_file_to_open_is_told_that_this_side_is_busy() {
+    let mut bench = troubled(Existing::Rename, &[&[None][..], &[Some(EMFILE); 100]].concat());
+    fs::write(bench.path("a"), b"same").expect("written");
+    bench.offer(0, "a", 0..4);
+    let reports: Vec<Report> = (0..100).flat_map(|_| bench.sink.rest()).collect();
+    assert!(failed(&reports, Reason::Refused), "{reports:?}");
+}
+
+#[test]
 fn what_cannot_be_read_is_not_called_different() {
     for existing in [Existing::Refuse, Existing::Rename] {
         let mut bench = troubled(existing, &[None, Some(EIO)]);

@@ -5,12 +5,12 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
-use common::{Bench, CARRIERS, Outcome, Receiver};
+use common::{Bench, CARRIERS, Outcome, Receiver, Running, side_by_side};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use volley::net::places::TRANSFERS_MAX;
@@ -238,4 +238,40 @@ fn a_greeting_that_is_not_understood_is_answered_in_words() {
     stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("it is there");
     assert_eq!(last_words(stranger), b"");
     receiver.stop();
+}
+
+/// Twelve at once where `files` may be open: each is served, or hears that it is busy there.
+#[track_caller]
+fn serve_twelve(files: usize, carrier: &[&str]) {
+    const COUNT: usize = 12;
+    let bench = Bench::new();
+    let preparation = format!("ulimit -n {files}");
+    let line = ["recv", "--open", "--bind", "127.0.0.1", "--port", "0"];
+    let receiver = Receiver::listen(Running::start_prepared(&bench.to(), &preparation, &line));
+    let names: Vec<String> = (0..=COUNT).map(|index| format!("file {index}")).collect();
+    names.iter().for_each(|name| bench.file(name, 300_000));
+    let arrived = Mutex::new(vec![]);
+    let send = |index: usize| {
+        let sent = bench.send(&receiver, &[&names[index]], carrier);
+        if sent.code == Some(0) {
+            arrived.lock().expect("not held").push(names[index].as_str());
+        }
+        sent
+    };
+    for sent in side_by_side(COUNT, COUNT, send) {
+        if sent.code != Some(0) {
+            sent.expect_code(6).expect_words(&["again later"]);
+        }
+    }
+    assert!(!arrived.lock().expect("not held").is_empty(), "nobody was served");
+    send(COUNT).expect_code(0);
+    receiver.stop();
+    bench.expect_arrived(&arrived.into_inner().expect("not held"));
+}
+
+#[test]
+fn where_few_files_may_be_open_twelve_senders_are_served_or_hear_that_it_is_busy() {
+    for files in [24, 32, 64] {
+        CARRIERS.iter().for_each(|carrier| serve_twelve(files, carrier));
+    }
 }

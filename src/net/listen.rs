@@ -2,12 +2,13 @@
 
 use super::engine::Engine;
 use super::part::{Part, Service};
-use super::places::{Admission, Place, Places, TRANSFERS_MAX};
+use super::places::{Admission, Place, Places};
 use super::udp::{Path, Udp, is_no_family};
 use super::{Carrier, Impairment, Interrupt, Notice, Observer, tcp};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
 use crate::os::clock;
+use crate::os::limits;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transport::Connection;
 use crate::transport::arq::ArqConfig;
@@ -237,7 +238,8 @@ impl Serving {
         let Listener { udp, tcp, .. } = listener;
         let mut engine =
             Engine::new(udp, order.impairment.as_ref(), order.traces, observer.clone())?;
-        let places = Places::new(TRANSFERS_MAX);
+        let files = limits::open_files().and_then(|(limit, _)| usize::try_from(limit).ok());
+        let places = Places::with_files(files.unwrap_or(usize::MAX));
         engine.seat_in(places.clone());
         let shared = (places.clone(), engine.numbers());
         let door = tcp::Door::open(tcp, &order.service, observer, shared)?;

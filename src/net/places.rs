@@ -15,6 +15,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Transfers at the same time, at most.
 pub const TRANSFERS_MAX: usize = 512;
 
+/// Files that a listener has open without any transfer, and those that a transfer has, for the number of
+/// places where few may be open: standard streams, sockets, what wakes threads, the directory; and of a transfer its
+/// stream, its file and the directories that it goes through.
+const FILES_OF_LISTENER: usize = 20;
+const FILES_OF_TRANSFER: usize = 4;
+
 /// Transfers that gave up their places and have yet to leave, at most: until they do, they cost as much as
 /// others.
 pub const LEAVING_MAX: usize = 64;
@@ -107,6 +113,12 @@ impl Places {
             waiting: HashMap::new(),
         };
         Self(Arc::new(Shared { clock: Clock::start(), table: Mutex::new(table) }))
+    }
+
+    /// As many places as a process that may have so many files open at once has use for.
+    #[must_use]
+    pub fn with_files(open_files: usize) -> Self {
+        Self::new(open_files.saturating_sub(FILES_OF_LISTENER) / FILES_OF_TRANSFER)
     }
 
     /// Takes a place for a transfer from `peer`, who keeps it wherever he moves.
@@ -447,6 +459,12 @@ mod tests {
             let said = sentence(hall.come("192.0.2.1", at(second)));
             assert!(said == "later" || said.contains("2 transfers from your address"), "{said}");
         }
+    }
+
+    #[test]
+    fn few_files_are_few_places() {
+        let capacity = |files| Places::with_files(files).table().capacity;
+        assert_eq!([3, 24, 64, 1_024, 4_096, usize::MAX].map(capacity), [1, 1, 11, 251, 512, 512]);
     }
 
     #[test]

@@ -84,7 +84,9 @@ impl Download {
             if self.stall.is_wordless(self.channel.clock.now()) {
                 return Err(wordless().into());
             }
-            match record? {
+            let record = record?;
+            self.stall.on_heard(clock.now());
+            match record {
                 Some(Record::Messages(bytes)) => {
                     self.receiving.incoming().extend_from_slice(bytes);
                 }

@@ -180,24 +180,40 @@ pub(super) fn first_len(start: &[u8]) -> Option<usize> {
 /// Whether to give up reading, given the bytes that the last read brought.
 pub type GivesUp<'a> = dyn FnMut(usize) -> bool + 'a;
 
-/// Reads whole records off a stream whose reads time out now and then.
+/// Bytes of a long record that are handed out at a time, and so what one stream costs in memory, at most.
+pub const PIECE_MAX: usize = 128 << 10;
+
+/// Memory for a piece is taken in steps, as its bytes come: what a record says of its length costs nothing.
+const STEP: usize = 8 << 10;
+
+/// Reads records off a stream whose reads time out now and then; long ones in pieces.
 #[derive(Debug)]
 pub struct RecordReader<R> {
     stream: R,
     interrupt: Interrupt,
-    body: Vec<u8>,
-    body_max: usize,
+    piece: Vec<u8>,
+    /// What is left of a record that comes in pieces.
+    rest: Option<Rest>,
+    is_trusted: bool,
+}
+
+/// What is left of a record.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    /// Of file bytes: where the next one belongs.
+    offset: Option<u64>,
+    len: usize,
 }
 
 impl<R: Read> RecordReader<R> {
     /// Reads from `stream`; gives up when interrupted.
     pub fn new(stream: R, interrupt: Interrupt) -> Self {
-        Self { stream, interrupt, body: Vec::new(), body_max: FIRST_BODY_MAX }
+        Self { stream, interrupt, piece: Vec::new(), rest: None, is_trusted: false }
     }
 
     /// The peer is one of ours: from now on records may be long.
     pub fn trust(&mut self) {
-        self.body_max = BODY_MAX;
+        self.is_trusted = true;
     }
 
     /// What it reads from.
@@ -205,56 +221,85 @@ impl<R: Read> RecordReader<R> {
         &self.stream
     }
 
-    /// The next record; `None` at the end of the stream. `gives_up` is asked before each read, and told
-    /// how many bytes the last one brought.
+    /// The next record, or the next piece of one that is long, as a record of its own; `None` at the end of
+    /// the stream. `gives_up` is asked before each read, and told how many bytes the last one brought.
     ///
     /// # Errors
     /// The stream broke, ended inside a record, or holds something else than records.
     pub fn next(&mut self, gives_up: &mut GivesUp<'_>) -> io::Result<Option<Record<'_>>> {
-        let mut head = [0; 5];
-        if !self.fill(Part::Head(&mut head), gives_up)? {
+        if let Some(rest) = self.rest.take() {
+            return self.next_piece(rest, gives_up).map(Some);
+        }
+        if !self.fill(HEAD_LEN, true, gives_up)? {
             return Ok(None);
         }
-        let [kind, len @ ..] = head;
-        let len = usize::try_from(u32::from_be_bytes(len)).unwrap_or(usize::MAX);
-        if len > self.body_max {
+        let kind = self.piece[0];
+        let len = self.piece[1..HEAD_LEN].try_into().map_or(0, u32::from_be_bytes);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if len > if self.is_trusted { BODY_MAX } else { FIRST_BODY_MAX } {
             return Err(invalid(Malformed("record: too long")));
         }
-        self.body.resize(len, 0);
-        self.fill(Part::Body, gives_up)?;
-        Record::read(kind, &self.body).map(Some).map_err(invalid)
+        match kind {
+            MESSAGES => self.next_piece(Rest { offset: None, len }, gives_up).map(Some),
+            DATA => {
+                let len = len.checked_sub(8).ok_or(invalid(Malformed("record")))?;
+                self.fill(8, false, gives_up)?;
+                let offset = self.piece[..8].try_into().map_or(0, u64::from_be_bytes);
+                self.next_piece(Rest { offset: Some(offset), len }, gives_up).map(Some)
+            }
+            // The others are short, or malformed.
+            _ if len > FIRST_BODY_MAX => Err(invalid(Malformed("record"))),
+            _ => {
+                self.fill(len, false, gives_up)?;
+                Record::read(kind, &self.piece[..len]).map(Some).map_err(invalid)
+            }
+        }
     }
 
-    /// False if the stream ends where a record could begin.
-    fn fill(&mut self, part: Part<'_>, gives_up: &mut GivesUp<'_>) -> io::Result<bool> {
-        let (buffer, may_end) = match part {
-            Part::Head(head) => (&mut head[..], true),
-            Part::Body => (&mut self.body[..], false),
-        };
-        let mut filled = 0;
-        let mut brought = 0;
-        while filled < buffer.len() {
-            if self.interrupt.get().is_some() || gives_up(std::mem::take(&mut brought)) {
+    fn next_piece(&mut self, rest: Rest, gives_up: &mut GivesUp<'_>) -> io::Result<Record<'_>> {
+        let len = rest.len.min(PIECE_MAX);
+        self.fill(len, false, gives_up)?;
+        if rest.len > len {
+            let offset = rest.offset.map(|offset| offset.saturating_add(len as u64));
+            self.rest = Some(Rest { offset, len: rest.len - len });
+        }
+        let bytes = &self.piece[..len];
+        Ok(match rest.offset {
+            Some(offset) => Record::Data { offset, bytes },
+            None => Record::Messages(bytes),
+        })
+    }
+
+    /// Makes the next `len` bytes the first ones of the piece; false if the stream ends where that is allowed.
+    fn fill(&mut self, len: usize, may_end: bool, gives_up: &mut GivesUp<'_>) -> io::Result<bool> {
+        let Self { stream, interrupt, piece, .. } = self;
+        let (mut filled, mut brought) = (0, 0);
+        while filled < len {
+            if interrupt.get().is_some() || gives_up(std::mem::take(&mut brought)) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            match self.stream.read(&mut buffer[filled..]) {
+            if filled == piece.len() {
+                piece.resize(len.min(2 * filled + STEP), 0);
+            }
+            let end = len.min(piece.len());
+            match stream.read(&mut piece[filled..end]) {
                 Ok(0) if may_end && filled == 0 => return Ok(false),
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => {
                     filled += count;
                     brought = count;
                 }
-                Err(error) if is_timeout(&error) => {}
+                Err(error) if is_timeout(&error) => {
+                    // Who waits for one that says nothing keeps no memory for it.
+                    if filled == 0 {
+                        *piece = Vec::new();
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
         Ok(true)
     }
-}
-
-enum Part<'a> {
-    Head(&'a mut [u8; 5]),
-    Body,
 }
 
 /// Whether a call only gave up waiting.
@@ -328,6 +373,43 @@ mod tests {
             }
             assert_eq!(reader.next(&mut |_| false).expect("the end"), None);
         }
+    }
+
+    #[test]
+    fn a_long_record_costs_memory_as_its_bytes_come_and_comes_in_pieces() {
+        let bytes: Vec<u8> = (0..BODY_MAX - 8).map(|at| (at % 251) as u8).collect();
+        let all = bytes_of(&[Record::Data { offset: 5, bytes: &bytes }]);
+        for come in [13, 14, 1_000, 20_000, 200_000] {
+            let stream = Trickle { rest: &all[..come], size: 100, is_ready: false };
+            let mut reader = RecordReader::new(stream, Interrupt::default());
+            reader.trust();
+            while reader.next(&mut |_| false).is_ok() {}
+            assert!(reader.piece.capacity() <= PIECE_MAX);
+            assert!(reader.piece.capacity() <= 3 * come + STEP, "{come}");
+        }
+        let mut reader = RecordReader::new(&all[..], Interrupt::default());
+        reader.trust();
+        let mut at = 0;
+        while let Some(record) = reader.next(&mut |_| false).expect("well-formed") {
+            let Record::Data { offset, bytes: piece } = record else { panic!("{record:?}") };
+            assert_eq!(offset, 5 + at as u64);
+            assert_eq!(piece, &bytes[at..at + piece.len()]);
+            at += piece.len();
+        }
+        assert_eq!(at, bytes.len());
+    }
+
+    #[test]
+    fn who_says_nothing_more_costs_no_memory() {
+        let all = bytes_of(&[Record::Messages(&[7; PIECE_MAX])]);
+        let stream = Trickle { rest: &all, size: usize::MAX, is_ready: false };
+        let mut reader = RecordReader::new(stream, Interrupt::default());
+        reader.trust();
+        assert!(matches!(reader.next(&mut |_| false), Ok(Some(Record::Messages(_)))));
+        assert!(reader.piece.capacity() >= PIECE_MAX);
+        // The stream times out once before it ends.
+        assert_eq!(reader.next(&mut |_| false).expect("the end"), None);
+        assert!(reader.piece.capacity() <= STEP);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::transfer::job::{Job, Report};
 use crate::transfer::sink::Sink;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -23,11 +23,19 @@ pub const CHECKPOINT: Duration = Duration::from_secs(1);
 /// What a worker tells the loop: which session, and what its sink did. `None`: it has stopped.
 pub type Told = (u64, Option<Vec<Report>>);
 
+/// How a worker gets on.
+#[derive(Debug, Default)]
+struct Pace {
+    steps: AtomicU64,
+    is_busy: AtomicBool,
+}
+
 /// A sink on its own thread. What waits for it is bounded by the transfer that feeds it.
 #[derive(Debug)]
 pub struct Worker {
     jobs: Option<Sender<Job>>,
     is_closed: Arc<AtomicBool>,
+    pace: Arc<Pace>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -40,6 +48,8 @@ impl Worker {
         let (jobs, queue) = channel::<Job>();
         let is_closed = Arc::new(AtomicBool::new(false));
         let closed = is_closed.clone();
+        let pace = Arc::<Pace>::default();
+        let shown = pace.clone();
         let thread = thread::Builder::new().spawn(move || {
             let stopped = Stopped { id, told: told.clone(), waker: waker.clone() };
             let tell = |reports: Vec<Report>| {
@@ -48,14 +58,27 @@ impl Worker {
                     let _ = told.send((id, Some(reports)));
                     waker.wake();
                 }
+                shown.steps.fetch_add(1, Ordering::Relaxed);
                 !closed.load(Ordering::Relaxed)
             };
-            let _ = work(&mut sink, &queue, tell);
+            let _ = work(&mut sink, &queue, tell, &shown.is_busy);
             // What is not committed is put away before anybody hears that this is over.
             drop(sink);
             drop(stopped);
         })?;
-        Ok(Self { jobs: Some(jobs), is_closed, thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), is_closed, pace, thread: Some(thread) })
+    }
+
+    /// Steps that it has done so far: they show that its disk gets on.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.pace.steps.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is something for it to do that is no job, as to compare and to verify.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.pace.is_busy.load(Ordering::Relaxed)
     }
 
     /// Does no more jobs, not even those that wait; the sink puts away what is not committed.
@@ -88,6 +111,7 @@ fn work(
     sink: &mut Sink,
     queue: &Receiver<Job>,
     tell: impl Fn(Vec<Report>) -> bool,
+    is_busy: &AtomicBool,
 ) -> Result<(), RecvError> {
     let clock = Clock::start();
     let mut checkpoint = clock.now() + CHECKPOINT;
@@ -110,6 +134,7 @@ fn work(
             }
         }
         let mut reports = sink.rest();
+        is_busy.store(sink.is_busy(), Ordering::Relaxed);
         if clock.now() >= checkpoint {
             reports.extend(sink.checkpoint());
             checkpoint = clock.now() + CHECKPOINT;

@@ -1,7 +1,7 @@
 //! What the end of a connection means for the transfer on it.
 
 use super::outcome::{Failure, Reason};
-use super::stall::FIRST_WORD;
+use super::stall::{FIRST_WORD, STALL};
 use crate::base::text::escape;
 use crate::transport::config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT};
 use crate::transport::error::End;
@@ -89,6 +89,12 @@ pub fn failure_of_end(end: &End, peer: SocketAddr, standpoint: Standpoint) -> Fa
 pub fn wordless() -> Failure {
     let text = format!("the sender came and offered nothing for {} s", FIRST_WORD.as_secs());
     Failure::new(Reason::Interrupted, text)
+}
+
+/// What becomes of a transfer that does not move any more, as the other side does not do what was `waited_for`.
+#[must_use]
+pub fn stalled(waited_for: &str) -> Failure {
+    Failure::new(Reason::Interrupted, format!("{waited_for} for {} s", STALL.as_secs()))
 }
 
 /// What it means that the other side ended a transfer with that code.

@@ -1,5 +1,6 @@
 //! The receiving side of a transfer: messages and bytes in, jobs for the sink out. Never blocks.
 
+mod motion;
 mod offers;
 mod outcomes;
 
@@ -11,7 +12,6 @@ use super::job::{Job, WriteBatch};
 use super::judge::{Judge, Takes};
 use super::message::{Message, MessageReader};
 use super::outcome::{Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
-use super::stall::Motion;
 use super::window::Window;
 use crate::transport::stats::Stats;
 use crate::wire::cursor::Malformed;
@@ -321,19 +321,6 @@ impl Receiving {
     pub fn progress(&self) -> (u64, u64) {
         let done = self.written + self.ledger.resumed() + self.spared;
         (done.min(self.offered), self.offered)
-    }
-
-    /// How far it has come.
-    #[must_use]
-    pub fn motion(&self) -> Motion {
-        let ends = [self.is_offer_complete, self.is_finished].into_iter().map(u64::from);
-        Motion { bytes: self.written, steps: self.ledger.entries() + ends.sum::<u64>() }
-    }
-
-    /// Whether the sender has said what it comes for.
-    #[must_use]
-    pub fn has_word(&self) -> bool {
-        self.is_plan || self.is_offer_complete || self.entries.next() > 0 || self.motion().steps > 0
     }
 
     /// Whether all is offered that will be.

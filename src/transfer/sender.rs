@@ -6,6 +6,7 @@
 //! outcome. So memory does not depend on how many there are.
 
 mod answers;
+mod motion;
 
 use super::disk::Disk;
 use super::entry::{Entry, Kind, Sort};
@@ -14,7 +15,6 @@ use super::manifest::Manifest;
 use super::message::{ENTRIES_MAX, Message, MessageReader};
 use super::outcome::{Done, Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
 use super::source::{Hashed, Item, Source, SourceFailure};
-use super::stall::Motion;
 use super::walk::{Candidate, Selection, Step, Walk};
 use crate::base::range_set::RangeSet;
 use crate::transport::config::FIRST_FLIGHT;
@@ -340,14 +340,6 @@ impl Sending {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_finished && self.source.items().is_empty()
-    }
-
-    /// How far it has come, where `delivered` bytes are at the receiver.
-    #[must_use]
-    pub fn motion(&self, delivered: u64) -> Motion {
-        let ends = [self.is_offered, self.is_finished].into_iter().map(u64::from);
-        let judged = self.ledger.entries() + u64::from(self.accepted);
-        Motion { bytes: delivered, steps: judged + ends.sum::<u64>() }
     }
 
     /// Bytes offered so far.

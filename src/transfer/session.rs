@@ -136,7 +136,8 @@ impl Session {
             Side::Sending(sending) if sending.has_more() && self.end.is_none() => Some(self.latest),
             _ => None,
         };
-        let word = self.motion.deadline().filter(|_| self.failure.is_none());
+        let is_open = self.failure.is_none() && self.connection.is_established();
+        let word = self.motion.deadline().filter(|_| is_open);
         let deadlines = [self.connection.poll_timeout(), linger, self.gather_until, more, word];
         deadlines.into_iter().flatten().min()
     }

@@ -77,6 +77,7 @@ fn elements(contents: &[u8]) -> Vec<Element> {
             Frame::PathResponse(_) => Element::Other("PATH_RESPONSE"),
             Frame::Ping => Element::Other("PING"),
             Frame::Stream { .. } => Element::Other("STREAM"),
+            Frame::Working { .. } => Element::Other("WORKING"),
         });
     }
     elements

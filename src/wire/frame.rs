@@ -24,6 +24,7 @@ const CREDIT: u8 = 0x06;
 const CLOSE: u8 = 0x07;
 const PATH_CHALLENGE: u8 = 0x08;
 const PATH_RESPONSE: u8 = 0x09;
+const WORKING: u8 = 0x0a;
 
 /// Which packets arrived, and when (RFC 9000 19.3, with counters of our own).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,11 @@ pub enum Frame<'a> {
         /// The piece.
         data: &'a [u8],
     },
+    /// Its sender works on the transfer, though nothing else shows it.
+    Working {
+        /// Larger each time, as long as the work gets on.
+        counter: u64,
+    },
 }
 
 /// Bytes that a STREAM frame takes beside its data, at most.
@@ -113,6 +119,10 @@ impl Frame<'_> {
                 put_varint(out, *offset);
                 put_varint(out, data.len() as u64);
                 out.extend_from_slice(data);
+            }
+            Frame::Working { counter } => {
+                out.push(WORKING);
+                put_varint(out, *counter);
             }
         }
     }
@@ -154,6 +164,7 @@ pub fn read_frame<'a>(reader: &mut Reader<'a>) -> Result<Option<Frame<'a>>, Malf
         }
         PATH_CHALLENGE => Frame::PathChallenge(reader.array()?),
         PATH_RESPONSE => Frame::PathResponse(reader.array()?),
+        WORKING => Frame::Working { counter: reader.varint()? },
         _ => return Err(reader.malformed()),
     }))
 }
@@ -391,6 +402,7 @@ mod tests {
     fn every_frame_reads_back() {
         check_round_trip(&Frame::Ping);
         check_round_trip(&Frame::Credit { limit: 1 << 40 });
+        check_round_trip(&Frame::Working { counter: 7 });
         check_round_trip(&Frame::PathChallenge(*b"unlikely"));
         check_round_trip(&Frame::PathResponse(*b"unlikely"));
         check_round_trip(&Frame::Close { code: 7, reason: b"target exists" });

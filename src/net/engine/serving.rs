@@ -67,6 +67,10 @@ impl Engine {
             (self.observer)(Notice::Listed { id, entries });
         }
         self.pass_jobs(id, served);
+        if let Some(worker) = &served.worker {
+            let work = (worker.steps(), worker.is_busy());
+            served.session.on_work(self.clock.now(), work);
+        }
         let has_more = self.transmit(served, trains);
         if served.session.take_moved()
             && let Some(place) = &served.place

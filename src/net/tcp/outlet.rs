@@ -1,15 +1,29 @@
-//! The writing half of a stream, and the thread that shows the peer that this side is alive.
+//! The writing half of a stream, and the thread that shows the peer that this side is alive, and at work.
 
 use super::Stream;
 use super::record::{Record, is_timeout};
-use crate::base::time::Duration;
+use crate::base::time::{Duration, Instant};
 use crate::net::Interrupt;
 use crate::os::clock::Clock;
+use crate::transfer::stall::{Motion, StallClock, WorkClock};
 use crate::transport::config::KEEP_ALIVE;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+
+/// What the threads of one stream tell each other of the work of both sides.
+#[derive(Debug, Default)]
+pub(super) struct Labour {
+    /// This side works, and has done so many steps.
+    pub(super) is_at_work: AtomicBool,
+    pub(super) steps: AtomicU64,
+    /// The last counter with which the peer said that it works.
+    pub(super) peer_work: AtomicU64,
+    /// Bytes of all files that were offered.
+    pub(super) offered: AtomicU64,
+}
 
 /// Writes whole records to a stream whose writes time out now and then.
 #[derive(Clone, Debug)]
@@ -21,16 +35,31 @@ struct Inner {
     stream: Mutex<Stream>,
     interrupt: Interrupt,
     clock: Clock,
-    /// Nothing could be written for this long: the peer reads no more.
+    labour: Labour,
+    /// Nothing could be written for this long: the peer reads no more. Without it, a peer that works is waited
+    /// for.
     patience: Option<Duration>,
+    /// A write was given up: no other one begins.
+    is_stuck: AtomicBool,
 }
 
 impl Outlet {
     /// An outlet into `stream` that gives up when interrupted, or after nothing could be written for
-    /// `patience`; without one, somebody else shuts the stream down.
+    /// `patience`; without one, when the peer reads nothing and has no work that explains it.
     pub(super) fn new(stream: &Stream, interrupt: &Interrupt, patience: Option<Duration>) -> Self {
-        let (stream, interrupt) = (Mutex::new(stream.clone()), interrupt.clone());
-        Self(Arc::new(Inner { stream, interrupt, clock: Clock::start(), patience }))
+        Self(Arc::new(Inner {
+            stream: Mutex::new(stream.clone()),
+            interrupt: interrupt.clone(),
+            clock: Clock::start(),
+            labour: Labour::default(),
+            patience,
+            is_stuck: AtomicBool::new(false),
+        }))
+    }
+
+    /// What is known of the work of both sides.
+    pub(super) fn labour(&self) -> &Labour {
+        &self.0.labour
     }
 
     /// Writes a record.
@@ -41,19 +70,19 @@ impl Outlet {
         let mut bytes = Vec::new();
         record.write_to(&mut bytes);
         let stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rest = &bytes[..];
-        let mut progress = self.0.clock.now();
-        while !rest.is_empty() {
-            match (&**stream).write(rest) {
+        if self.0.is_stuck.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let mut patience = Patience::of(&self.0);
+        let mut written = 0;
+        while written < bytes.len() {
+            match (&**stream).write(&bytes[written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    rest = &rest[count..];
-                    progress = self.0.clock.now();
-                }
+                Ok(count) => written += count,
                 Err(error) if is_timeout(&error) => {
-                    let waited = self.0.clock.now().since(progress);
-                    let is_stuck = self.0.patience.is_some_and(|patience| waited > patience);
+                    let is_stuck = patience.is_over(written);
                     if self.0.interrupt.get().is_some() || is_stuck {
+                        self.0.is_stuck.store(is_stuck, Ordering::Relaxed);
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                 }
@@ -64,8 +93,37 @@ impl Outlet {
     }
 }
 
-/// Writes an empty record now and then, whatever the other threads wait for: a disk may be busy for
-/// longer than a peer is patient.
+/// How long one write waits.
+struct Patience<'a> {
+    inner: &'a Inner,
+    began: StallClock,
+    progress: (usize, Instant),
+}
+
+impl<'a> Patience<'a> {
+    fn of(inner: &'a Inner) -> Self {
+        let now = inner.clock.now();
+        Self { inner, began: StallClock::new(now, false), progress: (0, now) }
+    }
+
+    /// Whether a write that has come so far has waited long enough.
+    fn is_over(&mut self, written: usize) -> bool {
+        let (now, labour) = (self.inner.clock.now(), &self.inner.labour);
+        if self.progress.0 != written {
+            self.progress = (written, now);
+        }
+        if let Some(patience) = self.inner.patience {
+            return now.since(self.progress.1) > patience;
+        }
+        let offered = labour.offered.load(Ordering::Relaxed);
+        self.began.note(now, Motion { bytes: written as u64, steps: 0, offered }, false);
+        self.began.on_peer_work(labour.peer_work.load(Ordering::Relaxed));
+        self.began.is_stalled(now)
+    }
+}
+
+/// Writes a record now and then, whatever the other threads wait for: a disk may be busy for longer than a peer
+/// is patient.
 #[derive(Debug)]
 pub(super) struct Pulse {
     stop: Option<Sender<()>>,
@@ -77,9 +135,17 @@ impl Pulse {
     pub(super) fn start(outlet: Outlet) -> io::Result<Self> {
         let (stop, stopped) = channel::<()>();
         let thread = thread::Builder::new().spawn(move || {
+            let (clock, mut work) = (Clock::start(), WorkClock::default());
             while stopped.recv_timeout(KEEP_ALIVE) == Err(RecvTimeoutError::Timeout) {
+                let labour = outlet.labour();
+                let is_at_work = labour.is_at_work.load(Ordering::Relaxed);
+                let steps = labour.steps.load(Ordering::Relaxed);
+                let record = match work.note(clock.now(), is_at_work, steps) {
+                    Some(counter) => Record::Working { counter },
+                    None => Record::Messages(b""),
+                };
                 // Who else writes or reads finds out what is wrong with the stream.
-                if outlet.write(&Record::Messages(b"")).is_err() {
+                if outlet.write(&record).is_err() {
                     return;
                 }
             }

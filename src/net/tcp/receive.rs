@@ -7,7 +7,7 @@ use crate::base::time::{Duration, Instant};
 use crate::net::worker::CHECKPOINT;
 use crate::net::{Finished, Notice, internal_error};
 use crate::os::wait::Waiter;
-use crate::transfer::ending::{failure_of_close, wordless};
+use crate::transfer::ending::{failure_of_close, stalled, wordless};
 use crate::transfer::message::UNSETTLED_MAX;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::receiver::Receiving;
@@ -17,6 +17,7 @@ use crate::transfer::stall::StallClock;
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 
 /// A sender that knows how every file ended gets this long to say farewell.
 const LINGER: Duration = Duration::from_secs(3);
@@ -32,6 +33,8 @@ pub(super) struct Download {
     sink: Option<Box<Sink>>,
     next_checkpoint: Instant,
     stall: StallClock,
+    /// Until when it waits for the sender's farewell.
+    lingers_until: Option<Instant>,
 }
 
 impl Download {
@@ -42,7 +45,14 @@ impl Download {
     ) -> Self {
         let owes_word = !channel.standpoint.is_initiator;
         let stall = StallClock::new(channel.clock.now(), owes_word);
-        Self { channel, receiving, sink, next_checkpoint: Instant::ZERO, stall }
+        Self {
+            channel,
+            receiving,
+            sink,
+            next_checkpoint: Instant::ZERO,
+            stall,
+            lingers_until: None,
+        }
     }
 
     /// Receives, and tells how it ended.
@@ -70,22 +80,34 @@ impl Download {
     fn talk(&mut self, mut reader: RecordReader<Stream>) -> Result<(), Stop> {
         self.channel.tell_started();
         loop {
-            let (since, clock) = (self.channel.clock.now(), self.channel.clock);
+            let clock = self.channel.clock;
             let mut is_silent = until_silent(clock);
-            let lingers = self.receiving.is_complete();
+            // Once all is done, signs of life do not keep this side waiting.
+            let lingers_until = self
+                .receiving
+                .is_complete()
+                .then(|| *self.lingers_until.get_or_insert_with(|| clock.now() + LINGER));
             let stall = &mut self.stall;
             let record = reader.next(&mut |brought| {
                 let now = clock.now();
                 if brought > 0 {
                     stall.on_heard(now);
                 }
-                is_silent(brought) || stall.is_wordless(now) || (lingers && now > since + LINGER)
+                let has_lingered = lingers_until.is_some_and(|until| now > until);
+                is_silent(brought)
+                    || stall.is_wordless(now)
+                    || stall.is_stalled(now)
+                    || has_lingered
             });
-            if self.stall.is_wordless(self.channel.clock.now()) {
+            let now = clock.now();
+            if self.stall.is_wordless(now) {
                 return Err(wordless().into());
             }
+            if self.stall.is_stalled(now) {
+                return Err(stalled(self.receiving.waits_for()).into());
+            }
             let record = record?;
-            self.stall.on_heard(clock.now());
+            self.stall.on_heard(now);
             match record {
                 Some(Record::Messages(bytes)) => {
                     self.receiving.incoming().extend_from_slice(bytes);
@@ -95,6 +117,7 @@ impl Download {
                     let reason = String::from_utf8_lossy(reason);
                     return Err(failure_of_close(code, &reason, self.channel.standpoint).into());
                 }
+                Some(Record::Working { counter }) => self.stall.on_peer_work(counter),
                 Some(Record::Hello { .. } | Record::Welcome { .. }) => {
                     let text = "the sender broke the protocol";
                     return Err(Failure::new(Reason::Other, text).into());
@@ -102,7 +125,10 @@ impl Download {
                 // A stream that just ends has not ended well.
                 None => return Err(Stop::Broken(io::ErrorKind::UnexpectedEof.into())),
             }
-            self.work()?;
+            self.note_motion(true);
+            let worked = self.work();
+            self.note_motion(false);
+            worked?;
             if self.receiving.has_word() {
                 self.stall.on_word();
             }
@@ -193,10 +219,19 @@ impl Download {
         }
     }
 
-    fn tell_progress(&mut self) {
-        if self.stall.note(self.receiving.motion()) {
+    /// Takes note of how far the transfer is, and whether this side works.
+    fn note_motion(&mut self, is_at_work: bool) {
+        let labour = self.channel.outlet.labour();
+        labour.is_at_work.store(is_at_work, Ordering::Relaxed);
+        labour.steps.fetch_add(1, Ordering::Relaxed);
+        let (now, motion) = (self.channel.clock.now(), self.receiving.motion());
+        if self.stall.note(now, motion, is_at_work) {
             self.channel.note_progress();
         }
+    }
+
+    fn tell_progress(&mut self) {
+        self.note_motion(true);
         let ((done, total), is_whole) = (self.receiving.progress(), self.receiving.is_offered());
         let is_there = done == total && is_whole;
         let phase = match () {

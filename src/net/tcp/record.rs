@@ -31,6 +31,7 @@ const WELCOME: u8 = 1;
 const MESSAGES: u8 = 2;
 const DATA: u8 = 3;
 const CLOSE: u8 = 4;
+const WORKING: u8 = 5;
 
 /// The longest reason in a CLOSE record, in bytes.
 const REASON_MAX: usize = 200;
@@ -66,6 +67,11 @@ pub enum Record<'a> {
         /// The version chosen.
         version: u16,
     },
+    /// Its sender works on the transfer, though nothing else shows it.
+    Working {
+        /// Larger each time, as long as the work gets on.
+        counter: u64,
+    },
 }
 
 impl<'a> Record<'a> {
@@ -99,6 +105,10 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&version.to_be_bytes());
                 WELCOME
             }
+            Record::Working { counter } => {
+                out.extend_from_slice(&counter.to_be_bytes());
+                WORKING
+            }
         };
         let len = u32::try_from(out.len() - 5).expect("a record is short");
         out[1..5].copy_from_slice(&len.to_be_bytes());
@@ -131,6 +141,7 @@ impl<'a> Record<'a> {
             }
             MESSAGES => return Ok(Record::Messages(body)),
             WELCOME => Record::Welcome { version: reader.u16()? },
+            WORKING => Record::Working { counter: reader.array().map(u64::from_be_bytes)? },
             _ => return Err(malformed),
         };
         if reader.is_empty() { Ok(record) } else { Err(malformed) }
@@ -324,6 +335,7 @@ mod tests {
             Record::Welcome { version: 1 },
             Record::Messages(b"some messages"),
             Record::Messages(b""),
+            Record::Working { counter: 1 << 40 },
             Record::Data { offset: 1 << 40, bytes: b"file bytes" },
             Record::Close { code: 7, reason: b"target exists" },
         ]

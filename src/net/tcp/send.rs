@@ -4,13 +4,14 @@
 //! other to read while the other waits for it.
 
 use super::channel::{Channel, Stop};
+use super::outlet::Outlet;
 use super::record::{Record, RecordReader};
 use super::{CHUNK, Stream, until_silent};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
 use crate::net::{Finished, internal_error};
 use crate::os::clock::Clock;
-use crate::transfer::ending::failure_of_close;
+use crate::transfer::ending::{failure_of_close, stalled};
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::sender::Sending;
 use crate::transfer::session::Phase;
@@ -41,6 +42,8 @@ enum Heard {
     Close(u16, String),
     Ended(io::Result<()>),
     Messages(Vec<u8>),
+    /// It works, and says so.
+    Working(u64),
 }
 
 /// The sending side of one transfer.
@@ -111,8 +114,9 @@ impl Upload {
         reader: RecordReader<Stream>,
     ) -> io::Result<(Receiver<Heard>, JoinHandle<()>)> {
         let (tell, heard) = channel();
-        let (clock, waiting) = (self.channel.clock, self.waiting.clone());
-        let listen = move || listen(reader, clock, &(tell, waiting));
+        let (clock, outlet) = (self.channel.clock, self.channel.outlet.clone());
+        let waiting = self.waiting.clone();
+        let listen = move || listen(reader, (clock, &outlet), &(tell, waiting));
         Ok((heard, std::thread::Builder::new().spawn(listen)?))
     }
 
@@ -155,8 +159,10 @@ impl Upload {
                 // What was said may change what is to be sent.
                 return Ok(());
             }
+            Ok(Heard::Working(counter)) => self.stall.on_peer_work(counter),
             Err(RecvTimeoutError::Timeout) => {}
         }
+        self.note_motion()?;
         if let Some(failure) = self.channel.end.failure() {
             return Err(failure.into());
         }
@@ -165,6 +171,20 @@ impl Upload {
         }
         self.tell_progress();
         Ok(())
+    }
+
+    /// Takes note of how far the transfer is, and whether this side works.
+    fn note_motion(&mut self) -> Result<(), Failure> {
+        let (now, motion) = (self.channel.clock.now(), self.sending.motion(self.sent));
+        let (labour, is_at_work) = (self.channel.outlet.labour(), self.sending.is_at_work());
+        labour.is_at_work.store(is_at_work, Ordering::Relaxed);
+        labour.steps.fetch_add(1, Ordering::Relaxed);
+        labour.offered.store(motion.offered, Ordering::Relaxed);
+        if self.stall.note(now, motion, is_at_work) {
+            self.channel.note_progress();
+        }
+        let is_stalled = self.stall.is_stalled(now);
+        if is_stalled { Err(stalled(self.sending.waits_for(self.sent))) } else { Ok(()) }
     }
 
     /// Where the next bytes are that the receiver wants.
@@ -180,7 +200,14 @@ impl Upload {
         // was to go along comes with the next piece.
         if self.sending.read(offset, &mut bytes).is_ok() {
             self.at = offset + len as u64;
-            self.channel.write(&Record::Data { offset, bytes: &bytes })?;
+            let written = self.channel.write(&Record::Data { offset, bytes: &bytes });
+            if let Err(error) = &written
+                && error.kind() == io::ErrorKind::TimedOut
+                && self.channel.end.failure().is_none()
+            {
+                return Err(stalled(self.sending.waits_for(self.sent)).into());
+            }
+            written?;
             self.sent += len as u64;
         }
         Ok(())
@@ -191,9 +218,6 @@ impl Upload {
     }
 
     fn tell_progress(&mut self) {
-        if self.stall.note(self.sending.motion(self.sent)) {
-            self.channel.note_progress();
-        }
         let (total, is_whole) = (self.sending.total(), self.sending.is_offered());
         let done = self.sent + self.sending.spared();
         let is_sent = is_whole && self.sending.next_wanted(self.at, 1).is_none();
@@ -218,6 +242,7 @@ impl Upload {
                     self.sending.incoming().extend_from_slice(&bytes);
                     let _ = self.sending.handle_messages();
                 }
+                Heard::Working(_) => {}
                 // The system says once that a connection was reset, to one of the two threads.
                 Heard::Ended(_) if error.kind() == io::ErrorKind::ConnectionReset => break,
                 Heard::Ended(found) => {
@@ -233,7 +258,7 @@ impl Upload {
 /// The reading thread: passes on what the receiver says.
 fn listen(
     mut reader: RecordReader<Stream>,
-    clock: Clock,
+    (clock, outlet): (Clock, &Outlet),
     (tell, waiting): &(Sender<Heard>, Arc<AtomicUsize>),
 ) {
     loop {
@@ -246,6 +271,11 @@ fn listen(
                 Heard::Ended(Err(io::ErrorKind::InvalidData.into()))
             }
             Ok(Some(Record::Messages(bytes))) => Heard::Messages(bytes.to_vec()),
+            Ok(Some(Record::Working { counter })) => {
+                // The thread that writes may wait for a receiver that is busy.
+                outlet.labour().peer_work.store(counter, Ordering::Relaxed);
+                Heard::Working(counter)
+            }
             Ok(Some(Record::Close { code, reason })) => {
                 Heard::Close(code, String::from_utf8_lossy(reason).into_owned())
             }

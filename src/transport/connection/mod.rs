@@ -11,11 +11,13 @@ mod tests;
 mod trains;
 mod transmit;
 mod watch;
+mod work;
 
 use self::arq::Frames;
 use self::close::Closing;
 use self::path::Answer;
 use self::receive::TakeData;
+use self::work::Work;
 use super::ack_tracker::AckTracker;
 use super::config::{
     Config, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, INITIAL_WINDOW_PACKETS, KEEP_ALIVE, MAX_ACK_DELAY,
@@ -111,6 +113,7 @@ pub struct Connection {
     have_due: bool,
     is_have_in_flight: bool,
     ping_due: bool,
+    work: Work,
 
     timers: Timers,
     events: VecDeque<Event>,
@@ -202,6 +205,7 @@ impl Connection {
             have_due: false,
             is_have_in_flight: false,
             ping_due: false,
+            work: Work::default(),
             timers: Timers::default(),
             events: VecDeque::new(),
             stats: Stats::default(),

@@ -230,6 +230,7 @@ impl Connection {
                     self.have_due |= self.takes_data && !self.is_have_in_flight;
                     self.credit.repeat();
                 }
+                Frame::Working { counter } => self.work.on_heard(counter),
                 Frame::Stream { offset, data } => {
                     if self.control_in.on_piece(offset, data).is_err() {
                         return Ok(None);

@@ -127,6 +127,9 @@ impl Connection {
         if let Some(limit) = self.credit.news(self.space_in.limit()).filter(|_| self.takes_data) {
             Frame::Credit { limit }.put(&mut contents);
         }
+        if let Some(counter) = self.work.take_due() {
+            Frame::Working { counter }.put(&mut contents);
+        }
         if std::mem::take(&mut self.have_due) {
             Frame::Have(self.space_in.have(HAVE_ROOM)).put(&mut contents);
             content = Some(Content::Have);

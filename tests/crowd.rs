@@ -215,8 +215,8 @@ fn a_greeting_that_is_not_understood_is_answered_in_words() {
     let receiver = bench.receive(&[]);
     let long: Vec<u8> = [17].into_iter().chain([0; 34]).collect();
     for (rest, code, says) in [
-        (&[1, 0, 1, 0, 9][..], 6, "a role, a suite"),
-        (&[1, 0, 1, 1, 0], 6, "a role, a suite"),
+        (&[1, 0, 1, 0, 9][..], 6, "a suite, a role"),
+        (&[1, 0, 1, 1, 0], 6, "a suite, a role"),
         (&[1, 0, 1, 0, 0, 7], 6, "cannot be read"),
         (&long, 6, "cannot be read"),
         (&[], 6, "cannot be read"),

@@ -186,7 +186,15 @@ impl Attempt {
         if !self.is_connecting() {
             return None;
         }
+        // Nobody will answer what does not even leave.
+        if self.engine.udp().has_no_route() {
+            return Some(Failure::new(Reason::Unreachable, "no route"));
+        }
         let waited = self.engine.now().since(crate::base::time::Instant::ZERO);
+        // One that asks for patience over UDP has nothing to say over TCP.
+        if self.engine.is_held_off(self.id) {
+            return None;
+        }
         if waited > TRY_TCP {
             question.put();
         }

@@ -29,7 +29,7 @@ use crate::transfer::sink::Sink;
 use crate::transport::arq::ArqConfig;
 use crate::transport::batch::Batch;
 use crate::transport::config::{Config, CongestionChoice};
-use crate::wire::header::ConnectionId;
+use crate::wire::header::{ConnectionId, Header};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
@@ -211,6 +211,17 @@ impl Engine {
     /// HELLOs that arrived in the last turn.
     pub fn take_hellos(&mut self) -> Vec<(Path, Vec<u8>)> {
         self.sessions.take_hellos()
+    }
+
+    /// Packets of unknown connections that arrived in the last turn.
+    pub fn take_strays(&mut self) -> Vec<(Path, Header)> {
+        self.sessions.take_strays()
+    }
+
+    /// Whether the responder of that session is there, and asks for patience.
+    #[must_use]
+    pub fn is_held_off(&self, id: u64) -> bool {
+        self.sessions.is_held_off(id)
     }
 
     /// Sessions whose peer has not proven its address.

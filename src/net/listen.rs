@@ -258,6 +258,10 @@ impl Serving {
         for (path, datagram) in self.engine.take_hellos() {
             self.on_hello(path, &datagram);
         }
+        for (path, header) in self.engine.take_strays() {
+            let answer = self.acceptor.on_stray(self.engine.now(), &header);
+            self.answer(path, &answer);
+        }
         Ok(())
     }
 

@@ -174,6 +174,13 @@ impl Udp {
         }
     }
 
+    /// Whether the system has no way to where the last datagram was to go.
+    #[must_use]
+    pub fn has_no_route(&self) -> bool {
+        let last = self.last_error.lock().expect("nobody panics while holding it");
+        last.as_ref().is_some_and(is_no_route)
+    }
+
     /// What the system last said of a datagram that it would not send.
     #[must_use]
     pub fn last_error(&self) -> Option<io::Error> {
@@ -297,6 +304,12 @@ impl ReceiveBuffers {
 
 /// `EAFNOSUPPORT`, for which the standard library has no name of its own.
 const EAFNOSUPPORT: i32 = 97;
+
+/// Whether the system says that no way leads there.
+#[must_use]
+pub fn is_no_route(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)
+}
 
 /// Whether the system has no addresses of that family at all: IPv6 is off, as a rule.
 #[must_use]

@@ -5,6 +5,7 @@ use super::stall::{FIRST_WORD, STALL};
 use crate::base::text::escape;
 use crate::transport::config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT};
 use crate::transport::error::End;
+use crate::wire::handshake::RefuseCode;
 use std::net::SocketAddr;
 
 /// Which side of the files a user is on, and of the connection: it decides what to advise.
@@ -54,6 +55,24 @@ pub fn failure_of_end(end: &End, peer: SocketAddr, standpoint: Standpoint) -> Fa
             let text = format!("{host} refuses UDP port {port}: its program has ended; {again}");
             (Reason::Interrupted, text)
         }
+        End::Forgotten => {
+            let text = format!(
+                "{host} knows nothing of this transfer any more: its program was started anew; {again}"
+            );
+            (Reason::Interrupted, text)
+        }
+        End::HeldOff => {
+            let text =
+                format!("{host} is busy: it has no place for this transfer; try again later");
+            (Reason::Refused, text)
+        }
+        End::Unintelligible => {
+            let text = format!(
+                "something answers on UDP port {port} of {host} that is not understood; check that \
+                 {listener} of the same version runs there, and the port"
+            );
+            (Reason::Unreachable, text)
+        }
         End::Local | End::Protocol(_) => (Reason::Other, escape(&end.to_string())),
         End::NobodyListens => {
             let text = format!(
@@ -63,6 +82,13 @@ pub fn failure_of_end(end: &End, peer: SocketAddr, standpoint: Standpoint) -> Fa
             (Reason::Unreachable, text)
         }
         End::Peer { code, reason } => return failure_of_close(*code, reason, standpoint),
+        End::Refused { code, reason } if reason.is_empty() => {
+            let text = match code {
+                RefuseCode::Busy => "refused: it is busy; try again later",
+                RefuseCode::Unsupported => "refused: it does not do what was asked for",
+            };
+            (Reason::Refused, text.into())
+        }
         End::Refused { .. } | End::Strategy => (Reason::Refused, escape(&end.to_string())),
         End::Silent => {
             let silence = IDLE_TIMEOUT.as_secs();
@@ -97,10 +123,25 @@ pub fn stalled(waited_for: &str) -> Failure {
     Failure::new(Reason::Interrupted, format!("{waited_for} for {} s", STALL.as_secs()))
 }
 
+/// What stands for a reason that was not given.
+fn words_of(code: u16) -> String {
+    let words = match Reason::from_code(code) {
+        Reason::Integrity => "what arrived is not what was sent",
+        Reason::Refused => "it does not want it",
+        Reason::Exists => "something has that name already",
+        Reason::Full => "no space left",
+        Reason::Source => "the source is missing, unreadable or changed",
+        Reason::Version => "it speaks another version",
+        _ => return format!("it gave no reason (code {code})"),
+    };
+    words.into()
+}
+
 /// What it means that the other side ended a transfer with that code.
 #[must_use]
 pub fn failure_of_close(code: u16, reason: &str, standpoint: Standpoint) -> Failure {
-    let (text, restart) = (escape(reason), standpoint.restart());
+    let restart = standpoint.restart();
+    let text = if reason.is_empty() { words_of(code) } else { escape(reason) };
     match Reason::from_code(code) {
         _ if code == 0 => {
             Failure::new(Reason::Interrupted, "the other side ended the transfer before its end")

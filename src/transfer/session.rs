@@ -22,6 +22,7 @@ use crate::transport::error::End;
 use crate::transport::trace::TraceEvent;
 use crate::transport::{Connection, Event, PathId};
 use crate::wire::cursor::Malformed;
+use crate::wire::header::ConnectionId;
 use std::net::SocketAddr;
 
 /// Control bytes that may wait for their acknowledgement while more entries are offered.
@@ -110,6 +111,12 @@ impl Session {
     /// datagram.
     pub fn handle_refusal(&mut self, now: Instant, quoted: &[u8]) {
         self.connection.handle_refusal(now, quoted);
+        self.pump(now);
+    }
+
+    /// The peer's address says that it knows of no connection with that id.
+    pub fn handle_gone(&mut self, now: Instant, id: ConnectionId) {
+        self.connection.handle_gone(now, id);
         self.pump(now);
     }
 
@@ -329,7 +336,7 @@ impl Session {
     /// Whether the transfer is not complete because its peer had answered and is gone without a word.
     #[must_use]
     pub fn is_peer_lost(&self) -> bool {
-        let is_lost = matches!(self.end, Some(End::Gone | End::Silent));
+        let is_lost = matches!(self.end, Some(End::Forgotten | End::Gone | End::Silent));
         is_lost && self.failure.is_none() && !self.is_complete()
     }
 
@@ -388,7 +395,6 @@ mod tests {
     use crate::transport::arq::ArqConfig;
     use crate::transport::config::{Config, CongestionChoice};
     use crate::wire::handshake::Role;
-    use crate::wire::header::ConnectionId;
 
     /// A session that was offered a file of `size` bytes, whose sink knows that.
     fn offered(size: u64) -> Session {

@@ -55,6 +55,13 @@ pub const REFUSED_HELLO_SPAN: Duration = Duration::from_secs(1);
 /// on the way that refuses now and then, while rules change, would keep at it.
 pub const REFUSED_SPAN: Duration = Duration::from_secs(3);
 
+/// A peer that says for this long that it does not know the connection has lost it: it was started anew. Unlike a
+/// refusal, that quotes an id which only somebody on the way can know.
+pub const GONE_SPAN: Duration = Duration::from_secs(1);
+
+/// After a peer said so, it is asked again as soon as this.
+pub const GONE_PROBE: Duration = Duration::from_millis(400);
+
 /// Time between the first HELLOs: at 30 % loss both ways half of the attempts fail.
 pub const HELLO_INTERVAL: Duration = Duration::from_millis(250);
 

@@ -9,6 +9,12 @@ pub enum End {
     /// The peer's system refuses its port: the program there has ended.
     #[error("the program at the other side has ended")]
     Gone,
+    /// The program at the peer's port does not know the connection: it was started anew.
+    #[error("the other side knows nothing of this connection any more")]
+    Forgotten,
+    /// A busy responder asked for patience until that was at an end.
+    #[error("the other side has no place for this connection")]
+    HeldOff,
     /// This side closed it.
     #[error("closed here")]
     Local,
@@ -40,6 +46,9 @@ pub enum End {
     /// The responder does not follow the strategy that was asked for.
     #[error("the other side does not know the strategy that was asked for")]
     Strategy,
+    /// Something answered, and not as a responder would.
+    #[error("what answers there is not understood")]
+    Unintelligible,
     /// Nobody answered.
     #[error("no answer for {} s", super::config::HANDSHAKE_TIMEOUT.as_secs())]
     Unreachable,

@@ -75,7 +75,11 @@ pub enum Answer {
     Reply(Vec<u8>),
 }
 
-/// VERSIONS and REFUSE in one second, at most: a flood of HELLOs in somebody else's name is not
+/// What one hears whose HELLO is not understood.
+pub const NOT_UNDERSTOOD: &str = "its greeting asks for what this version of volley does not know (a suite, a role), or cannot be read; \
+     install the same version on both";
+
+/// VERSIONS, REFUSE and GONE in one second, at most: a flood in somebody else's name is not
 /// passed on.
 pub const DECLINES_MAX: u32 = 100;
 
@@ -110,7 +114,7 @@ impl Acceptor {
             return self.decline(now, reply(PacketType::Versions, id, put));
         }
         let Ok(hello) = Hello::read(body) else {
-            let answer = refuse(id, RefuseCode::Unsupported, "this side has no secured mode yet");
+            let answer = refuse(id, RefuseCode::Unsupported, NOT_UNDERSTOOD);
             return self.decline(now, answer);
         };
         if let Err(reason) = self.duty.admit(hello.role) {
@@ -139,6 +143,17 @@ impl Acceptor {
             // He knows then that somebody is there, and asks on.
             None => self.retry(now, peer, id),
         }
+    }
+
+    /// Judges a packet with that header, whole and for no connection that is known here: its sender may hold one
+    /// to a program that was here before.
+    #[must_use]
+    pub fn on_stray(&mut self, now: Instant, header: &Header) -> Answer {
+        // No answer is ever answered, so that two hosts cannot keep each other busy.
+        if !matches!(header.kind, PacketType::Control | PacketType::Data) {
+            return Answer::Ignore;
+        }
+        self.decline(now, gone(header))
     }
 
     fn retry(&self, now: Instant, peer: &[u8], id: ConnectionId) -> Answer {
@@ -211,6 +226,22 @@ pub fn is_answer(datagram: &[u8], id: ConnectionId) -> bool {
     let is_ours =
         |header: Header| header.kind == PacketType::Versions && header.connection_id == id;
     Header::read(datagram).is_ok_and(is_ours) && protection::open(datagram).is_some()
+}
+
+/// The connection that a GONE speaks of, by the id in the packet that it answers.
+#[must_use]
+pub fn read_gone(datagram: &[u8]) -> Option<ConnectionId> {
+    let header = Header::read(datagram).ok().filter(|header| header.kind == PacketType::Gone)?;
+    protection::open(datagram).map(|_| header.connection_id)
+}
+
+/// No longer than the shortest packet.
+fn gone(header: &Header) -> Answer {
+    let mut packet = vec![0; HEADER_LEN];
+    Header { kind: PacketType::Gone, offset: 0, ..*header }.write(&mut packet);
+    packet.resize(HEADER_LEN + CRC_LEN, 0);
+    protection::seal(&mut packet);
+    Answer::Reply(packet)
 }
 
 /// What the initiator of a HELLO calls the connection.
@@ -445,11 +476,20 @@ mod tests {
     /// Two listeners that are made to talk to each other fall silent at once.
     #[test]
     fn no_answer_of_a_listener_is_answered() {
-        let cookie = cookie_of(&judge(0, b"a", &hello(&[VERSION], &[]), FULL));
+        let asked = hello(&[VERSION], &[]);
+        let read = Hello::read(open_hello(&asked).expect("sealed")).expect("a HELLO");
+        let mut acceptor = Acceptor::new(Duty::Receive, [3; 32]);
+        let data = Header {
+            kind: PacketType::Data,
+            connection_id: ConnectionId(9),
+            packet_number: 5,
+            offset: 0,
+        };
         let answers = [
-            judge(0, b"a", &hello(&[VERSION], &[]), BUSY),
+            judge(0, b"a", &asked, BUSY),
             judge(0, b"a", &hello(&[99], &[]), QUIET),
-            judge(0, b"a", &hello(&[VERSION], &cookie), FULL),
+            acceptor.hold_off(Instant::ZERO, b"a", &read, Some("full")),
+            acceptor.on_stray(Instant::ZERO, &data),
         ];
         for answer in answers {
             let Answer::Reply(mut packet) = answer else { panic!("{answer:?}") };
@@ -462,6 +502,33 @@ mod tests {
             protection::seal(&mut packet);
             assert_eq!(judge(0, b"b", &packet, QUIET), Answer::Ignore, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn packets_of_unknown_connections_are_answered_briefly_and_answers_never() {
+        let mut acceptor = Acceptor::new(Duty::Receive, [3; 32]);
+        let stray =
+            |kind| Header { kind, connection_id: ConnectionId(9), packet_number: 5, offset: 0 };
+        for kind in [PacketType::Control, PacketType::Data] {
+            let Answer::Reply(answer) = acceptor.on_stray(Instant::ZERO, &stray(kind)) else {
+                panic!("{kind:?}");
+            };
+            assert_eq!(answer.len(), HEADER_LEN + CRC_LEN, "no packet is shorter");
+            assert_eq!(read_gone(&answer), Some(ConnectionId(9)));
+            let header = Header::read(&answer).expect("its own");
+            assert_eq!(acceptor.on_stray(Instant::ZERO, &header), Answer::Ignore);
+            let mut damaged = answer;
+            damaged[3] ^= 1;
+            assert_eq!(read_gone(&damaged), None);
+        }
+        let answers = (0..1_000).filter(|_| {
+            acceptor.on_stray(Instant::ZERO, &stray(PacketType::Data)) != Answer::Ignore
+        });
+        assert_eq!(
+            answers.count(),
+            usize::try_from(DECLINES_MAX).expect("small") - 2,
+            "as few as refusals, with them"
+        );
     }
 
     #[test]

@@ -27,6 +27,12 @@ impl Refusals {
         *self = Self::default();
     }
 
+    /// How many there were.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
     /// Whether they came for at least `span`, and not in one burst of a few.
     #[must_use]
     pub fn convince(&self, now: Instant, span: Duration) -> bool {

@@ -55,6 +55,7 @@ impl Packet {
             PacketType::Control => protection::open(datagram)
                 .map_or(Kind::Unreadable, |contents| Kind::Control(elements(contents))),
             PacketType::Hello => Kind::Handshake("HELLO"),
+            PacketType::Gone => Kind::Handshake("GONE"),
             PacketType::Welcome => Kind::Handshake("WELCOME"),
             PacketType::Refuse => Kind::Handshake("REFUSE"),
             PacketType::Retry => Kind::Handshake("RETRY"),

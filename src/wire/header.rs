@@ -27,6 +27,8 @@ pub enum PacketType {
     Control,
     /// File bytes at the header's offset.
     Data,
+    /// The answer to a packet of a connection that its receiver does not know.
+    Gone,
     /// First packet of the initiator.
     Hello,
     /// The responder's reasoned no.
@@ -40,12 +42,13 @@ pub enum PacketType {
 }
 
 impl PacketType {
-    const ALL: [(Self, u8); 7] = [
+    const ALL: [(Self, u8); 8] = [
         (Self::Hello, 0x00),
         (Self::Welcome, 0x01),
         (Self::Retry, 0x02),
         (Self::Versions, 0x03),
         (Self::Refuse, 0x04),
+        (Self::Gone, 0x05),
         (Self::Control, 0x08),
         (Self::Data, 0x09),
     ];

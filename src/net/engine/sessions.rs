@@ -10,13 +10,20 @@ use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::session::{Phase, Session};
 use crate::transfer::sink::Sink;
 use crate::transport::PathId;
-use crate::wire::header::{ConnectionId, peek_connection_id};
+use crate::transport::handshake::read_gone;
+use crate::wire::header::{ConnectionId, Header, peek_connection_id};
 use crate::wire::protection;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// HELLOs kept for the listener in one turn.
 const HELLOS_MAX: usize = 256;
+
+/// Packets of unknown connections kept for the listener in one turn.
+const STRAYS_MAX: usize = 16;
+
+/// Ids remembered of connections that have ended.
+const ENDED_MAX: usize = 1024;
 
 /// A session and what belongs to it.
 #[derive(Debug)]
@@ -106,6 +113,10 @@ pub(super) struct Sessions {
     /// Those whose peer has not proven its address.
     half_open: BTreeSet<u64>,
     hellos: Vec<(Path, Vec<u8>)>,
+    /// Packets that are whole and of no connection that is known.
+    strays: Vec<(Path, Header)>,
+    /// Ids of connections that have ended here: their last packets mean nothing.
+    ended: VecDeque<ConnectionId>,
     damaged: u64,
 }
 
@@ -134,13 +145,42 @@ impl Sessions {
             }
             Some(connection_id) => {
                 let Some(id) = self.ids.get(&connection_id).copied() else {
-                    return false;
+                    return self.on_stray(now, path, datagram);
                 };
                 self.deliver(now, id, path, datagram);
                 true
             }
             None => false,
         }
+    }
+
+    /// A packet of a connection that is not known here. True if it is whole.
+    fn on_stray(&mut self, now: Instant, path: Path, datagram: &[u8]) -> bool {
+        let is_whole = protection::open(datagram).is_some();
+        let Ok(header) = Header::read(datagram) else { return is_whole };
+        if let Some(gone) = read_gone(datagram) {
+            let Self { served, touched, .. } = self;
+            for (id, served) in served.iter_mut().filter(|(_, one)| one.path.peer == path.peer) {
+                touched.insert(*id);
+                served.act(|session| session.handle_gone(now, gone));
+            }
+        } else if is_whole
+            && self.strays.len() < STRAYS_MAX
+            && !self.ended.contains(&header.connection_id)
+        {
+            self.strays.push((path, header));
+        }
+        is_whole
+    }
+
+    /// Packets of unknown connections that arrived in the last turn.
+    pub(super) fn take_strays(&mut self) -> Vec<(Path, Header)> {
+        std::mem::take(&mut self.strays)
+    }
+
+    /// Whether the responder of that session asks for patience.
+    pub(super) fn is_held_off(&self, id: u64) -> bool {
+        self.served.get(&id).is_some_and(|served| served.session.is_held_off())
     }
 
     /// Datagrams that came in damaged, whoever they were for.
@@ -239,7 +279,10 @@ impl Sessions {
 
     pub(super) fn forget(&mut self, id: u64) {
         self.half_open.remove(&id);
-        self.ids.retain(|_, known| *known != id);
+        let over = self.ids.extract_if(|_, known| *known == id);
+        self.ended.extend(over.map(|(connection_id, _)| connection_id));
+        let too_many = self.ended.len().saturating_sub(ENDED_MAX);
+        self.ended.drain(..too_many);
     }
 
     pub(super) fn half_open(&self) -> usize {

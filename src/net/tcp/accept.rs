@@ -7,7 +7,7 @@ use crate::net::part::{Part, Service};
 use crate::net::places::{GIVEN_AWAY, Place, Seat};
 use crate::net::{Carrier, Notice, Observer};
 use crate::transfer::outcome::{Failure, Reason};
-use crate::transport::handshake::Duty;
+use crate::transport::handshake::{Duty, NOT_UNDERSTOOD};
 use crate::wire::handshake::{Role, VERSION};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
@@ -132,11 +132,7 @@ pub(super) fn judge(opening: &Opening, duty: Duty) -> Result<Role, Failure> {
         return Err(Failure::new(Reason::Version, text));
     }
     let refused = |text| Failure::new(Reason::Refused, text);
-    let role = role.ok_or_else(|| refused(UNKNOWN))?;
+    let role = role.ok_or_else(|| refused(NOT_UNDERSTOOD))?;
     duty.admit(role).map_err(refused)?;
     Ok(role)
 }
-
-/// What one hears whose greeting is not understood.
-const UNKNOWN: &str = "its greeting asks for what this version of volley does not know (a role, a suite), or cannot be read; \
-     install the same version on both";

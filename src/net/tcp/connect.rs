@@ -6,6 +6,7 @@ use super::{CONNECT_TIMEOUT, PATIENCE, Stream, carry, choose_congestion, lost};
 use crate::base::text::{escape, show_error};
 use crate::net::part::Errand;
 use crate::net::probe::udp_answers;
+use crate::net::udp::is_no_route;
 use crate::net::{Carrier, Finished, Interrupt, Observer};
 use crate::transfer::ending::{Standpoint, failure_of_close};
 use crate::transfer::outcome::{Failure, Reason};
@@ -130,9 +131,10 @@ fn unreachable(
     standpoint: Standpoint,
     interrupt: &Interrupt,
 ) -> Failure {
+    let is_no_route = is_no_route(error);
     let (host, port, error) = (address.ip(), address.port(), show_error(error));
     let listener = standpoint.listener();
-    let text = if udp_answers(address, interrupt) {
+    let text = if !is_no_route && udp_answers(address, interrupt) {
         format!(
             "{host} answers on UDP port {port} but not on TCP port {port} ({error}): TCP is \
              blocked on the way; open TCP port {port} in the firewalls, or leave out --tcp"

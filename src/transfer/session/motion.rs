@@ -91,6 +91,12 @@ impl Session {
         self.refuse(stalled(waited_for));
     }
 
+    /// Whether the responder is there, and asks for patience.
+    #[must_use]
+    pub fn is_held_off(&self) -> bool {
+        self.connection.is_held_off()
+    }
+
     /// Whether the transfer has moved since the last call.
     pub fn take_moved(&mut self) -> bool {
         std::mem::take(&mut self.motion.has_moved)

@@ -9,7 +9,34 @@ use crate::wire::cursor::Reader;
 use crate::wire::handshake::{COOKIE_MAX, HELLO_LEN, VERSION, Welcome, read_refuse, read_versions};
 use crate::wire::header::{Header, PacketType};
 
+/// How often a responder asks for patience that keeps an initiator from coming in; a cookie is asked for once.
+const PATIENCE_ASKED: u32 = 3;
+
+/// What came in answer to HELLOs, and let nobody in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Answers {
+    retries: u32,
+    not_understood: u32,
+}
+
+impl Answers {
+    /// What to say of an attempt that is given up.
+    pub(super) fn end(self) -> End {
+        match self {
+            Self { retries: PATIENCE_ASKED.., .. } => End::HeldOff,
+            Self { not_understood: 1.., .. } => End::Unintelligible,
+            _ => End::Unreachable,
+        }
+    }
+}
+
 impl Connection {
+    /// Whether a responder has asked for patience: it is there.
+    #[must_use]
+    pub fn is_held_off(&self) -> bool {
+        self.answers.retries > 0
+    }
+
     /// A short HELLO would get more than it cost.
     pub(super) fn on_repeated_hello(&mut self, number: u32, len: usize) {
         if self.is_established() && !self.is_validated && len >= HELLO_LEN {
@@ -22,9 +49,15 @@ impl Connection {
         let State::Connecting(hello) = &mut self.state else {
             return;
         };
+        // What is understood below takes this back, or ends the attempt.
+        self.answers.not_understood += 1;
         match header.kind {
             PacketType::Retry => {
                 let cookie = Reader::new(contents, "RETRY").short_string(COOKIE_MAX);
+                if cookie.is_ok() {
+                    self.answers.retries += 1;
+                    self.answers.not_understood -= 1;
+                }
                 if let Ok(cookie) = cookie.map(<[u8]>::to_vec)
                     // RFC 9000 17.2.5.2: one Retry and no more.
                     && hello.cookie.is_empty()

@@ -46,7 +46,7 @@ impl Connection {
 
     fn on_silence(&mut self) {
         match self.state {
-            State::Connecting(_) => self.end(End::Unreachable),
+            State::Connecting(_) => self.end(self.answers.end()),
             State::Established => self.end(End::Silent),
             State::Closing(_) | State::Ended => {}
         }

@@ -13,6 +13,7 @@ mod transmit;
 mod watch;
 mod work;
 
+use self::answers::Answers;
 use self::arq::Frames;
 use self::close::Closing;
 use self::path::Answer;
@@ -84,6 +85,7 @@ pub struct Connection {
     /// The peer receives at its address.
     is_validated: bool,
     refusals: Refusals,
+    answers: Answers,
     paths: Paths,
     answer_due: Option<Answer>,
 
@@ -181,6 +183,7 @@ impl Connection {
             welcome_due: None,
             is_validated: true,
             refusals: Refusals::default(),
+            answers: Answers::default(),
             paths: Paths::new(config.path, config.secret),
             answer_due: None,
             rtt: Rtt::default(),

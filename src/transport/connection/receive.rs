@@ -5,8 +5,8 @@ use crate::base::time::{Duration, Instant};
 use crate::transport::arq::{self, Strategy};
 use crate::transport::batch::PACKET_OVERHEAD;
 use crate::transport::config::{
-    BASE_DATAGRAM, FRAGMENTS_MAX, FRAMES_MAX, HAVE_INTERVAL, NARROW_AFTER, PROTOCOL_VIOLATION,
-    REFUSED_HELLO_SPAN, REFUSED_SPAN,
+    BASE_DATAGRAM, FRAGMENTS_MAX, FRAMES_MAX, GONE_PROBE, GONE_SPAN, HAVE_INTERVAL, NARROW_AFTER,
+    PROTOCOL_VIOLATION, REFUSED_HELLO_SPAN, REFUSED_SPAN,
 };
 use crate::transport::congestion::{AckSample, LossSample};
 use crate::transport::error::End;
@@ -18,7 +18,7 @@ use crate::transport::timers::Timer;
 use crate::transport::trace::{Discard, TraceEvent};
 use crate::wire::cursor::{Malformed, Reader};
 use crate::wire::frame::{Ack, Frame, read_frame};
-use crate::wire::header::{HEADER_LEN, Header, PacketType, full_packet_number};
+use crate::wire::header::{ConnectionId, HEADER_LEN, Header, PacketType, full_packet_number};
 use crate::wire::protection;
 use std::ops::Range;
 
@@ -58,6 +58,7 @@ impl Connection {
             }
             _ if !is_from_peer => {}
             PacketType::Hello => self.on_repeated_hello(header.packet_number, packet.len()),
+            PacketType::Gone => {}
             PacketType::Refuse | PacketType::Retry | PacketType::Versions | PacketType::Welcome => {
                 self.on_answer(now, header, contents);
             }
@@ -80,6 +81,19 @@ impl Connection {
             State::Established => self.ping_due |= is_first,
             State::Connecting(_) | State::Closing(_) | State::Ended => {}
         }
+    }
+
+    /// The peer's address, or somebody in its name, said that it knows of no connection with that id.
+    pub fn handle_gone(&mut self, now: Instant, id: ConnectionId) {
+        if !self.is_established() || id != self.peer_id {
+            return;
+        }
+        let is_first = self.refusals.note(now);
+        if self.refusals.convince(now, GONE_SPAN) {
+            return self.end(End::Forgotten);
+        }
+        self.ping_due |= is_first;
+        self.timers.set(Timer::KeepAlive, Some(now + GONE_PROBE));
     }
 
     /// Whether a datagram that begins like that may be ours. Systems that quote no more than the UDP

@@ -8,8 +8,8 @@ use crate::link::{Direction, Link, LinkConfig};
 use crate::transport::arq::ArqConfig;
 use crate::transport::batch::Batch;
 use crate::transport::config::{
-    BASE_DATAGRAM, CongestionChoice, HELLO_INTERVAL, OUTSTANDING_SPAN_RECEIVER, REFUSED_HELLO_SPAN,
-    REFUSED_SPAN,
+    BASE_DATAGRAM, CongestionChoice, GONE_SPAN, HELLO_INTERVAL, OUTSTANDING_SPAN_RECEIVER,
+    REFUSED_HELLO_SPAN, REFUSED_SPAN,
 };
 use crate::transport::path::PathId;
 use crate::wire::frame::{Ack, Frame};
@@ -450,6 +450,44 @@ fn a_blackout_that_begins_with_refusals_is_survived() {
     pair.sender.line.change(Link::new(&whole, 1, Direction::Out));
     pair.receiver.line.change(Link::new(&whole, 1, Direction::Back));
     pair.run_until(60, |pair| pair.taken.len() > 1_000_000);
+}
+
+#[test]
+fn a_peer_that_knows_nothing_of_the_connection_any_more_is_left_soon() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 25 * MS, 1);
+    pair.connect();
+    pair.sender().release(8_000_000);
+    pair.run_until(5, |pair| pair.taken.len() > 100_000);
+    die(&mut pair.sender);
+    die(&mut pair.receiver);
+    let (start, peer_id) = (pair.now, pair.sender().peer_id);
+    pair.sender().handle_gone(start, ConnectionId(peer_id.0 ^ 1));
+    assert!(pair.sender().refusals.count() == 0, "another connection's");
+    // Its answers to what is sent to it.
+    while pair.sender.end.is_none() {
+        assert!(pair.now < start + Duration::from_secs(5), "stuck");
+        let before = pair.sender().stats().datagrams_sent;
+        pair.step();
+        let (now, after) = (pair.now, pair.sender().stats().datagrams_sent);
+        (before..after).for_each(|_| pair.sender().handle_gone(now, peer_id));
+    }
+    assert_eq!(pair.sender.end, Some(End::Forgotten));
+    let took = pair.now.since(start);
+    assert!((GONE_SPAN..GONE_SPAN + Duration::from_secs(1)).contains(&took), "{took:?}");
+}
+
+#[test]
+fn who_is_said_to_have_forgotten_and_answers_has_not() {
+    let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, 25 * MS, 1);
+    pair.connect();
+    pair.sender().release(8_000_000);
+    let peer_id = pair.sender().peer_id;
+    pair.run_until(60, |pair| {
+        let now = pair.now;
+        pair.sender().handle_gone(now, peer_id);
+        pair.taken.len() == 8_000_000 || pair.sender.end.is_some()
+    });
+    assert_eq!(pair.sender.end, None);
 }
 
 #[test]

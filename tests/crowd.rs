@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
-use common::{Bench, CARRIERS, Outcome, Receiver, Running, side_by_side};
+use common::{Bench, CARRIERS, Outcome, Receiver, Running, note, side_by_side};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -16,6 +16,8 @@ use std::time::Duration;
 use volley::net::places::TRANSFERS_MAX;
 use volley::net::tcp::record::Record;
 use volley::os::clock::Clock;
+use volley::transfer::entry::{Attributes, Entry, Kind};
+use volley::transfer::message::Message;
 use volley::transport::arq::ArqConfig;
 use volley::transport::batch::Batch;
 use volley::transport::config::{Config, CongestionChoice};
@@ -274,4 +276,59 @@ fn where_few_files_may_be_open_twelve_senders_are_served_or_hear_that_it_is_busy
     for files in [24, 32, 64] {
         CARRIERS.iter().for_each(|carrier| serve_twelve(files, carrier));
     }
+}
+
+/// HELLO, and then the beginning of a record that says it is long.
+fn slow_record(host: u8, listener: &str) -> TcpStream {
+    let mut stream = connect(host, listener);
+    let head = [2, 0, 0x10, 0, 0];
+    let _ = stream.write_all(&[&hello()[..], &head, &[0; 1_000]].concat());
+    stream
+}
+
+/// A file is offered, of which nothing comes.
+fn empty_promise(host: u8, listener: &str) -> TcpStream {
+    let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
+    let kind = Kind::File { size: 1 << 20, is_sparse: false, attributes, source: None };
+    let (mut offer, mut record) = (Vec::new(), Vec::new());
+    Message::Offer(Entry { path: format!("promise {host}"), kind }).put(&mut offer);
+    Record::Messages(&offer).write_to(&mut record);
+    let mut stream = connect(host, listener);
+    let _ = stream.write_all(&[hello(), record].concat());
+    stream
+}
+
+/// What the file takes to arrive, in seconds.
+fn seconds_for(bench: &Bench, receiver: &Receiver, carrier: &[&str], name: &str) -> f64 {
+    bench.file(name, 100_000_000);
+    let clock = Clock::start();
+    bench.send(receiver, &[name], carrier).expect_code(0);
+    clock.now().since(volley::base::time::Instant::ZERO).as_secs_f64()
+}
+
+/// 512 at once and more, of every kind: the memory is bounded, and an honest sender is served; how fast is said,
+/// not asserted.
+#[test]
+#[ignore = "a campaign: a minute, and thousands of descriptors"]
+fn five_hundred_hostile_peers_of_every_kind_leave_room_for_an_honest_one() {
+    let bench = Bench::new();
+    let receiver = bench.receive(&[]);
+    let address = &receiver.address;
+    let alone = CARRIERS.map(|carrier| seconds_for(&bench, &receiver, carrier, &carrier.concat()));
+    let idlers = [2, 3].map(|host| Idlers::come(128, host, address));
+    let mut streams: Vec<TcpStream> = Vec::new();
+    for host in [2, 3, 4, 5] {
+        streams.extend((0..128).map(|_| connect(host, address)));
+        streams.extend((0..128).map(|_| slow_record(host, address)));
+        streams.extend((0..128).map(|_| empty_promise(host, address)));
+    }
+    let among = CARRIERS.map(|carrier| {
+        let name = format!("among{}", carrier.concat());
+        seconds_for(&bench, &receiver, carrier, &name)
+    });
+    let peak = receiver.running.peak_memory_kib().expect("it runs");
+    note(&format!("alone {alone:?} s, among hostile ones {among:?} s, at most {peak} KiB"));
+    assert!(peak < 256 << 10, "{peak} KiB");
+    drop((streams, idlers));
+    receiver.stop();
 }

@@ -1,17 +1,18 @@
 //! Where words go: standard error for people, standard output for programs. A closed stream is no
 //! reason to fail, and one that nobody reads is no reason to stand still: each has a queue ([`OutputQueue`]).
 
+use super::bars::{self, Bar};
 use super::queue::{OutputQueue, WAITING_MAX, Worth};
-use super::terminal::{Screen, Word, Wordings};
+use super::terminal::{Screen, Word};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
 use crate::net::Interrupt;
 use crate::transfer::outcome::{Failure, Reason};
-use std::collections::BTreeMap;
+use indicatif::MultiProgress;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// At the end, a reader that takes nothing for this long is not waited for any more;
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -176,13 +177,10 @@ pub(super) fn no_thread(error: &io::Error) -> Failure {
     Failure::new(Reason::Other, format!("cannot start a thread: {}", show_error(error)))
 }
 
-/// What goes on, below all that is said.
-type Bars = Arc<Mutex<BTreeMap<u64, Vec<Wordings>>>>;
-
 /// Writes lines, above bars where there are some.
 #[derive(Clone, Debug)]
 pub struct Console {
-    bars: Bars,
+    bars: MultiProgress,
     is_quiet: bool,
     is_terminal: bool,
     has_bars: bool,
@@ -195,14 +193,17 @@ impl Console {
         // A terminal that calls itself dumb cannot move its cursor.
         let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
         let plain = Self::without_bars(is_quiet);
-        Self { has_bars: plain.is_terminal && !is_dumb && !is_quiet, ..plain }
+        if !plain.is_terminal || is_dumb || is_quiet {
+            return plain;
+        }
+        Self { bars: bars::on(Streams::get().err.clone()), has_bars: true, ..plain }
     }
 
     /// A console without bars.
     #[must_use]
     pub fn plain() -> Self {
         let is_terminal = io::stderr().is_terminal();
-        Self { bars: Arc::default(), is_quiet: false, is_terminal, has_bars: false }
+        Self { bars: bars::nowhere(), is_quiet: false, is_terminal, has_bars: false }
     }
 
     /// A console without bars, that says everything unless `is_quiet`.
@@ -214,9 +215,7 @@ impl Console {
     /// A bar below the others, which is empty so far.
     #[must_use]
     pub fn bar(&self) -> Bar {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Bar { bars: self.bars.clone(), id, is_seen: self.has_bars }
+        Bar::below(&self.bars)
     }
 
     /// Whether bars are seen by anybody.
@@ -267,41 +266,5 @@ impl Console {
     /// Waits until all that was said is written, as long as somebody takes it: somebody else will write there.
     pub fn settle(&self) {
         let _ = Streams::get().err.flush(HURRY);
-    }
-}
-
-/// Some lines about what goes on, until it is dropped.
-#[derive(Debug)]
-pub struct Bar {
-    bars: Bars,
-    id: u64,
-    is_seen: bool,
-}
-
-impl Bar {
-    /// Shows these lines in the place of those before; each in several wordings, the longest one first.
-    pub fn show(&self, lines: Vec<Vec<String>>) {
-        if self.is_seen {
-            let mut bars = self.bars.lock().expect("nobody panics while holding it");
-            bars.insert(self.id, lines);
-            Streams::get().err.replace(all(&bars));
-        }
-    }
-}
-
-fn all(bars: &BTreeMap<u64, Vec<Wordings>>) -> Word {
-    Word::Bars(bars.values().flatten().cloned().collect())
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        /// Bytes that the bars of a transfer take while they wait, about.
-        const SIZE: usize = 512;
-        if self.is_seen {
-            let mut bars = self.bars.lock().expect("nobody panics while holding it");
-            bars.remove(&self.id);
-            // What is said from now on is said without it.
-            Streams::get().err.replace_in_turn(all(&bars), SIZE * (1 + bars.len()));
-        }
     }
 }

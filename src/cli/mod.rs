@@ -5,6 +5,7 @@
 //! belongs to `--json` and `--jsonl` ([`output`]).
 
 pub mod args;
+pub mod bars;
 pub mod compare;
 pub mod complaint;
 pub mod completions;

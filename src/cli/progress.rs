@@ -1,6 +1,7 @@
 //! How far a transfer is: a bar on a terminal, a plain line a minute elsewhere.
 
-use super::console::{Bar, Console};
+use super::bars::Bar;
+use super::console::Console;
 use crate::base::time::{Duration, Instant};
 use crate::base::units::{Rate, show_duration, show_size};
 use crate::os::clock::Clock;
@@ -20,7 +21,7 @@ pub struct Meter {
     bar: Bar,
     clock: Clock,
     label: String,
-    /// Whether the label stays above the bar.
+    /// Whether the label stays below the bar.
     is_titled: bool,
     /// When how many bytes were there, for the last second.
     recent: VecDeque<(Instant, u64)>,
@@ -32,7 +33,7 @@ impl Meter {
     #[must_use]
     pub fn new(console: &Console, label: String) -> Self {
         let bar = console.bar();
-        bar.show(vec![vec![format!("{label}: connecting"), "connecting".into()]]);
+        bar.show(&[vec![format!("{label}: connecting"), "connecting".into()]]);
         Self {
             console: console.clone(),
             bar,
@@ -44,7 +45,7 @@ impl Meter {
         }
     }
 
-    /// The same, with its label above the bar.
+    /// The same, with its label below the bar.
     #[must_use]
     pub fn titled(self) -> Self {
         Self { is_titled: true, ..self }
@@ -69,16 +70,13 @@ impl Meter {
 
     fn draw(&self, now: Instant, progress: &Progress) {
         let texts = self.wordings(now, progress);
-        let has_cells = !matches!(progress.phase, Phase::Connecting | Phase::Planning);
-        let mut line = Vec::new();
-        if has_cells {
-            let cells = cells(progress.done, progress.total);
-            line.extend(texts.iter().take(3).map(|text| format!("{cells} {text}")));
+        let below = [path(progress), self.is_titled.then(|| vec![self.label.clone()])];
+        let lines: Vec<_> = std::iter::once(texts).chain(below.into_iter().flatten()).collect();
+        if matches!(progress.phase, Phase::Connecting | Phase::Planning) {
+            self.bar.show(&lines);
+        } else {
+            self.bar.show_portion(progress.done, progress.total, &lines);
         }
-        line.extend(texts);
-        let title = self.is_titled.then(|| vec![self.label.clone()]);
-        let lines = [title, Some(line), path(progress)];
-        self.bar.show(lines.into_iter().flatten().collect());
     }
 
     /// How far it is, the longest wording first: rate and time left stay until the last.
@@ -149,19 +147,12 @@ impl Gauge {
             format!("{}: {} so far (avg {average})", self.label, show_size(bytes))
         };
         if self.console.draws() {
-            self.bar.show(vec![vec![line(), show_size(bytes)]]);
+            self.bar.show(&[vec![line(), show_size(bytes)]]);
         } else if now >= self.next_plain {
             self.console.tell(&line());
             self.next_plain = now + PLAIN_INTERVAL;
         }
     }
-}
-
-/// As many full cells of twelve as there are bytes of all.
-pub(super) fn cells(done: u64, total: u64) -> String {
-    const CELLS: u64 = 12;
-    let full = u128::from(done.min(total)) * u128::from(CELLS) / u128::from(total.max(1));
-    (0..u128::from(CELLS)).map(|cell| if cell < full { '█' } else { '░' }).collect()
 }
 
 /// What is known of the path, at the sender of a UDP transfer.
@@ -230,9 +221,6 @@ mod tests {
         assert!(widths.is_sorted_by(|one, other| one > other), "{wordings:?}");
         assert!(wordings.iter().all(|text| text.ends_with(" left")), "{wordings:?}");
         assert!(widths.iter().any(|width| (20..=26).contains(width)), "{wordings:?}");
-        assert_eq!(cells(0, 0), "░░░░░░░░░░░░");
-        assert_eq!(cells(5, 10), "██████░░░░░░");
-        assert_eq!(cells(u64::MAX, u64::MAX), "████████████");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `volley relay`
 
 use super::args::Relay as Order;
-use super::console::{Bar, Console};
+use super::bars::Bar;
+use super::console::Console;
 use super::destination::Destination;
 use super::dialer::announce;
 use super::local::{parse_bind, reachable_hosts, show_host};
@@ -138,7 +139,7 @@ impl Gauge {
         }
         if self.console.draws() {
             let clients = format!("clients now: {}", clients.now);
-            self.bar.show([out, back, clients].map(|line| vec![line]).to_vec());
+            self.bar.show(&[out, back, clients].map(|line| vec![line]));
         } else if *elapsed >= self.next_plain {
             self.next_plain += PLAIN_INTERVAL;
             self.console.tell(&format!("{out}; {back}; clients now: {}", clients.now));

@@ -1,8 +1,8 @@
 //! Runs of the simulator and what they say: one row for each way to carry the bytes.
 
 use super::args::{Simulate, strategy_name as name};
-use super::console::{Bar, Console};
-use super::progress::cells;
+use super::bars::Bar;
+use super::console::Console;
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::net::{Impairment, Interrupt};
@@ -129,7 +129,7 @@ fn run_all(orders: &[(Contender, Order)], repeat: u64, interrupt: &Interrupt) ->
             let order = Order { seed, ..order.clone() };
             done.push((index, sim::run_unless(&order, || interrupt.get().is_some())));
             let over = over.fetch_add(1, Ordering::Relaxed) + 1;
-            bar.show(vec![vec![format!("{} {over} of {runs} runs", cells(over, runs))]]);
+            bar.show_portion(over, runs, &[vec![format!("{over} of {runs} runs")]]);
         }
         done
     };

@@ -1,7 +1,7 @@
 //! What a terminal shows: lines that stay, and below them bars that are drawn again and again.
 //!
-//! Each line of a bar has one row: one that is too long gives way to a shorter wording. The cursor stays
-//! behind the last one, which is where a terminal shows `^C`: a few columns are left free for that.
+//! Each row of a bar stays in one line. The cursor stays behind the last one, which is where a terminal shows
+//! `^C`: a few columns are left free for that.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -12,9 +12,6 @@ const MARGIN: usize = 4;
 /// Where the size cannot be had.
 const SIZE: (usize, usize) = (80, 24);
 
-/// One line of a bar, in several wordings, the longest one first.
-pub(super) type Wordings = Vec<String>;
-
 /// Something for people.
 #[derive(Debug)]
 pub(super) enum Word {
@@ -22,14 +19,14 @@ pub(super) enum Word {
     Last(String),
     /// Lines that stay.
     Text(String),
-    /// All bars as they are now.
-    Bars(Vec<Wordings>),
+    /// The rows of all bars as they are now.
+    Bars(Vec<String>),
 }
 
 /// What stands on the terminal, or comes out of the other end of a pipe, where there are no bars.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
-    bars: Vec<Wordings>,
+    bars: Vec<String>,
     /// The columns of each row of bars, the topmost first.
     drawn: Vec<usize>,
     /// Messages of which it has been said that they are missing.
@@ -72,20 +69,16 @@ impl Screen {
 
     fn draw(&mut self, columns: usize, rows: usize) -> String {
         let width = columns.saturating_sub(MARGIN).max(1);
-        let fitting = self.bars.iter().map(|wordings| fit(wordings, width));
+        let fitting = self.bars.iter().map(|row| row.chars().take(width).collect());
         let lines: Vec<String> = fitting.take(rows.saturating_sub(1).max(1)).collect();
         self.drawn = lines.iter().map(|line| line.chars().count()).collect();
         lines.join("\r\n")
     }
 }
 
-/// The longest wording that is no wider than that, or what fits of the shortest.
-fn fit(wordings: &[String], width: usize) -> String {
-    let fits = |text: &&String| text.chars().count() <= width;
-    match wordings.iter().find(fits).or(wordings.last()) {
-        Some(text) => text.chars().take(width).collect(),
-        None => String::new(),
-    }
+/// Columns for bars.
+pub(super) fn width() -> usize {
+    size().0.saturating_sub(MARGIN).max(1)
 }
 
 /// Columns for text that is laid out for a stream: those of its terminal, within reason; and as many
@@ -97,7 +90,7 @@ pub fn columns(stream: impl AsFd) -> usize {
 }
 
 /// Columns and rows of the terminal that standard error is.
-fn size() -> (usize, usize) {
+pub(super) fn size() -> (usize, usize) {
     match rustix::termios::tcgetwinsize(io::stderr()) {
         Ok(size) if size.ws_col > 0 => (size.ws_col.into(), size.ws_row.into()),
         _ => SIZE,
@@ -108,24 +101,10 @@ fn size() -> (usize, usize) {
 mod tests {
     use super::*;
 
-    fn bar(wordings: &[&str]) -> Wordings {
-        wordings.iter().map(|&text| text.to_owned()).collect()
-    }
-
-    #[test]
-    fn a_line_has_the_longest_wording_that_fits_and_one_row() {
-        let wordings = bar(&["one two three", "one two", "one"]);
-        for (width, shown) in
-            [(100, "one two three"), (12, "one two"), (7, "one two"), (6, "one"), (2, "on")]
-        {
-            assert_eq!(fit(&wordings, width), shown);
-        }
-    }
-
     #[test]
     fn lines_take_the_place_of_bars_which_come_again_below() {
         let mut screen = Screen::default();
-        let bars = || Word::Bars(vec![bar(&["a bar"]), bar(&["another"])]);
+        let bars = || Word::Bars(vec!["a bar".into(), "another".into()]);
         assert_eq!(screen.show(bars(), 0), "a bar\r\nanother");
         let gone = "\r\x1b[2K\x1b[1A\x1b[2K";
         assert_eq!(

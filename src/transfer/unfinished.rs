@@ -278,7 +278,9 @@ fn taken_over() -> io::Error {
 
 /// The claims on the unfinished files of a directory.
 #[derive(Debug, Default)]
-pub(super) struct Claims(Mutex<HashMap<Key, Weak<Mutex<Option<Unfinished>>>>>);
+pub(super) struct Claims(Mutex<HashMap<Key, WeakClaim>>);
+
+type WeakClaim = Weak<Mutex<Option<Unfinished>>>;
 
 impl Claims {
     /// Takes up what there is of a file; of a transfer that is under way, too. Tells which groups of it are
@@ -293,8 +295,8 @@ impl Claims {
         size: u64,
         found: impl FnMut(u64, Hash),
     ) -> io::Result<Option<Claim>> {
-        let mut claims = self.0.lock().expect("nobody panics while holding it");
-        let held = claims.get(&key).and_then(Weak::upgrade).map(Claim);
+        // Others do not wait while this one waits for a disk, or for who has the file now.
+        let held = self.known().get(&key).and_then(Weak::upgrade).map(Claim);
         let unfinished = match held.as_ref().and_then(Claim::take) {
             Some(mut taken) if taken.size == size => {
                 // What cannot be written down now has to come again.
@@ -312,7 +314,7 @@ impl Claims {
         };
         unfinished.groups(found)?;
         let claim = Claim::new(unfinished);
-        claims.insert(key, Arc::downgrade(&claim.0));
+        self.known().insert(key, Arc::downgrade(&claim.0));
         Ok(Some(claim))
     }
 
@@ -327,10 +329,14 @@ impl Claims {
         size: u64,
         mode: u16,
     ) -> io::Result<Claim> {
-        let mut claims = self.0.lock().expect("nobody panics while holding it");
-        claims.retain(|_, claim| claim.strong_count() > 0);
         let claim = Claim::new(Unfinished::begin(area, key, size, mode)?);
-        claims.insert(key, Arc::downgrade(&claim.0));
+        let mut known = self.known();
+        known.retain(|_, claim| claim.strong_count() > 0);
+        known.insert(key, Arc::downgrade(&claim.0));
         Ok(claim)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Key, WeakClaim>> {
+        self.0.lock().expect("nobody panics while holding it")
     }
 }

@@ -287,9 +287,10 @@ fn open(dir: &Dir, disk: &Disk) -> io::Result<Dir> {
     #[cfg(unix)]
     cap_std::fs::DirBuilderExt::mode(&mut builder, 0o700);
     disk.ask(&Call::MakeDir(PARTIAL_AREA))?;
+    let mut is_ours = true;
     match dir.create_dir_with(PARTIAL_AREA, &builder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Err(_) => {}
+        Err(_) => is_ours = false,
         Ok(()) => {
             // What is kept in it outlasts the power only if it does itself.
             disk.ask(&Call::SyncDir(""))?;
@@ -301,10 +302,19 @@ fn open(dir: &Dir, disk: &Disk) -> io::Result<Dir> {
         return Err(io::Error::other(format!("{PARTIAL_AREA} in it is no directory; remove it")));
     }
     let area = dir.open_dir(PARTIAL_AREA)?;
+    #[cfg(not(unix))]
+    let _ = is_ours;
     #[cfg(unix)]
     {
         use cap_std::fs::MetadataExt;
-        let mode = area.dir_metadata()?.mode();
+        let metadata = area.dir_metadata()?;
+        let (mode, owner) = (metadata.mode(), metadata.uid());
+        // Who owns it can do as he likes with what is in it, whatever its mode is now. One that was just made is
+        // ours, whatever the file system says of owners.
+        if !is_ours && owner != rustix::process::geteuid().as_raw() {
+            let text = format!("{PARTIAL_AREA} in it belongs to another user ({owner}); remove it");
+            return Err(io::Error::other(text));
+        }
         // Some file systems know no modes and show those of the whole mount.
         if mode & 0o022 != 0 {
             let text = format!("others may write to {PARTIAL_AREA} in it; remove it");

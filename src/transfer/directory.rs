@@ -333,6 +333,13 @@ mod tests {
         fs::set_permissions(&area, fs::Permissions::from_mode(0o777)).expect("owner");
         assert!(Directory::open(temp.path()).is_err());
         fs::remove_dir(&area).expect("empty");
+        // One of somebody else, where we may give it away.
+        fs::create_dir(&area).expect("made");
+        if std::os::unix::fs::chown(&area, Some(12_345), None).is_ok() {
+            let failure = Directory::open(temp.path()).expect_err("somebody else's");
+            assert!(failure.text.contains("belongs to another user (12345)"), "{failure}");
+        }
+        fs::remove_dir(&area).expect("empty");
         let elsewhere = tempfile::tempdir().expect("a directory");
         std::os::unix::fs::symlink(elsewhere.path(), &area).expect("linked");
         assert!(Directory::open(temp.path()).is_err());

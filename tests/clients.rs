@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use volley::net::listen::{Listener, Order};
 use volley::net::part::{Reception, Service};
 use volley::net::{Interrupt, Notice, Observer};
-use volley::transfer::backlog::Backlog;
+use volley::transfer::budget::Budget;
 use volley::transfer::directory::Directory;
 use volley::transfer::keeping::Keeping;
 use volley::transfer::outcome::{Failure, Reason};
@@ -103,7 +103,7 @@ fn a_panic_in_one_connection_ends_that_connection_only() {
             directory: Arc::new(Directory::open(&bench.to()).expect("there")),
             keeping: Keeping::default(),
             takes_hidden: false,
-            backlog: Backlog::default(),
+            budget: Budget::default(),
         };
         let service = Service::Receive(reception);
         let order = Order { service, once: false, impairment: None, traces: false };

@@ -44,7 +44,7 @@ pub(crate) fn receiver(bytes: &[u8]) {
     fs::write(target.join(MINE), "mine").expect("room for temporary files");
     let directory = Directory::open(&target).expect("it is empty");
     let keeping = Keeping { discards: how & 4 != 0, ..Keeping::default() };
-    let policy = SinkPolicy { keeping, can_repeat: how & 1 == 0 };
+    let policy = SinkPolicy { keeping, can_repeat: how & 1 == 0, ..SinkPolicy::default() };
     let connection = Connection::respond(Instant::ZERO, config, ConnectionId(2), &hello, 0);
     let mut owner = Owner {
         session: Session::receiving(connection, Receiving::new(how & 2 == 0)),

@@ -22,7 +22,7 @@ use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, SIGTERM, See
 use crate::report::explain::{Narrator, Sentence};
 use crate::report::run::Report;
 use crate::report::summary::{Direction, show_counts};
-use crate::transfer::backlog::Backlog;
+use crate::transfer::budget::Budget;
 use crate::transfer::directory::Directory;
 use crate::transfer::keeping::Keeping;
 use crate::transfer::outcome::{Failure, Reason};
@@ -170,7 +170,7 @@ impl Scene {
             directory: Arc::new(Directory::open(&self.scratch.path().join("receiver"))?),
             keeping: Keeping::default(),
             takes_hidden: false,
-            backlog: Backlog::default(),
+            budget: Budget::default(),
         };
         let service = Service::Receive(reception);
         let serving = listen::Order { service, once: true, impairment: None, traces: false };

@@ -11,7 +11,7 @@ use crate::net::Interrupt;
 use crate::net::part::Reception;
 use crate::report::summary::plural;
 use crate::transfer::area::Waiting;
-use crate::transfer::backlog::Backlog;
+use crate::transfer::budget::Budget;
 use crate::transfer::directory::Directory;
 use crate::transfer::keeping::{Existing, Keeping};
 use crate::transfer::manifest::Manifest;
@@ -82,7 +82,7 @@ impl Intake {
             directory: self.directory.clone(),
             keeping: self.keeping.clone(),
             takes_hidden: self.takes_hidden,
-            backlog: Backlog::default(),
+            budget: Budget::default(),
         }
     }
 

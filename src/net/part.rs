@@ -4,7 +4,7 @@
 
 use super::Carrier;
 use crate::os::clock;
-use crate::transfer::backlog::Backlog;
+use crate::transfer::budget::Budget;
 use crate::transfer::directory::Directory;
 use crate::transfer::ending::Standpoint;
 use crate::transfer::keeping::Keeping;
@@ -29,8 +29,8 @@ pub struct Reception {
     pub keeping: Keeping,
     /// Take names that begin with a dot.
     pub takes_hidden: bool,
-    /// What all transfers share of the memory for bytes that wait for disks.
-    pub backlog: Backlog,
+    /// What all transfers share.
+    pub budget: Budget,
 }
 
 /// What a dialer comes for.
@@ -144,15 +144,18 @@ impl Service {
 impl Reception {
     fn part(&self, carrier: Carrier, is_plan: bool) -> Part {
         let can_repeat = carrier == Carrier::Udp;
-        let policy = SinkPolicy { keeping: self.keeping.clone(), can_repeat };
+        let Budget { descriptors, memory } = self.budget.clone();
+        let account = memory.account();
+        let keeping = self.keeping.clone();
+        let policy = SinkPolicy { keeping, can_repeat, descriptors, account: account.clone() };
         let receiving = match self.keeping.handover {
             Some(_) => Receiving::one_file(),
             None => Receiving::new(self.takes_hidden),
         };
         // Over TCP the kernel's buffers are what waits.
         let receiving = match carrier {
-            Carrier::Udp => receiving.within(&self.backlog),
-            Carrier::Tcp => receiving,
+            Carrier::Udp => receiving.within(&account),
+            Carrier::Tcp => receiving.remembering(&account),
         };
         let receiving = if is_plan { receiving.planning() } else { receiving };
         let sink = Sink::new(self.directory.clone(), policy, clock::random_u64());

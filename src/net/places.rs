@@ -1,7 +1,7 @@
 //! The places of a listener, whatever transfers go over, and who gives one up where they are short.
 //!
 //! A host holds no more places than are left for others: the first one half of them, two a third each if
-//! they come at the same time, and so on, as with memory for disks (`transfer/backlog.rs`). A place is worth
+//! they come at the same time, and so on, as with memory for disks (`transfer/budget/memory.rs`). A place is worth
 //! what is done with it: whoever comes where there is none gets that of a transfer that does not move, of the
 //! host that holds most.
 

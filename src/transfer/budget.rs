@@ -1,19 +1,17 @@
-//! What all transfers of a program share: the files that it may have open.
+//! What all transfers of a program share: the files that it may have open, and memory. Peers can ask for more
+//! than there is; then they wait, or hear that this side is busy.
 
-use std::io;
+mod descriptors;
+mod memory;
 
-/// Whether the system says that too many files are open, in this process or in all.
-#[must_use]
-pub fn is_shortage(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        let errno = error.raw_os_error();
-        [Errno::MFILE, Errno::NFILE].iter().any(|short| errno == Some(short.raw_os_error()))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = error;
-        false
-    }
+pub use self::descriptors::{Descriptors, Held, is_shortage};
+pub use self::memory::{Account, BYTES_MAX, Charge, Memory, OF_ANY, Pool, STATE_MAX};
+
+/// What a program has to share.
+#[derive(Clone, Debug, Default)]
+pub struct Budget {
+    /// Open files.
+    pub descriptors: Descriptors,
+    /// Memory that peers can make grow.
+    pub memory: Memory,
 }

@@ -3,12 +3,13 @@
 //! Both sides read theirs, group by group; the sender tells the values, and the first one that differs
 //! settles it. Thousands may wait for their turn: only the one that is read has its file open.
 
+use super::budget::Account;
 use super::disk::OpenedFile;
 use super::entry::Kind;
 use super::hash::{Groups, Hash, group_count, group_range, group_value};
 use super::name::TreePath;
+use super::values::Values;
 use crate::base::range_set::RangeSet;
-use std::collections::BTreeMap;
 use std::io;
 
 /// What came of a comparison.
@@ -26,7 +27,7 @@ pub(super) struct Told {
     /// Bytes that came, and were dropped.
     pub(super) dropped: RangeSet,
     /// The values of groups. They are no more than the groups of what is there.
-    pub(super) values: BTreeMap<u64, Hash>,
+    pub(super) values: Values,
     /// The hash of the file.
     pub(super) root: Option<Hash>,
 }
@@ -47,12 +48,16 @@ pub(super) struct Check {
 
 impl Check {
     /// Compares what is at `place` with what was offered.
-    pub(super) fn new(offered: (TreePath, Kind), place: (TreePath, u32)) -> Self {
+    pub(super) fn new(
+        offered: (TreePath, Kind),
+        place: (TreePath, u32),
+        account: &Account,
+    ) -> Self {
         Self {
             size: offered.1.size(),
             offered,
             place,
-            told: Told::default(),
+            told: Told { values: Values::new(account), ..Told::default() },
             ours: Groups::default(),
             read: Vec::new(),
         }
@@ -85,17 +90,22 @@ impl Check {
         let value = group_value(group, scratch, self.size);
         self.ours.put(group, value);
         self.read.push(value);
-        match self.told.values.get(&group) {
-            Some(theirs) if *theirs != value => Ok(Some(Finding::Different)),
+        match self.told.values.get(group) {
+            Some(theirs) if theirs != value => Ok(Some(Finding::Different)),
             _ => Ok(self.conclude()),
         }
     }
 
     /// The sender's value of a group.
-    pub(super) fn expect(&mut self, group: u64, value: Hash) -> Option<Finding> {
-        self.told.values.entry(group).or_insert(value);
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(super) fn expect(&mut self, group: u64, value: Hash) -> Result<Option<Finding>, ()> {
+        if !self.told.values.put(group, value) {
+            return Err(());
+        }
         let ours = usize::try_from(group).ok().and_then(|group| self.read.get(group));
-        ours.filter(|ours| **ours != value).map(|_| Finding::Different)
+        Ok(ours.filter(|ours| **ours != value).map(|_| Finding::Different))
     }
 
     /// The hash of the sender's file.
@@ -126,7 +136,7 @@ mod tests {
         let size = contents.len() as u64;
         let kind = Kind::File { size, is_sparse: false, attributes, source: None };
         let file = OpenedFile::new(file, "a", &Disk::default());
-        (Check::new((path.clone(), kind), (path, 0)), file)
+        (Check::new((path.clone(), kind), (path, 0), &Account::default()), file)
     }
 
     fn value(contents: &[u8], group: u64) -> Hash {
@@ -141,7 +151,7 @@ mod tests {
         let same = Some(Finding::Same(Hash::of(&contents)));
         let (mut theirs_first, file) = check(&contents);
         for group in 0..3 {
-            assert_eq!(theirs_first.expect(group, value(&contents, group)), None);
+            assert_eq!(theirs_first.expect(group, value(&contents, group)), Ok(None));
         }
         assert_eq!(theirs_first.expect_root(Hash::of(&contents)), None);
         let mut scratch = Vec::new();
@@ -155,7 +165,7 @@ mod tests {
         while ours_first.is_reading() {
             assert_eq!(ours_first.read_on(&file, &mut scratch).expect("readable"), None);
         }
-        assert_eq!(ours_first.expect(0, value(&contents, 0)), None);
+        assert_eq!(ours_first.expect(0, value(&contents, 0)), Ok(None));
         assert_eq!(ours_first.expect_root(Hash::of(&contents)), same);
     }
 
@@ -164,7 +174,7 @@ mod tests {
         let contents = vec![7; 2 * GROUP as usize + 5];
         let mut scratch = Vec::new();
         let (mut check, file) = check(&contents);
-        assert_eq!(check.expect(0, Hash::of(b"other")), None);
+        assert_eq!(check.expect(0, Hash::of(b"other")), Ok(None));
         assert_eq!(check.read_on(&file, &mut scratch).expect("readable"), Some(Finding::Different));
     }
 

@@ -114,6 +114,11 @@ impl Commits {
         Self { tree, keeping, ready: Vec::new(), ready_bytes: 0, unmade: None }
     }
 
+    /// Before anything is done; up to `open_max` directories are going to be held open.
+    pub(super) fn begin(&mut self, open_max: usize) -> io::Result<()> {
+        self.tree.begin(open_max)
+    }
+
     /// What is there already.
     pub(super) fn look(&mut self, path: &TreePath) -> Result<Found, Failure> {
         self.expect_parent(path)?;

@@ -12,15 +12,16 @@ use super::name::TreePath;
 use super::open_files::OpenFiles;
 use super::outcome::{Failure, Reason};
 use super::unfinished::{Claim, Unfinished};
+use super::values::Values;
 use crate::base::units::show_size;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Files of one transfer, at most, that are kept for a later one while they are under way: each costs this
 /// process two of the files that it may have open.
-const CLAIMS_MAX: usize = 16;
+pub(super) const CLAIMS_MAX: usize = 16;
 
 /// Of a file with holes, so many zeros that belong together are one: what file systems make holes of.
 const HOLE: usize = 4096;
@@ -77,7 +78,7 @@ pub(super) struct OpenFile {
     /// From the first byte on.
     pub(super) storage: Option<Storage>,
     /// The sender's values of groups that are not complete.
-    pub(super) expected: BTreeMap<u64, Hash>,
+    pub(super) expected: Values,
     /// How many of them were told before any byte was wanted.
     pub(super) told_before: usize,
     /// Complete groups whose value the sender has not told.
@@ -145,7 +146,7 @@ impl OpenFile {
             is_used: false,
             key,
             storage: None,
-            expected: BTreeMap::new(),
+            expected: Values::default(),
             told_before: 0,
             complete: BTreeSet::new(),
             groups: Groups::default(),
@@ -248,6 +249,8 @@ pub(super) struct Maker {
     pub(super) token: u64,
     /// Files that are kept open for as long as they are under way.
     pub(super) claims: usize,
+    /// How many of them, at most.
+    pub(super) claims_max: usize,
     /// Others, by index.
     pub(super) handles: OpenFiles<OpenedFile>,
 }
@@ -255,7 +258,7 @@ pub(super) struct Maker {
 impl Maker {
     /// Whether one more file may be kept open.
     pub(super) fn has_room(&self) -> bool {
-        self.claims < CLAIMS_MAX
+        self.claims < self.claims_max
     }
 
     /// Does something with a file of `size` bytes, which is made if it is not there.

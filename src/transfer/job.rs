@@ -1,6 +1,6 @@
 //! What a sink is told to do, and what it says it did.
 
-use super::backlog::Share;
+use super::budget::Charge;
 use super::entry::Kind;
 use super::hash::Hash;
 use super::name::TreePath;
@@ -13,21 +13,21 @@ pub struct WriteBatch {
     bytes: Vec<u8>,
     /// Where each piece belongs, and where it is in `bytes`.
     pieces: Vec<(u64, Range<usize>)>,
-    share: Share,
+    charge: Charge,
 }
 
 impl WriteBatch {
-    /// None yet; they are going to count as that share's.
+    /// None yet; they are going to count as part of that account.
     #[must_use]
-    pub fn of(share: Share) -> Self {
-        Self { share, ..Self::default() }
+    pub fn of(charge: Charge) -> Self {
+        Self { charge, ..Self::default() }
     }
 
     /// Appends bytes that belong at `offset`.
     pub fn push(&mut self, offset: u64, bytes: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        self.share.grow(bytes.len());
+        self.charge.grow(bytes.len());
         match self.pieces.last_mut() {
             Some((first, piece)) if *first + (piece.end - piece.start) as u64 == offset => {
                 piece.end = self.bytes.len();

@@ -10,7 +10,6 @@
 //! a *committed* file is verified, on stable storage, and has its name.
 
 pub mod area;
-pub mod backlog;
 pub mod budget;
 mod check;
 mod commit;
@@ -46,5 +45,6 @@ pub mod spool;
 pub mod stall;
 mod tree;
 mod unfinished;
+mod values;
 pub mod walk;
 pub mod window;

@@ -4,7 +4,7 @@ mod motion;
 mod offers;
 mod outcomes;
 
-use super::backlog::Backlog;
+use super::budget::{Account, Pool};
 use super::early::Early;
 use super::entry::{Entry, Sort};
 use super::hash::Hash;
@@ -54,6 +54,8 @@ struct Incoming {
     name: String,
     sort: Sort,
     text_len: usize,
+    /// Memory that it takes of what all transfers share.
+    cost: usize,
     range: Range<u64>,
     /// The name that it gets, where something else has its own.
     renamed: Option<String>,
@@ -92,7 +94,9 @@ pub struct Receiving {
     is_finished: bool,
     jobs: VecDeque<Job>,
     batch: WriteBatch,
-    backlog: Backlog,
+    /// Memory for bytes that wait for the disk, and for what is remembered of entries.
+    bytes: Account,
+    account: Account,
     /// Bytes handed to the sink and not reported as written.
     queued: usize,
     /// Jobs made and not reported as done.
@@ -154,8 +158,16 @@ impl Receiving {
 
     /// The same, in memory that it shares with others.
     #[must_use]
-    pub fn within(self, backlog: &Backlog) -> Self {
-        Self { backlog: backlog.clone(), batch: WriteBatch::of(backlog.share()), ..self }
+    pub fn within(self, account: &Account) -> Self {
+        let batch = WriteBatch::of(account.charge());
+        Self { bytes: account.clone(), batch, ..self.remembering(account) }
+    }
+
+    /// The same, of which only what is remembered of entries is in that memory: where it has taken bytes, they
+    /// are written before it takes more.
+    #[must_use]
+    pub fn remembering(self, account: &Account) -> Self {
+        Self { account: account.clone(), ..self }
     }
 
     /// Where the sender's messages are to be appended.
@@ -262,7 +274,7 @@ impl Receiving {
             return self.early.keep(offset, bytes);
         }
         let (held, len) = (self.queued + self.batch.len(), bytes.len());
-        if held + len > SINK_QUEUE_MAX || !self.backlog.has_room(held, len) {
+        if held + len > SINK_QUEUE_MAX || !self.bytes.has_room(Pool::Bytes, len) {
             return false;
         }
         self.batch.push(offset, bytes);
@@ -284,7 +296,7 @@ impl Receiving {
         if !self.batch.is_empty() {
             self.queued += self.batch.len();
             self.waiting += 1;
-            let next = WriteBatch::of(self.backlog.share());
+            let next = WriteBatch::of(self.bytes.charge());
             self.jobs.push_back(Job::Write(std::mem::replace(&mut self.batch, next)));
         }
     }

@@ -4,16 +4,19 @@
 //! What is verified of a large file is written down now and then ([`Sink::checkpoint`]), so that a later
 //! transfer of the same file goes on from there, whatever ends this one.
 
+mod beginning;
+mod comparing;
 mod judging;
 mod planning;
 mod rereading;
 mod verifying;
 
+use super::budget::{Account, Descriptors, Held};
 use super::commit::{Commits, storage_failure};
 use super::directory::Directory;
 use super::disk::OpenedFile;
 use super::hash::{GROUP, Hash, group_count};
-use super::incoming::{Incoming, Maker, OpenFile, Room, State, Storage, within};
+use super::incoming::{CLAIMS_MAX, Incoming, Maker, OpenFile, Room, State, Storage, within};
 use super::job::{Job, Report};
 use super::keeping::Keeping;
 use super::message::AHEAD_MAX;
@@ -37,12 +40,18 @@ pub struct SinkPolicy {
     pub keeping: Keeping,
     /// Wrong bytes may come again: the carrier can repeat a range.
     pub can_repeat: bool,
+    /// The files that all transfers together may have open.
+    pub descriptors: Descriptors,
+    /// Memory for what senders say.
+    pub account: Account,
 }
 
 /// The entries of one transfer on their way into a directory.
 #[derive(Debug)]
 pub struct Sink {
     maker: Maker,
+    /// The files that it may have open, once it needs any.
+    held: Vec<Held>,
     policy: SinkPolicy,
     /// Nothing is done, only said.
     plan: Option<Plan>,
@@ -78,7 +87,14 @@ impl Sink {
     pub fn new(directory: Arc<Directory>, policy: SinkPolicy, token: u64) -> Self {
         Self {
             commits: Commits::new(directory.clone(), policy.keeping.clone(), token),
-            maker: Maker { directory, token, claims: 0, handles: OpenFiles::default() },
+            maker: Maker {
+                directory,
+                token,
+                claims: 0,
+                claims_max: CLAIMS_MAX,
+                handles: OpenFiles::default(),
+            },
+            held: Vec::new(),
             policy,
             plan: None,
             files: Window::default(),
@@ -254,7 +270,9 @@ impl Sink {
                 return self.fail(index, Failure::new(Reason::Integrity, text));
             }
             if let Some(check) = file.check() {
-                let found = check.expect(group, *value);
+                let Ok(found) = check.expect(group, *value) else {
+                    return self.fail(index, no_memory());
+                };
                 self.settle(index, found);
                 continue;
             }
@@ -267,7 +285,9 @@ impl Sink {
                 open.kept.expect(group, *value);
                 continue;
             }
-            open.expected.entry(group).or_insert(*value);
+            if !open.expected.put(group, *value) {
+                return self.fail(index, no_memory());
+            }
             if open.complete.remove(&group) {
                 self.verify_group(index, group);
             }
@@ -331,6 +351,12 @@ impl Sink {
             self.maker.claims -= 1;
         }
     }
+}
+
+/// Why what a sender says of a file is not remembered.
+fn no_memory() -> Failure {
+    let text = "this side is busy with other transfers, and has no memory left; send again later";
+    Failure::new(Reason::Refused, text)
 }
 
 impl Drop for Sink {

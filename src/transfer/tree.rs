@@ -41,6 +41,7 @@ pub(super) struct Tree {
     #[cfg(target_os = "linux")]
     file_system: Option<File>,
     opened: VecDeque<(String, Arc<Dir>)>,
+    open_max: usize,
     /// Directories in which names have changed that are not on stable storage yet.
     touched: BTreeSet<String>,
     /// Directories made, which get their attributes when all is in them.
@@ -70,13 +71,27 @@ impl Tree {
         Self {
             list: Made::new(directory.clone(), token),
             #[cfg(target_os = "linux")]
-            file_system: directory.handle().open(".").ok().map(cap_std::fs::File::into_std),
+            file_system: None,
             directory,
             opened: VecDeque::new(),
+            open_max: OPEN_MAX,
             touched: BTreeSet::new(),
             made: Vec::new(),
             made_bytes: 0,
         }
+    }
+
+    /// Before anything is done in it; up to `open_max` directories are going to be held open.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn begin(&mut self, open_max: usize) -> io::Result<()> {
+        self.open_max = open_max.clamp(1, OPEN_MAX);
+        #[cfg(target_os = "linux")]
+        if self.file_system.is_none() {
+            self.file_system = Some(self.directory.handle().open(".")?.into_std());
+        }
+        Ok(())
     }
 
     /// What there is at a path, if there is something.
@@ -278,7 +293,7 @@ impl Tree {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         self.directory.disk().ask(&Call::Look(path))?;
         let dir = Arc::new(self.open(parent)?.open_dir_nofollow(name)?);
-        self.opened.truncate(OPEN_MAX - 1);
+        self.opened.truncate(self.open_max - 1);
         self.opened.push_front((path.to_owned(), dir.clone()));
         Ok(dir)
     }

@@ -70,6 +70,7 @@ pub(crate) fn run(order: &Order<'_>) -> Result<Over, Failure> {
     let policy = SinkPolicy {
         keeping: Keeping { existing: order.existing, ..Keeping::default() },
         can_repeat: false,
+        ..SinkPolicy::default()
     };
     let mut carrier = Carrier {
         sending: Sending::new_on(sender, &selection)?,

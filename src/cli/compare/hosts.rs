@@ -20,7 +20,7 @@ use crate::report;
 use crate::report::comparison::{Ended, Trial};
 use crate::report::run::Run;
 use crate::report::summary::LinkSummary;
-use crate::transfer::backlog::Backlog;
+use crate::transfer::budget::Budget;
 use crate::transfer::directory::Directory;
 use crate::transfer::keeping::Keeping;
 use crate::transfer::outcome::Failure;
@@ -157,7 +157,7 @@ fn serving(inbox: &Path) -> Result<listen::Order, Failure> {
         directory,
         keeping: Keeping::default(),
         takes_hidden: true,
-        backlog: Backlog::default(),
+        budget: Budget::default(),
     };
     let service = Service::Receive(reception);
     Ok(listen::Order { service, once: true, impairment: None, traces: false })

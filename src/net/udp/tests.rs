@@ -5,7 +5,7 @@ use crate::net::dial::{Order as Going, dial};
 use crate::net::listen::{Listener, Order};
 use crate::net::part::{Errand, Reception, Service};
 use crate::net::{Interrupt, Observer};
-use crate::transfer::backlog::Backlog;
+use crate::transfer::budget::Budget;
 use crate::transfer::directory::Directory;
 use crate::transfer::keeping::Keeping;
 use crate::transfer::walk::Selection;
@@ -74,7 +74,7 @@ fn reception(directory: &FilePath) -> Reception {
         directory: Arc::new(Directory::open(directory).expect("writable")),
         keeping: Keeping::default(),
         takes_hidden: false,
-        backlog: Backlog::default(),
+        budget: Budget::default(),
     }
 }
 

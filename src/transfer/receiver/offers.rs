@@ -1,13 +1,24 @@
 //! What the sender offers, as long as it keeps to what may be offered at once.
 
 use super::{Incoming, Receiving};
-use crate::transfer::entry::Entry;
+use crate::transfer::budget::Pool;
+use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::job::Job;
 use crate::transfer::message::{ENTRIES_MAX, UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
-use crate::transfer::name::show_start;
-use crate::transfer::outcome::Failure;
+use crate::transfer::name::{TreePath, show_start};
+use crate::transfer::outcome::{Failure, Reason};
 use crate::wire::cursor::Malformed;
 use crate::wire::header::OFFSET_END;
+
+/// Memory that an entry takes on this side beside its texts, until it is settled, and one that is refused.
+const ENTRY_COST: usize = 640;
+const REFUSED_COST: usize = 160;
+
+/// Memory that the hash of a path takes, until the end.
+const PATH_COST: usize = 40;
+
+/// An entry that is taken, or why it is not.
+type Judged = Result<(TreePath, Kind), Failure>;
 
 impl Receiving {
     pub(super) fn on_offer(&mut self, entry: Entry) -> Result<(), Malformed> {
@@ -29,13 +40,14 @@ impl Receiving {
         }
         let name = show_start(&entry.path);
         let (sort, range) = (entry.kind.sort(), start..end);
-        let wanted = self.judge.judge(self.entries.next(), entry);
+        let (cost, wanted) = self.admit(entry)?;
         self.offered = end;
         self.text_len += text_len;
         let index = self.entries.push(Incoming {
             name,
             sort,
             text_len,
+            cost,
             range: range.clone(),
             renamed: None,
             is_judged: false,
@@ -54,6 +66,20 @@ impl Receiving {
         }
         self.early.release(self.offered, &mut self.batch);
         Ok(())
+    }
+
+    /// What an entry costs and is, if there is memory for it and it may lie where it is to.
+    fn admit(&mut self, entry: Entry) -> Result<(usize, Judged), Malformed> {
+        let cost = ENTRY_COST + 2 * entry.text_len();
+        if self.account.take(Pool::State, cost + PATH_COST) {
+            return Ok((cost, self.judge.judge(self.entries.next(), entry)));
+        }
+        if !self.account.take(Pool::State, REFUSED_COST) {
+            return Err(Malformed("offer: more entries at once than there is memory for"));
+        }
+        let text =
+            "this side is busy with other transfers, and has no memory left; send again later";
+        Ok((REFUSED_COST, Err(Failure::new(Reason::Refused, text))))
     }
 
     /// Of several entries where one is taken, the first is not taken either.

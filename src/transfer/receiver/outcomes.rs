@@ -1,6 +1,7 @@
 //! What the sink did, and what the sender hears of it.
 
 use super::{Demand, Receiving, note};
+use crate::transfer::budget::Pool;
 use crate::transfer::hash::{Hash, group_range};
 use crate::transfer::job::{Job, Report};
 use crate::transfer::message::Message;
@@ -94,7 +95,10 @@ impl Receiving {
         note(&mut self.ledger, index, entry, outcome);
         self.judge(index);
         self.entries.forget(|entry| {
-            self.text_len -= if entry.is_settled { entry.text_len } else { 0 };
+            if entry.is_settled {
+                self.text_len -= entry.text_len;
+                self.account.give(Pool::State, entry.cost);
+            }
             entry.is_settled
         });
         self.finish();

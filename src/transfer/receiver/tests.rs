@@ -1,7 +1,7 @@
 //! A receiver, message by message.
 
 use super::*;
-use crate::transfer::backlog::{BACKLOG_MAX, BACKLOG_OF_ANY};
+use crate::transfer::budget::{BYTES_MAX, Memory, OF_ANY, STATE_MAX};
 use crate::transfer::entry::{Attributes, Kind, SourceId};
 use crate::transfer::job::Report;
 use crate::transfer::message::{UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
@@ -157,8 +157,9 @@ fn a_slow_disk_makes_the_carrier_wait() {
 
 #[test]
 fn slow_disks_share_the_memory_of_their_listener() {
-    let backlog = Backlog::default();
-    let mut all: Vec<Receiving> = (0..31).map(|_| Receiving::new(false).within(&backlog)).collect();
+    let memory = Memory::default();
+    let receiving = |_| Receiving::new(false).within(&memory.account());
+    let mut all: Vec<Receiving> = (0..31).map(receiving).collect();
     let mut fill = |receiving: &mut Receiving| {
         let mut taken = 0;
         while receiving.take_data(taken, &[0; 1 << 15]) {
@@ -171,11 +172,43 @@ fn slow_disks_share_the_memory_of_their_listener() {
     }
     let first: Vec<u64> = all.iter_mut().map(&mut fill).collect();
     assert_eq!(first[0] as usize, SINK_QUEUE_MAX);
-    assert_eq!(first[30] as usize, BACKLOG_OF_ANY, "who comes last finds some too");
-    assert!(first.iter().sum::<u64>() as usize <= BACKLOG_MAX + 31 * BACKLOG_OF_ANY);
+    assert_eq!(first[30] as usize, OF_ANY, "who comes last finds some too");
+    assert!(first.iter().sum::<u64>() as usize <= BYTES_MAX + 31 * OF_ANY);
     all.drain(..30);
     let last = &mut all[0];
     assert!(last.take_data(first[30], &[0; 1 << 20]), "what the others held is free again");
+}
+
+/// What a peer offers and never sends is remembered within what all of them share.
+#[test]
+fn offers_share_the_memory_of_their_listener_and_the_last_one_finds_some() {
+    let memory = Memory::default();
+    let long = "n".repeat(250);
+    let mut all = Vec::new();
+    for peer in 0..64 {
+        let mut receiving = Receiving::new(false).within(&memory.account());
+        for number in 0..16_000 {
+            let path = format!("{long}{number:05}");
+            if say(&mut receiving, &offer(1, &path)).is_err() {
+                break;
+            }
+            receiving.take_outgoing();
+            while let Some(job) = receiving.next_job() {
+                drop(job);
+                receiving.on_report(Report::Done { bytes: 0, total: 0 });
+            }
+        }
+        assert!(memory.held() <= STATE_MAX + (peer + 1) * OF_ANY, "{peer}");
+        all.push(receiving);
+    }
+    let mut honest = Receiving::new(false).within(&memory.account());
+    for number in 0..20 {
+        say(&mut honest, &offer(1, &format!("file {number}"))).expect("an offer");
+    }
+    let refused = answers(&mut honest);
+    assert!(refused.is_empty(), "{refused:?}");
+    drop((all, honest));
+    assert_eq!(memory.held(), 0);
 }
 
 #[test]

@@ -2,9 +2,7 @@
 //! not come.
 
 use super::Sink;
-use crate::base::text::show_error;
-use crate::transfer::budget::is_shortage;
-use crate::transfer::check::{Check, Finding, Told};
+use crate::transfer::check::Check;
 use crate::transfer::commit::{Found, NUMBERS_MAX, exists, storage_failure};
 use crate::transfer::entry::{Attributes, Kind};
 use crate::transfer::hash::{Hash, group_range};
@@ -14,16 +12,9 @@ use crate::transfer::journal::Key;
 use crate::transfer::keeping::Existing;
 use crate::transfer::message::{AHEAD_MAX, VALUES_MAX};
 use crate::transfer::name::TreePath;
-use crate::transfer::outcome::{Failure, Reason};
-use std::io;
+use crate::transfer::outcome::Failure;
+use crate::transfer::values::Values;
 use std::ops::Range;
-
-/// Groups that are read of what has the name of a file, before a job is looked for.
-const READ_AT_ONCE: usize = 16;
-
-/// So often what is compared may find no file to open, about once in a second where there is nothing else to
-/// do, before it is refused.
-const SHORT_MAX: u32 = 30;
 
 /// Groups behind the first missing one that a later transfer goes on with; further ones come again.
 const ISLANDS_MAX: usize = AHEAD_MAX - VALUES_MAX;
@@ -40,7 +31,7 @@ impl Sink {
         self.files.push(Incoming { range, state: State::Over });
         let Some(offered) = wanted else { return };
         let place = (offered.0.clone(), 0);
-        if let Err(failure) = self.judge(index, offered, place) {
+        if let Err(failure) = self.begin().and_then(|()| self.judge(index, offered, place)) {
             self.reports.push(Report::Failed { index, failure });
         }
     }
@@ -98,7 +89,7 @@ impl Sink {
     }
 
     /// The entry is wanted, and will lie at `place`, where something was `found`.
-    fn take(
+    pub(super) fn take(
         &mut self,
         index: u32,
         offered: (TreePath, Kind),
@@ -112,7 +103,7 @@ impl Sink {
     }
 
     /// What is there is the same.
-    fn take_same(&mut self, index: u32, place: TreePath, hash: Hash, is_file: bool) {
+    pub(super) fn take_same(&mut self, index: u32, place: TreePath, hash: Hash, is_file: bool) {
         if self.plan.is_some() {
             return self.reports.push(Report::Same { index, hash });
         }
@@ -138,7 +129,7 @@ impl Sink {
     }
 
     /// Something else has the name.
-    fn on_other(
+    pub(super) fn on_other(
         &mut self,
         index: u32,
         offered: (TreePath, Kind),
@@ -160,134 +151,11 @@ impl Sink {
 
     /// Compares a file with what has its name, and its size.
     fn compare(&mut self, index: u32, offered: (TreePath, Kind), place: (TreePath, u32)) {
-        let check = Check::new(offered, place);
+        let check = Check::new(offered, place, &self.policy.account);
         let incoming = self.files.get_mut(index).expect("just pushed");
         incoming.state = State::Checked(Box::new(check));
         self.reports.push(Report::Prove { index });
         self.checks.push_back(index);
-    }
-
-    /// Reads on in what is compared with what was offered.
-    pub(super) fn read_on(&mut self) {
-        for _ in 0..READ_AT_ONCE {
-            let Some(index) = self.checks.front().copied() else { return };
-            match self.read_group(index) {
-                Ok(Some(found)) => {
-                    self.short = 0;
-                    self.settle(index, found);
-                }
-                Ok(None) => {
-                    self.checks.pop_front();
-                    self.reading = None;
-                }
-                // It waits until somebody has closed some, but not for ever.
-                Err(error) if is_shortage(&error) && self.short < SHORT_MAX => {
-                    self.short += 1;
-                    return;
-                }
-                Err(error) if is_shortage(&error) => self.give_up_comparing(index, &error),
-                Err(error) => self.on_unreadable(index, &error),
-            }
-        }
-    }
-
-    /// Reads the next group of what one file is compared with; nothing, if no more is to be read.
-    fn read_group(&mut self, index: u32) -> io::Result<Option<Option<Finding>>> {
-        let Self { files, scratch, commits, reading, .. } = self;
-        let check = files.get_mut(index).and_then(Incoming::check);
-        let Some(check) = check.filter(|check| check.is_reading()) else { return Ok(None) };
-        if reading.as_ref().is_none_or(|(read, _)| *read != index) {
-            *reading = None;
-            *reading = Some((index, commits.open_there(&check.place.0)?));
-        }
-        let (_, file) = reading.as_ref().expect("just opened");
-        check.read_on(file, scratch).map(Some)
-    }
-
-    fn give_up_comparing(&mut self, index: u32, error: &io::Error) {
-        let Some(check) = self.end_check(index) else { return };
-        let failure = storage_failure(&check.place.0, error);
-        self.reports.push(Report::Failed { index, failure });
-    }
-
-    /// What is compared could not be read: perhaps it is not there any more, or is something else now. That
-    /// the system does not let us says nothing about the contents.
-    fn on_unreadable(&mut self, index: u32, error: &io::Error) {
-        let Some(check) = self.end_check(index) else { return };
-        let place = &check.place.0;
-        match self.look(place) {
-            Ok(Found::File { .. }) if self.policy.keeping.existing != Existing::Overwrite => {
-                let text = format!(
-                    "cannot read what is at \"{place}\" at the receiver, to compare it: {}",
-                    show_error(error)
-                );
-                let failure = Failure::new(Reason::Other, text);
-                self.reports.push(Report::Failed { index, failure });
-            }
-            Ok(found) => self.go_on_after(index, check, found),
-            Err(failure) => self.reports.push(Report::Failed { index, failure }),
-        }
-    }
-
-    /// A comparison has come to an end, if it has.
-    pub(super) fn settle(&mut self, index: u32, found: Option<Finding>) {
-        let Some(finding) = found else { return };
-        let Some(check) = self.end_check(index) else { return };
-        match finding {
-            Finding::Same(hash) => self.take_same(index, check.place.0, hash, true),
-            Finding::Different => self.go_on_after(index, check, Found::Special),
-        }
-    }
-
-    fn end_check(&mut self, index: u32) -> Option<Box<Check>> {
-        self.reading.take_if(|(read, _)| *read == index);
-        let file = self.files.get_mut(index)?;
-        match std::mem::replace(&mut file.state, State::Over) {
-            State::Checked(check) => Some(check),
-            other => {
-                file.state = other;
-                None
-            }
-        }
-    }
-
-    /// What was `found` in the place of a file is not the same.
-    fn go_on_after(&mut self, index: u32, check: Box<Check>, found: Found) {
-        let Check { offered, place, told, .. } = *check;
-        let judged = match found {
-            Found::Nothing => self.take(index, offered, place, found),
-            _ => self.on_other(index, offered, place, found),
-        };
-        if let Err(failure) = judged {
-            return self.reports.push(Report::Failed { index, failure });
-        }
-        match self.files.get_mut(index).map(|file| &mut file.state) {
-            // The next name is taken, too.
-            Some(State::Checked(check)) => check.told = told,
-            Some(State::Open(_)) => self.take_told(index, told),
-            Some(State::Over) | None => {}
-        }
-    }
-
-    /// What came during a comparison comes again; what the sender has told it does not tell again.
-    fn take_told(&mut self, index: u32, told: Told) {
-        for range in told.dropped.iter() {
-            self.reports.extend(self.written.gaps(range).map(Report::Again));
-        }
-        if let Some(open) = self.open_file(index) {
-            for (group, value) in told.values {
-                if open.kept.claims(group) {
-                    open.kept.expect(group, value);
-                } else {
-                    open.expected.insert(group, value);
-                }
-            }
-            open.told_before = open.expected.len();
-        }
-        self.compare_kept(index);
-        if let Some(root) = told.root {
-            self.expect_root(index, root);
-        }
     }
 
     /// The entry is wanted, and will lie at `place`.
@@ -333,6 +201,7 @@ impl Sink {
         let key =
             source.filter(|_| !self.policy.keeping.discards).map(|source| Key::new(path, source));
         let mut open = OpenFile::new(place, key, attributes, is_sparse);
+        open.expected = Values::new(&self.policy.account);
         let told = self.reports.len();
         let there = self.take_up(index, &mut open, size);
         // How much of it is holes shows when it is written.

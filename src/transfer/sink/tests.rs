@@ -33,7 +33,8 @@ impl Bench {
         let temp = tempfile::tempdir().expect("a directory");
         let directory = Arc::new(Directory::open(temp.path()).expect("writable"));
         let keeping = Keeping { existing, ..Keeping::default() };
-        let sink = Sink::new(directory, SinkPolicy { keeping, can_repeat }, 1);
+        let sink =
+            Sink::new(directory, SinkPolicy { keeping, can_repeat, ..SinkPolicy::default() }, 1);
         Self { temp, sink }
     }
 

@@ -38,7 +38,7 @@ impl Sink {
         if open.kept.claims(group) {
             return;
         }
-        let Some(expected) = open.expected.get(&group).copied() else {
+        let Some(expected) = open.expected.get(group) else {
             open.complete.insert(group);
             return;
         };
@@ -60,7 +60,7 @@ impl Sink {
     /// Takes note of a group that is verified.
     fn note_group(&mut self, index: u32, group: u64, value: Hash) {
         let open = self.open_file(index).expect("its caller has seen it");
-        open.expected.remove(&group);
+        open.expected.remove(group);
         open.groups.put(group, value);
         if let Some(Storage::Kept(claim)) = &open.storage {
             // Who has lost the claim hears of it when he writes.

@@ -80,7 +80,11 @@ fn what_is_thrown_away_was_verified_and_leaves_nothing() {
     fs::write(bench.path("a"), b"old").expect("written");
     bench.sink = Sink::new(
         bench.sink.maker.directory.clone(),
-        SinkPolicy { keeping: Keeping { discards: true, ..Keeping::default() }, can_repeat: true },
+        SinkPolicy {
+            keeping: Keeping { discards: true, ..Keeping::default() },
+            can_repeat: true,
+            ..SinkPolicy::default()
+        },
         2,
     );
     let bytes = contents(GROUP + 5);

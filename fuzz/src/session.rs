@@ -14,6 +14,7 @@ use volley::transfer::receiver::Receiving;
 use volley::transfer::sender::Sending;
 use volley::transfer::session::Session;
 use volley::transfer::sink::{Sink, SinkPolicy};
+use volley::transfer::source::Source;
 use volley::transfer::walk::Selection;
 use volley::transport::batch::Batch;
 use volley::transport::{Connection, PathId};
@@ -49,6 +50,7 @@ pub(crate) fn receiver(bytes: &[u8]) {
     let mut owner = Owner {
         session: Session::receiving(connection, Receiving::new(how & 2 == 0)),
         sink: Some(Sink::new(Arc::new(directory), policy, 1)),
+        source: None,
         is_stalled: false,
     };
     Peer::new(&[]).torment(&mut owner, &mut input);
@@ -122,10 +124,10 @@ pub(crate) fn sender(bytes: &[u8]) {
         0 => Sending::new(&selection),
         _ => Sending::planning(&selection),
     };
-    let sending = sending.expect("they are there");
     let connection = Connection::initiate(Instant::ZERO, config, ConnectionId(1), Role::Sender);
     let session = Session::sending(connection, sending);
-    let mut owner = Owner { session, sink: None, is_stalled: false };
+    let source = Some(Source::new(&selection));
+    let mut owner = Owner { session, sink: None, source, is_stalled: false };
     let mut peer = Peer::new(&sizes.map(|(_, size)| size as u64));
     if how & 1 == 0 {
         peer.welcome(&mut owner, parameters(&mut input));
@@ -137,8 +139,29 @@ struct Owner {
     session: Session,
     /// Only who receives has one.
     sink: Option<Sink>,
+    /// Only who sends has one.
+    source: Option<Source>,
     /// The disk is busy.
     is_stalled: bool,
+}
+
+impl Owner {
+    /// Has the source do what it is told; false if that was nothing.
+    fn read(&mut self, now: Instant) -> bool {
+        let Some(source) = self.source.as_mut().filter(|_| !self.is_stalled) else {
+            return false;
+        };
+        let mut jobs = 0;
+        while let Some(job) = self.session.next_source_job() {
+            let reports = source.run(job);
+            self.session.on_source_reports(now, reports);
+            jobs += 1;
+            assert!(jobs < JOBS_MAX, "it does not stop finding work");
+        }
+        let reports = source.rest();
+        self.session.on_source_reports(now, reports);
+        jobs > 0
+    }
 }
 
 impl Side for Owner {
@@ -160,7 +183,12 @@ impl Side for Owner {
     }
 
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) -> bool {
-        self.session.poll_transmit(now, batch)
+        while !self.session.poll_transmit(now, batch) {
+            if !self.read(now) {
+                return false;
+            }
+        }
+        true
     }
 
     fn act(&mut self, now: Instant, input: &mut Input<'_>) {
@@ -174,6 +202,7 @@ impl Side for Owner {
         let progress = self.session.progress();
         assert!(progress.done <= progress.total, "{progress:?}");
         self.session.take_trace();
+        self.read(now);
         let mut jobs = 0;
         let Some(sink) = self.sink.as_mut().filter(|_| !self.is_stalled) else {
             return;

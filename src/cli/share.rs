@@ -9,7 +9,7 @@ use crate::base::text::escape_os;
 use crate::net::Interrupt;
 use crate::net::part::Service;
 use crate::report::summary::Direction;
-use crate::transfer::sender::Sending;
+use crate::transfer::source::Source;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub fn run(order: &Share, output: &Output, interrupt: &Interrupt) -> Result<(), 
     };
     let open = || {
         // What cannot be offered is known before anybody comes.
-        Sending::new(&selection)?;
+        Source::new(&selection).open()?;
         let selection = Arc::new(selection);
         let headline = headline(&selection.paths);
         Ok(Opened {

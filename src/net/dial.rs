@@ -131,8 +131,7 @@ impl Attempt {
         let config = engine.config(path, order.congestion, order.arq);
         let role = order.errand.role();
         let connection = Connection::initiate(engine.now(), config, connection_id, role);
-        let (session, sink) = part.session(connection);
-        let id = engine.add(session, connection_id, path, (sink, None));
+        let id = engine.add(part.session(connection), connection_id, path, None);
         Ok(Self { engine, address, standpoint: order.errand.standpoint(), id, ended, phase })
     }
 

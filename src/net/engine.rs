@@ -16,16 +16,15 @@ use self::ending::Retiring;
 use self::port::Port;
 use self::sessions::{Served, Sessions};
 use super::impair::ImpairedLink;
+use super::part::Staffed;
 use super::places::{Place, Places};
 use super::udp::{Path, Udp};
-use super::worker::Told;
+use super::worker::{Reports, Told};
 use super::{Impairment, Observer};
 use crate::base::time::{Duration, Instant};
 use crate::os::clock::{self, Clock};
 use crate::os::wait::{Ready, Waiter};
 use crate::transfer::outcome::{Failure, Reason};
-use crate::transfer::session::Session;
-use crate::transfer::sink::Sink;
 use crate::transport::arq::ArqConfig;
 use crate::transport::batch::Batch;
 use crate::transport::config::{Config, CongestionChoice};
@@ -161,15 +160,16 @@ impl Engine {
         }
     }
 
-    /// Takes a session in; a receiving one with its sink, one of a listener with its place there. Returns
-    /// its number.
+    /// Takes a session in with what works for it; one of a listener with its place there. Returns its
+    /// number.
     pub fn add(
         &mut self,
-        session: Session,
+        staffed: Staffed,
         connection_id: ConnectionId,
         path: Path,
-        (sink, place): (Option<Sink>, Option<Place>),
+        place: Option<Place>,
     ) -> u64 {
+        let Staffed { session, sink, source } = staffed;
         let id = self.numbers.take();
         let served = Served {
             session,
@@ -177,23 +177,17 @@ impl Engine {
             other_path: None,
             sink,
             worker: None,
+            source,
+            reader: None,
             place,
             began: self.now(),
             is_announced: false,
-            turned_away: None,
             phase: None,
             deadline: None,
             is_broken: false,
         };
         self.sessions.add(id, connection_id, served);
         id
-    }
-
-    /// Ends a session that was added as soon as its peer can hear why; nobody is told that it was there.
-    pub fn turn_away(&mut self, id: u64, failure: Failure) {
-        if let Some(served) = self.sessions.touch(id) {
-            served.turned_away = Some(failure);
-        }
     }
 
     /// A datagram for a session that the owner knows the number of.
@@ -305,13 +299,20 @@ impl Engine {
                 }
                 continue;
             };
-            let Some(reports) = reports else {
-                let failure = Failure::new(Reason::Other, "the thread that writes files failed");
-                served.act(|session| session.abort(now, failure));
-                continue;
-            };
-            for report in reports {
-                served.act(|session| session.on_report(now, report));
+            match reports {
+                None => {
+                    let text = "the thread that reads or writes files failed";
+                    let failure = Failure::new(Reason::Other, text);
+                    served.act(|session| session.abort(now, failure));
+                }
+                Some(Reports::Sink(reports)) => {
+                    for report in reports {
+                        served.act(|session| session.on_report(now, report));
+                    }
+                }
+                Some(Reports::Source(reports)) => {
+                    served.act(|session| session.on_source_reports(now, reports));
+                }
             }
         }
     }

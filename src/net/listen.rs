@@ -1,7 +1,7 @@
 //! Serving whoever comes: one datagram socket and one stream socket on the same port.
 
 use super::engine::Engine;
-use super::part::{Part, Service};
+use super::part::Service;
 use super::places::{Admission, Place, Places};
 use super::udp::{Path, Udp, is_no_family};
 use super::{Carrier, Impairment, Interrupt, Notice, Observer, tcp};
@@ -305,20 +305,12 @@ impl Serving {
         let Ok(header) = Header::read(datagram) else {
             return;
         };
-        let (part, unfit) = match order.service.part(hello.role, Carrier::Udp) {
-            Ok(part) => (part, None),
-            // Only a CLOSE says what is wrong by its code, and for that there must be a connection.
-            Err(failure) => (Part::idle(), Some(failure)),
-        };
+        let part = order.service.part(hello.role, Carrier::Udp);
         let connection_id = engine.fresh_connection_id();
         let config = engine.config(path, order.service.congestion(), ArqConfig::default());
         let connection =
             Connection::respond(engine.now(), config, connection_id, hello, header.packet_number);
-        let (session, sink) = part.session(connection);
-        let id = self.engine.add(session, connection_id, path, (sink, place));
-        if let Some(failure) = unfit {
-            self.engine.turn_away(id, failure);
-        }
+        let id = self.engine.add(part.session(connection), connection_id, path, place);
         self.known.insert((path.peer, hello.connection_id), id);
     }
 

@@ -13,6 +13,7 @@ use crate::transfer::receiver::Receiving;
 use crate::transfer::sender::Sending;
 use crate::transfer::session::Session;
 use crate::transfer::sink::{Sink, SinkPolicy};
+use crate::transfer::source::Source;
 use crate::transfer::walk::Selection;
 use crate::transport::Connection;
 use crate::transport::config::CongestionChoice;
@@ -70,7 +71,17 @@ pub(super) enum Part {
     /// It takes files in.
     Receiving(Box<Receiving>, Box<Sink>),
     /// It has the files.
-    Sending(Box<Sending>),
+    Sending(Box<Sending>, Box<Source>),
+}
+
+/// A session, and what does its work with the disk.
+#[derive(Debug)]
+pub struct Staffed {
+    pub(super) session: Session,
+    /// Of one that receives.
+    pub(super) sink: Option<Sink>,
+    /// Of one that sends.
+    pub(super) source: Option<Source>,
 }
 
 impl Errand {
@@ -98,8 +109,10 @@ impl Errand {
             Self::Get(reception) => Ok(reception.part(carrier, false)),
             Self::List => Ok(Part::Listing(Box::new(Receiving::listing()))),
             Self::PlanGet(reception) => Ok(reception.part(carrier, true)),
-            Self::PlanSend(selection) => Part::plan(selection),
-            Self::Send(selection) => Part::send(selection),
+            Self::PlanSend(selection) => {
+                Part::sending(Sending::planning(selection), selection).opened()
+            }
+            Self::Send(selection) => Part::sending(Sending::new(selection), selection).opened(),
         }
     }
 }
@@ -118,18 +131,19 @@ impl Service {
         Standpoint { is_sender: self.duty() == Duty::Share, is_initiator: false }
     }
 
-    /// The part in the transfer of one who has been admitted with that role.
-    ///
-    /// # Errors
-    /// Something of what is to be sent is not there any more.
-    pub(super) fn part(&self, initiator: Role, carrier: Carrier) -> Result<Part, Failure> {
-        match (self, initiator) {
+    /// The part in the transfer of one who has been admitted with that role. Nothing on a disk is looked at.
+    pub(super) fn part(&self, initiator: Role, carrier: Carrier) -> Part {
+        let selection = match self {
             // A sender that only wants to know says so itself.
-            (Self::Receive(reception), _) => Ok(reception.part(carrier, false)),
-            (Self::Share { selection, .. }, Role::Lister) => Part::list(selection),
-            (Self::Share { selection, .. }, Role::Planner) => Part::plan(selection),
-            (Self::Share { selection, .. }, _) => Part::send(selection),
-        }
+            Self::Receive(reception) => return reception.part(carrier, false),
+            Self::Share { selection, .. } => selection,
+        };
+        let sending = match initiator {
+            Role::Lister => Sending::listing(selection),
+            Role::Planner => Sending::planning(selection),
+            Role::Receiver | Role::Sender => Sending::new(selection),
+        };
+        Part::sending(sending, selection)
     }
 
     /// How to choose the rate over UDP, where this side sends.
@@ -164,31 +178,39 @@ impl Reception {
 }
 
 impl Part {
-    fn send(selection: &Selection) -> Result<Self, Failure> {
-        Sending::new(selection).map(|sending| Self::Sending(Box::new(sending)))
+    fn sending(sending: Sending, selection: &Selection) -> Self {
+        Self::Sending(Box::new(sending), Box::new(Source::new(selection)))
     }
 
-    fn list(selection: &Selection) -> Result<Self, Failure> {
-        Sending::listing(selection).map(|sending| Self::Sending(Box::new(sending)))
-    }
-
-    /// One that has nothing to say: for a connection that is opened to be closed.
-    pub(super) fn idle() -> Self {
-        Self::Listing(Box::new(Receiving::listing()))
-    }
-
-    fn plan(selection: &Selection) -> Result<Self, Failure> {
-        Sending::planning(selection).map(|sending| Self::Sending(Box::new(sending)))
-    }
-
-    /// The session over our own transport, and the sink of one that receives.
-    pub(super) fn session(self, connection: Connection) -> (Session, Option<Sink>) {
+    /// The same once it is known that what was named is there.
+    fn opened(self) -> Result<Self, Failure> {
         match self {
-            Self::Listing(receiving) => (Session::receiving(connection, *receiving), None),
-            Self::Receiving(receiving, sink) => {
-                (Session::receiving(connection, *receiving), Some(*sink))
+            Self::Sending(sending, mut source) => {
+                source.open()?;
+                Ok(Self::Sending(sending, source))
             }
-            Self::Sending(sending) => (Session::sending(connection, *sending), None),
+            part => Ok(part),
+        }
+    }
+
+    /// The session over our own transport, and what works for it.
+    pub(super) fn session(self, connection: Connection) -> Staffed {
+        match self {
+            Self::Listing(receiving) => Staffed {
+                session: Session::receiving(connection, *receiving),
+                sink: None,
+                source: None,
+            },
+            Self::Receiving(receiving, sink) => Staffed {
+                session: Session::receiving(connection, *receiving),
+                sink: Some(*sink),
+                source: None,
+            },
+            Self::Sending(sending, source) => Staffed {
+                session: Session::sending(connection, *sending),
+                sink: None,
+                source: Some(*source),
+            },
         }
     }
 }

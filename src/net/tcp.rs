@@ -134,7 +134,7 @@ fn carry(channel: Channel, reader: RecordReader<Stream>, part: Part) -> Finished
         Part::Receiving(receiving, sink) => {
             Download::new(channel, receiving, Some(sink)).run(reader)
         }
-        Part::Sending(sending) => Upload::new(channel, sending).run(reader),
+        Part::Sending(sending, source) => Upload::new(channel, sending, source).run(reader),
     }
 }
 

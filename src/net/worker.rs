@@ -1,14 +1,18 @@
-//! A thread for one transfer's sink, so that a slow disk stalls its own transfer only.
+//! A thread for what one transfer does with the disk, so that a slow disk stalls its own transfer only: for the
+//! sink of one that receives, for the source of one that sends.
 
+use super::places::Place;
 use crate::base::time::Duration;
 use crate::os::clock::Clock;
 use crate::os::wait::Waker;
 use crate::transfer::job::{Job, Report};
 use crate::transfer::sink::Sink;
+use crate::transfer::source::Source;
+use crate::transfer::source_job::{SourceJob, SourceReport};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 /// Reports told together: small jobs are many.
@@ -20,8 +24,8 @@ const LARGE: usize = 32 << 10;
 /// How often what is verified is written down.
 pub const CHECKPOINT: Duration = Duration::from_secs(1);
 
-/// What a worker tells the loop: which session, and what its sink did. `None`: it has stopped.
-pub type Told = (u64, Option<Vec<Report>>);
+/// What a worker tells the loop: which session, and what was done for it. `None`: it has stopped.
+pub type Told = (u64, Option<Reports>);
 
 /// How a worker gets on.
 #[derive(Debug, Default)]
@@ -30,43 +34,160 @@ struct Pace {
     is_busy: AtomicBool,
 }
 
-/// A sink on its own thread. What waits for it is bounded by the transfer that feeds it.
+/// What was done.
 #[derive(Debug)]
-pub struct Worker {
-    jobs: Option<Sender<Job>>,
+pub enum Reports {
+    /// By a sink.
+    Sink(Vec<Report>),
+    /// By a source.
+    Source(Vec<SourceReport>),
+}
+
+/// What does jobs and may block.
+pub trait Labour: Send + 'static {
+    /// What it is told to do.
+    type Job: Send + 'static;
+    /// What it says it did.
+    type Report: Send + 'static;
+
+    /// Whether something is to be put away in the end, for which its owner waits.
+    const CLEARS_UP: bool;
+
+    /// Does a job.
+    fn run(&mut self, job: Self::Job) -> Vec<Self::Report>;
+    /// Goes on, a little, with what takes long.
+    fn rest(&mut self) -> Vec<Self::Report>;
+    /// Whether there is something to go on with.
+    fn is_busy(&self) -> bool;
+    /// Whether that is its turn, though there are jobs.
+    fn is_rest_due(&self) -> bool;
+    /// About every second.
+    fn checkpoint(&mut self) -> Vec<Self::Report>;
+    /// Whether the report cannot wait for others.
+    fn is_urgent(report: &Self::Report) -> bool;
+    /// The reports for whoever hears those of both kinds.
+    fn told(reports: Vec<Self::Report>) -> Reports;
+}
+
+impl Labour for Sink {
+    type Job = Job;
+    type Report = Report;
+
+    const CLEARS_UP: bool = true;
+
+    fn run(&mut self, job: Job) -> Vec<Report> {
+        self.run(job)
+    }
+
+    fn rest(&mut self) -> Vec<Report> {
+        self.rest()
+    }
+
+    fn is_busy(&self) -> bool {
+        self.is_busy()
+    }
+
+    fn is_rest_due(&self) -> bool {
+        false
+    }
+
+    fn checkpoint(&mut self) -> Vec<Report> {
+        self.checkpoint()
+    }
+
+    fn is_urgent(report: &Report) -> bool {
+        matches!(report, Report::Done { bytes: LARGE.., .. })
+    }
+
+    fn told(reports: Vec<Report>) -> Reports {
+        Reports::Sink(reports)
+    }
+}
+
+impl Labour for Source {
+    type Job = SourceJob;
+    type Report = SourceReport;
+
+    const CLEARS_UP: bool = false;
+
+    fn run(&mut self, job: SourceJob) -> Vec<SourceReport> {
+        self.run(job)
+    }
+
+    fn rest(&mut self) -> Vec<SourceReport> {
+        self.rest()
+    }
+
+    fn is_busy(&self) -> bool {
+        self.is_busy()
+    }
+
+    fn is_rest_due(&self) -> bool {
+        self.is_rest_due()
+    }
+
+    fn checkpoint(&mut self) -> Vec<SourceReport> {
+        Vec::new()
+    }
+
+    fn is_urgent(report: &SourceReport) -> bool {
+        matches!(report, SourceReport::Filled { .. })
+    }
+
+    fn told(reports: Vec<SourceReport>) -> Reports {
+        Reports::Source(reports)
+    }
+}
+
+/// A sink or a source on its own thread. What waits for it is bounded by the transfer that feeds it.
+#[derive(Debug)]
+pub struct Worker<J> {
+    jobs: Option<Sender<J>>,
     is_closed: Arc<AtomicBool>,
     pace: Arc<Pace>,
     thread: Option<JoinHandle<()>>,
+    clears_up: bool,
+    /// Given back when the thread ends.
+    place: Arc<Mutex<Option<Place>>>,
 }
 
-impl Worker {
-    /// Runs `sink` for session `id`; reports go to `told`, and `waker` wakes the loop.
+impl<J: Send + 'static> Worker<J> {
+    /// Has `labour` do the jobs of session `id`; reports go to `told`, and `waker` wakes the loop.
     ///
     /// # Errors
     /// The system has no thread to spare.
-    pub fn start(id: u64, mut sink: Sink, told: Sender<Told>, waker: Waker) -> io::Result<Self> {
-        let (jobs, queue) = channel::<Job>();
+    pub fn start<L: Labour<Job = J>>(
+        id: u64,
+        mut labour: L,
+        told: Sender<Told>,
+        waker: Waker,
+    ) -> io::Result<Self> {
+        let (jobs, queue) = channel::<J>();
         let is_closed = Arc::new(AtomicBool::new(false));
         let closed = is_closed.clone();
         let pace = Arc::<Pace>::default();
         let shown = pace.clone();
+        let place: Arc<Mutex<Option<Place>>> = Arc::default();
+        let held = place.clone();
         let thread = thread::Builder::new().spawn(move || {
             let stopped = Stopped { id, told: told.clone(), waker: waker.clone() };
-            let tell = |reports: Vec<Report>| {
+            let tell = |reports: Vec<L::Report>| {
                 if !reports.is_empty() {
                     // Who does not listen any more closes its workers.
-                    let _ = told.send((id, Some(reports)));
+                    let _ = told.send((id, Some(L::told(reports))));
                     waker.wake();
                 }
                 shown.steps.fetch_add(1, Ordering::Relaxed);
                 !closed.load(Ordering::Relaxed)
             };
-            let _ = work(&mut sink, &queue, tell, &shown.is_busy);
+            let _ = work(&mut labour, &queue, tell, &shown.is_busy);
             // What is not committed is put away before anybody hears that this is over.
-            drop(sink);
+            drop(labour);
+            drop(held.lock().map(|mut held| held.take()));
             drop(stopped);
         })?;
-        Ok(Self { jobs: Some(jobs), is_closed, pace, thread: Some(thread) })
+        let clears_up = L::CLEARS_UP;
+        Ok(Self { jobs: Some(jobs), is_closed, pace, thread: Some(thread), clears_up, place })
     }
 
     /// Steps that it has done so far: they show that its disk gets on.
@@ -81,25 +202,35 @@ impl Worker {
         self.pace.is_busy.load(Ordering::Relaxed)
     }
 
-    /// Does no more jobs, not even those that wait; the sink puts away what is not committed.
+    /// Does no more jobs, not even those that wait; a sink puts away what is not committed.
     pub fn close(&mut self) {
         self.is_closed.store(true, Ordering::Relaxed);
         self.jobs = None;
     }
 
     /// Hands a job over. A worker that has stopped has said so; its transfer ends because of that.
-    pub fn submit(&self, job: Job) {
+    pub fn submit(&self, job: J) {
         if let Some(jobs) = &self.jobs {
             let _ = jobs.send(job);
         }
     }
+
+    /// Lets go of a thread that has nothing to put away: one that a disk holds up ends when it can, and has
+    /// its transfer's place until then.
+    pub fn leave(mut self, place: Option<Place>) {
+        if let Ok(mut held) = self.place.lock() {
+            *held = place;
+        }
+        self.close();
+    }
 }
 
-impl Drop for Worker {
-    /// Waits until the sink has put away what is not committed.
+impl<J> Drop for Worker<J> {
+    /// Waits until what is not committed has been put away.
     fn drop(&mut self) {
-        self.close();
-        if let Some(thread) = self.thread.take() {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.jobs = None;
+        if let Some(thread) = self.thread.take().filter(|_| self.clears_up) {
             // A panic in a sink ends its transfer, which has been told, and nothing else.
             let _ = thread.join();
         }
@@ -107,16 +238,16 @@ impl Drop for Worker {
 }
 
 /// Does jobs until there will be no more, or `tell` says that nobody listens.
-fn work(
-    sink: &mut Sink,
-    queue: &Receiver<Job>,
-    tell: impl Fn(Vec<Report>) -> bool,
+fn work<L: Labour>(
+    labour: &mut L,
+    queue: &Receiver<L::Job>,
+    tell: impl Fn(Vec<L::Report>) -> bool,
     is_busy: &AtomicBool,
 ) -> Result<(), RecvError> {
     let clock = Clock::start();
     let mut checkpoint = clock.now() + CHECKPOINT;
     loop {
-        let patience = if sink.is_busy() { Duration::ZERO } else { CHECKPOINT };
+        let patience = if labour.is_busy() { Duration::ZERO } else { CHECKPOINT };
         let mut next = match queue.recv_timeout(patience) {
             Ok(job) => Some(job),
             Err(RecvTimeoutError::Timeout) => None,
@@ -124,19 +255,19 @@ fn work(
         };
         let mut reports = Vec::new();
         while let Some(job) = next {
-            reports.extend(sink.run(job));
-            next = queue.try_recv().ok();
-            let is_large = matches!(reports.last(), Some(Report::Done { bytes: LARGE.., .. }));
-            if (is_large || reports.len() >= REPORTS_MAX || next.is_none())
+            reports.extend(labour.run(job));
+            next = if labour.is_rest_due() { None } else { queue.try_recv().ok() };
+            let is_urgent = reports.last().is_some_and(L::is_urgent);
+            if (is_urgent || reports.len() >= REPORTS_MAX || next.is_none())
                 && !tell(std::mem::take(&mut reports))
             {
                 return Err(RecvError);
             }
         }
-        let mut reports = sink.rest();
-        is_busy.store(sink.is_busy(), Ordering::Relaxed);
+        let mut reports = labour.rest();
+        is_busy.store(labour.is_busy(), Ordering::Relaxed);
         if clock.now() >= checkpoint {
-            reports.extend(sink.checkpoint());
+            reports.extend(labour.checkpoint());
             checkpoint = clock.now() + CHECKPOINT;
         }
         if !tell(reports) {

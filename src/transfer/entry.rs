@@ -23,11 +23,7 @@ impl Entry {
     /// Bytes of its path and of what it says.
     #[must_use]
     pub fn text_len(&self) -> usize {
-        let target = match &self.kind {
-            Kind::Link { target } => target.len(),
-            Kind::Directory { .. } | Kind::File { .. } => 0,
-        };
-        self.path.len() + target
+        self.path.len() + self.kind.text_len()
     }
 }
 
@@ -88,6 +84,15 @@ impl Kind {
     #[must_use]
     pub fn is_identified(size: u64) -> bool {
         size > GROUP
+    }
+
+    /// Bytes of what it says.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        match self {
+            Self::Directory { .. } | Self::File { .. } => 0,
+            Self::Link { target } => target.len(),
+        }
     }
 
     /// Bytes of the transfer space.

@@ -57,12 +57,43 @@ pub fn group_range(group: u64, size: u64) -> Range<u64> {
 /// The value of a group: its subtree's chaining value, or the hash where it is the whole file.
 #[must_use]
 pub fn group_value(group: u64, bytes: &[u8], size: u64) -> Hash {
-    if size <= GROUP {
-        return Hash::of(bytes);
+    let mut hasher = GroupHasher::new(group, size);
+    hasher.update(bytes);
+    hasher.value()
+}
+
+/// The value of a group whose bytes come in pieces.
+#[derive(Clone, Debug)]
+pub struct GroupHasher {
+    hasher: blake3::Hasher,
+    is_whole_file: bool,
+}
+
+impl GroupHasher {
+    /// No bytes yet of that group of a file of `size` bytes.
+    #[must_use]
+    pub fn new(group: u64, size: u64) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let is_whole_file = size <= GROUP;
+        if !is_whole_file {
+            hasher.set_input_offset(group * GROUP);
+        }
+        Self { hasher, is_whole_file }
     }
-    let mut hasher = blake3::Hasher::new();
-    hasher.set_input_offset(group * GROUP);
-    Hash(hasher.update(bytes).finalize_non_root())
+
+    /// The next of its bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    /// Its value.
+    #[must_use]
+    pub fn value(&self) -> Hash {
+        if self.is_whole_file {
+            return self.hasher.finalize().into();
+        }
+        Hash(self.hasher.finalize_non_root())
+    }
 }
 
 /// Combines the values of a file's groups, in order, to its hash.

@@ -53,6 +53,7 @@ const RENAMED: u8 = 14;
 const PLAN: u8 = 15;
 const WOULD: u8 = 16;
 const LACKING: u8 = 17;
+const AGAIN: u8 = 18;
 
 /// One message. Entries are named by their index in the order offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,15 @@ pub enum Message {
     Accept {
         /// One more than the index of the last entry judged.
         below: u32,
+    },
+    /// Receiver: those groups, which it had kept, are not what the sender has: their bytes must come.
+    Again {
+        /// The file.
+        index: u32,
+        /// The first group.
+        first: u64,
+        /// How many groups.
+        count: u64,
     },
     /// Receiver: the entry is verified, on stable storage, and has its name.
     Committed {
@@ -177,9 +187,12 @@ impl Message {
 
     fn put_body(&self, body: &mut Vec<u8>) -> u8 {
         match self {
-            Self::Accept { below } => {
-                put_varint(body, u64::from(*below));
-                ACCEPT
+            Self::Accept { below } => put_index(body, *below, ACCEPT),
+            Self::Again { index, first, count } => {
+                put_varint(body, u64::from(*index));
+                put_varint(body, *first);
+                put_varint(body, *count);
+                AGAIN
             }
             Self::Committed { index, hash } => {
                 put_hash(body, *index, hash);
@@ -206,10 +219,7 @@ impl Message {
                 body.extend_from_slice(start_of(text).as_bytes());
                 LACKING
             }
-            Self::Left { index } => {
-                put_varint(body, u64::from(*index));
-                LEFT
-            }
+            Self::Left { index } => put_index(body, *index, LEFT),
             Self::Offer(entry) => {
                 put_entry(body, entry);
                 OFFER
@@ -220,10 +230,7 @@ impl Message {
                 REJECT
             }
             Self::Plan => PLAN,
-            Self::Prove { index } => {
-                put_varint(body, u64::from(*index));
-                PROVE
-            }
+            Self::Prove { index } => put_index(body, *index, PROVE),
             Self::Renamed { index, path } => {
                 put_varint(body, u64::from(*index));
                 body.extend_from_slice(path.as_bytes());
@@ -251,6 +258,10 @@ impl Message {
         let malformed = reader.malformed();
         let message = match kind {
             ACCEPT => Self::Accept { below: read_index(&mut reader)? },
+            AGAIN => {
+                let index = read_index(&mut reader)?;
+                Self::Again { index, first: reader.varint()?, count: reader.varint()? }
+            }
             COMMITTED => {
                 Self::Committed { index: read_index(&mut reader)?, hash: read_hash(&mut reader)? }
             }
@@ -303,6 +314,12 @@ impl Message {
         };
         if reader.is_empty() { Ok(message) } else { Err(malformed) }
     }
+}
+
+/// Puts an index, and hands on the kind of message that has nothing else.
+fn put_index(body: &mut Vec<u8>, index: u32, kind: u8) -> u8 {
+    put_varint(body, u64::from(index));
+    kind
 }
 
 fn put_hash(body: &mut Vec<u8>, index: u32, hash: &Hash) {
@@ -399,6 +416,7 @@ mod tests {
             Message::Committed { index: 0, hash: Hash([3; 32]) },
             Message::Finished,
             Message::Kept { index: 0, first: 0, values: vec![Hash([5; 32])] },
+            Message::Again { index: 0, first: 1 << 35, count: 256 },
             Message::Prove { index: 3 },
             Message::Same { index: 3, hash: Hash([6; 32]) },
             Message::Left { index: 4 },

@@ -1,7 +1,7 @@
 //! Floor 3: what is moved, and whether it arrived.
 //!
-//! The files of a transfer, in the order offered, form one space of bytes. A [`sender::Sending`] reads
-//! it from a `source::Source`, a [`receiver::Receiving`] has it written by a [`sink::Sink`]; between
+//! The files of a transfer, in the order offered, form one space of bytes. A [`sender::Sending`] has it
+//! read by a [`source::Source`], a [`receiver::Receiving`] has it written by a [`sink::Sink`]; between
 //! them go [`message`]s. None of them knows whether UDP or TCP carries all this. A
 //! [`session::Session`] joins either of them to a connection of our own transport; over TCP the
 //! stream itself does.
@@ -18,6 +18,7 @@ pub mod disk;
 mod early;
 pub mod ending;
 pub mod entry;
+pub mod group_memory;
 pub mod handover;
 pub mod hash;
 mod incoming;
@@ -41,6 +42,7 @@ pub mod sender;
 pub mod session;
 pub mod sink;
 pub mod source;
+pub mod source_job;
 pub mod spool;
 pub mod stall;
 mod tree;

@@ -287,6 +287,11 @@ impl Ledger {
         self.counts.resumed += bytes;
     }
 
+    /// So many of them have to come after all.
+    pub fn resume_less(&mut self, bytes: u64) {
+        self.counts.resumed -= bytes;
+    }
+
     /// Bytes that need not come, because an earlier transfer brought them.
     #[must_use]
     pub fn resumed(&self) -> u64 {

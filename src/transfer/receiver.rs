@@ -234,6 +234,7 @@ impl Receiving {
                 self.settle(index, Err(Failure::new(reason, text)));
             }
             Message::Accept { .. }
+            | Message::Again { .. }
             | Message::Committed { .. }
             | Message::Finished
             | Message::Kept { .. }

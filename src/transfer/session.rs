@@ -2,13 +2,16 @@
 //! time.
 //!
 //! The owner calls [`Session::handle_datagram`], [`Session::handle_timeout`] and, for a receiving
-//! session, [`Session::next_job`] and [`Session::on_report`] around its sink; then
+//! session, [`Session::next_job`] and [`Session::on_report`] around its sink, for a sending one
+//! [`Session::next_source_job`] and [`Session::on_source_reports`] around its source; then
 //! [`Session::poll_transmit`] until `false`; and waits until [`Session::poll_timeout`]. The transfer
 //! is over when [`Session::report`] says how.
 
 mod motion;
+mod trains;
 
 use self::motion::Watch;
+use self::trains::Trains;
 use super::ending::{Standpoint, failure_of_end};
 use super::entry::Entry;
 use super::job::{Job, Report};
@@ -17,7 +20,6 @@ pub use super::progress::{Phase, Progress};
 use super::receiver::{Demand, Receiving};
 use super::sender::Sending;
 use crate::base::time::{Duration, Instant};
-use crate::transport::batch::Batch;
 use crate::transport::error::End;
 use crate::transport::trace::TraceEvent;
 use crate::transport::{Connection, Event, PathId};
@@ -52,6 +54,7 @@ enum Side {
 pub struct Session {
     connection: Connection,
     side: Side,
+    trains: Trains,
     /// What this side closed the connection with.
     failure: Option<Failure>,
     end: Option<End>,
@@ -61,8 +64,6 @@ pub struct Session {
     gather_until: Option<Instant>,
     /// When every file had an outcome.
     completed_at: Option<Instant>,
-    /// The latest time it was told.
-    latest: Instant,
 }
 
 impl Session {
@@ -82,13 +83,13 @@ impl Session {
         Self {
             connection,
             side,
+            trains: Trains::default(),
             failure: None,
             end: None,
             linger_until: None,
             motion: Watch::default(),
             gather_until: None,
             completed_at: None,
-            latest: Instant::ZERO,
         }
     }
 
@@ -139,13 +140,9 @@ impl Session {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let linger = self.linger_until.filter(|_| self.connection.is_established());
-        let more = match &self.side {
-            Side::Sending(sending) if sending.has_more() && self.end.is_none() => Some(self.latest),
-            _ => None,
-        };
         let is_open = self.failure.is_none() && self.connection.is_established();
         let word = self.motion.deadline().filter(|_| is_open);
-        let deadlines = [self.connection.poll_timeout(), linger, self.gather_until, more, word];
+        let deadlines = [self.connection.poll_timeout(), linger, self.gather_until, word];
         deadlines.into_iter().flatten().min()
     }
 
@@ -178,26 +175,6 @@ impl Session {
         self.pump(now);
     }
 
-    /// Fills `batch` with the next packets, sealed; false if there is nothing to send now.
-    pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) -> bool {
-        while self.connection.poll_unfilled(now, batch, true) {
-            if let Side::Sending(sending) = &mut self.side {
-                let filled = batch.fill(|offset, payload| sending.read(offset, payload));
-                self.tell();
-                if filled.is_err() {
-                    self.connection.abandon(batch);
-                    self.pump(now);
-                    continue;
-                }
-            }
-            if self.connection.depart(now, batch) {
-                batch.seal();
-                return true;
-            }
-        }
-        false
-    }
-
     /// Ends the transfer from this side.
     pub fn abort(&mut self, now: Instant, failure: Failure) {
         self.refuse(failure);
@@ -211,7 +188,6 @@ impl Session {
 
     /// Moves what happened from the connection to the transfer and back.
     fn pump(&mut self, now: Instant) {
-        self.latest = self.latest.max(now);
         while let Some(event) = self.connection.poll_event() {
             match event {
                 // What was received is looked at below, whatever else happened.
@@ -281,6 +257,9 @@ impl Session {
             Side::Sending(sending) => {
                 for range in sending.take_cancelled() {
                     connection.cancel_outgoing(&range);
+                }
+                for range in sending.take_restored() {
+                    connection.restore_outgoing(&range);
                 }
                 connection.release(sending.released());
             }
@@ -393,6 +372,7 @@ mod tests {
     use crate::transfer::entry::{Attributes, Entry, Kind};
     use crate::transfer::message::Message;
     use crate::transport::arq::ArqConfig;
+    use crate::transport::batch::Batch;
     use crate::transport::config::{Config, CongestionChoice};
     use crate::wire::handshake::Role;
 

@@ -7,6 +7,7 @@
 
 use super::disk::{Call, Disk};
 use super::entry::{Attributes, Kind, MODE_MASK};
+use super::group_memory::GroupMemory;
 use super::manifest::Manifest;
 use super::name::{TreePath, link_fault, show_start};
 use super::outcome::{Failure, Reason};
@@ -49,6 +50,8 @@ pub struct Selection {
     pub links: Links,
     /// What of the directories goes.
     pub rules: Rules,
+    /// Shared by all transfers of it.
+    pub memory: GroupMemory,
 }
 
 /// Something to offer.
@@ -107,23 +110,26 @@ impl Walk {
     /// Looks at what was named before the first byte goes.
     ///
     /// # Errors
-    /// Something is missing, unreadable or neither file nor directory, or two would have the same name.
-    pub(super) fn start(disk: Disk, selection: &Selection) -> Result<Self, Failure> {
+    /// Something is missing, unreadable or neither file nor directory, or two would have the same name; what
+    /// that is, as people are shown it, and why.
+    pub(super) fn start(disk: Disk, selection: &Selection) -> Result<Self, (String, Failure)> {
         let mut names = HashSet::new();
         let mut named = Vec::new();
         let spool = selection.spool.iter().map(|spool| {
             let unreadable = |error: io::Error| read_failure("standard input", &error);
-            spool.candidate().map_err(unreadable)
+            spool.candidate().map_err(|error| ("standard input".to_owned(), unreadable(error)))
         });
         let paths = selection.paths.iter().zip(0..).map(|(path, place)| {
             let holds = selection.links != Links::Follow && place < ROOTS_MAX;
-            look_at(&disk, path, holds)
+            let shown = escape_os(path);
+            look_at(&disk, path, holds).map_err(|failure| (shown, failure))
         });
         for candidate in paths.chain(spool) {
             let candidate = candidate?;
             if !names.insert(candidate.path.clone()) {
-                let text = format!("two of them would both be called \"{}\"", candidate.path);
-                return Err(Failure::new(Reason::Other, text));
+                let name = candidate.path.to_string();
+                let text = format!("two of them would both be called \"{name}\"");
+                return Err((name, Failure::new(Reason::Other, text)));
             }
             named.push(candidate);
         }
@@ -163,13 +169,6 @@ impl Walk {
                 Step::Nothing
             }
         }
-    }
-
-    /// Looks at nothing more.
-    pub(super) fn stop(&mut self) {
-        self.found.clear();
-        self.stack.clear();
-        self.named.clear();
     }
 
     /// Looks at an entry of the innermost directory.

@@ -1,5 +1,7 @@
 //! A whole transfer in one thread: what either side says and sends goes to the other as over TCP.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use volley::transfer::directory::Directory;
@@ -10,6 +12,7 @@ use volley::transfer::outcome::{Failure, TransferReport};
 use volley::transfer::receiver::Receiving;
 use volley::transfer::sender::Sending;
 use volley::transfer::sink::{Sink, SinkPolicy};
+use volley::transfer::source::Source;
 use volley::transfer::walk::{Links, Selection};
 
 /// Only something that hangs takes so many steps.
@@ -72,8 +75,12 @@ pub(crate) fn run(order: &Order<'_>) -> Result<Over, Failure> {
         can_repeat: false,
         ..SinkPolicy::default()
     };
+    let mut source = Source::new_on(sender, &selection);
+    source.open()?;
     let mut carrier = Carrier {
-        sending: Sending::new_on(sender, &selection)?,
+        sending: Sending::new(&selection),
+        source,
+        restored: VecDeque::new(),
         receiving: Receiving::new(false),
         sink: Sink::new(directory, policy, 1),
         at: 0,
@@ -94,6 +101,9 @@ pub(crate) fn run(order: &Order<'_>) -> Result<Over, Failure> {
 
 struct Carrier {
     sending: Sending,
+    source: Source,
+    /// What goes after all.
+    restored: VecDeque<Range<u64>>,
     receiving: Receiving,
     sink: Sink,
     /// The next byte of the transfer space.
@@ -106,24 +116,44 @@ struct Carrier {
 impl Carrier {
     fn step(&mut self, order: &Order<'_>) {
         self.sending.offer(OFFERS_MAX);
+        self.read_on();
         self.receiving.incoming().extend(self.sending.take_outgoing());
         // A stream keeps no list of what is still to go.
         self.sending.take_cancelled();
-        let is_idle = !self.send_piece(order.piece) && !self.sending.has_more();
+        self.restored.extend(self.sending.take_restored());
+        let has_gone = self.send_piece(order.piece);
+        let is_idle = !has_gone && !self.sending.has_more() && !self.source.is_busy();
         self.work(order, is_idle);
         self.receiving.take_demands();
         self.sending.incoming().extend(self.receiving.take_outgoing());
         self.sending.handle_messages().expect("the receiver keeps to the protocol");
     }
 
+    /// Has the source do its jobs, and a little of what is read beside what goes.
+    fn read_on(&mut self) {
+        while let Some(job) = self.sending.next_job() {
+            let reports = self.source.run(job);
+            reports.into_iter().for_each(|report| self.sending.on_report(report));
+        }
+        let reports = self.source.rest();
+        reports.into_iter().for_each(|report| self.sending.on_report(report));
+    }
+
     /// Sends what the receiver waits for; false if there is nothing.
     fn send_piece(&mut self, max: u64) -> bool {
-        let Some(wanted) = self.sending.next_wanted(self.at, max) else { return false };
+        let again = self.restored.pop_front();
+        let is_again = again.is_some();
+        let Some(wanted) = again.or_else(|| self.sending.next_wanted(self.at, max)) else {
+            return false;
+        };
         let mut bytes = vec![0; usize::try_from(wanted.end - wanted.start).expect("a piece")];
-        if self.sending.read(wanted.start, &mut bytes).is_ok() {
-            self.at = wanted.end;
+        let (is_whole, reports) = self.source.read(wanted.start, &mut bytes);
+        reports.into_iter().for_each(|report| self.sending.on_report(report));
+        if is_whole {
+            self.at = if is_again { self.at } else { wanted.end };
             self.pieces += 1;
             assert!(self.receiving.take_data(wanted.start, &bytes), "there is always room");
+            self.sending.on_sent(wanted);
         }
         true
     }

@@ -6,6 +6,7 @@ use crate::base::time::{Duration, Instant};
 use crate::net::places::Place;
 use crate::net::worker::Worker;
 use crate::net::{Carrier, Finished, Notice, internal_error};
+use crate::transfer::job::Job;
 use crate::transfer::outcome::{Ledger, TransferReport};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,7 +16,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// What is left of a session that is over until its worker has stopped.
 pub(super) struct Retiring {
     finished: Option<Box<Finished>>,
-    _worker: Worker,
+    _worker: Worker<Job>,
     _place: Option<Place>,
 }
 
@@ -56,6 +57,10 @@ impl Engine {
             is_peer_lost: served.session.is_peer_lost(),
         };
         let finished = was_known.then(|| Box::new(finished));
+        // Nobody waits for a disk that is only read.
+        if let Some(reader) = served.reader.take() {
+            reader.leave(served.place.take());
+        }
         match served.worker.take() {
             Some(mut worker) => {
                 worker.close();

@@ -4,9 +4,10 @@ use super::Engine;
 use super::sessions::Served;
 use crate::base::text::show_error;
 use crate::net::places::Admission;
-use crate::net::worker::Worker;
+use crate::net::worker::{Labour, Worker};
 use crate::net::{Carrier, Notice};
 use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::session::Session;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Trains that one session sends in one turn, at most.
@@ -18,6 +19,9 @@ const TRAINS_OF_ALL: usize = 32;
 
 /// What one hears who has proven his address when others had taken the last place.
 const CROWDED: &str = "others have just taken its last places; try again later";
+
+/// Trains that are with the sources of all sessions at once, unless there are more sessions than that: 16 MiB.
+const TRAINS_OUT_OF_ALL: usize = 256;
 
 /// Trains that each of so many sessions sends in one turn.
 fn trains_of_each(sessions: usize) -> usize {
@@ -54,7 +58,7 @@ impl Engine {
     /// True if there is more to send than fits into one turn.
     fn step(&mut self, id: u64, served: &mut Served, trains: usize) -> bool {
         if !served.is_announced && served.session.is_validated() {
-            if let Some(failure) = served.turned_away.clone().or_else(|| self.seat(served)) {
+            if let Some(failure) = self.seat(served) {
                 served.session.abort(self.now(), failure);
             } else {
                 served.is_announced = true;
@@ -67,11 +71,17 @@ impl Engine {
             (self.observer)(Notice::Listed { id, entries });
         }
         self.pass_jobs(id, served);
-        if let Some(worker) = &served.worker {
-            let work = (worker.steps(), worker.is_busy());
+        let work = match (&served.worker, &served.reader) {
+            (Some(worker), _) => Some((worker.steps(), worker.is_busy())),
+            (None, Some(reader)) => Some((reader.steps(), reader.is_busy())),
+            (None, None) => None,
+        };
+        if let Some(work) = work {
             served.session.on_work(self.clock.now(), work);
         }
+        served.session.limit_trains(TRAINS_OUT_OF_ALL / (self.sessions.len() + 1));
         let has_more = self.transmit(served, trains);
+        self.pass_source_jobs(id, served);
         if served.session.take_moved()
             && let Some(place) = &served.place
         {
@@ -98,22 +108,44 @@ impl Engine {
         }
     }
 
-    /// Hands jobs to the session's worker, which begins with the first one.
+    /// Hands jobs to the worker of the session's sink, which begins with the first one.
     fn pass_jobs(&self, id: u64, served: &mut Served) {
         while let Some(job) = served.session.next_job(self.clock.now()) {
             if let Some(sink) = served.sink.take() {
-                match Worker::start(id, sink, self.told.0.clone(), self.waiter.waker()) {
-                    Ok(worker) => served.worker = Some(worker),
-                    Err(error) => {
-                        let text = format!("cannot start a thread: {}", show_error(&error));
-                        served.session.abort(self.now(), Failure::new(Reason::Other, text));
-                    }
-                }
+                served.worker = self.start_worker(id, sink, &mut served.session);
             }
             if let Some(worker) = &served.worker {
                 worker.submit(job);
             }
         }
+    }
+
+    /// The same for its source.
+    fn pass_source_jobs(&self, id: u64, served: &mut Served) {
+        while let Some(job) = served.session.next_source_job() {
+            if let Some(source) = served.source.take() {
+                served.reader = self.start_worker(id, source, &mut served.session);
+            }
+            if let Some(reader) = &served.reader {
+                reader.submit(job);
+            }
+        }
+    }
+
+    /// A thread for a session's work with the disk; a session that gets none ends.
+    fn start_worker<L: Labour>(
+        &self,
+        id: u64,
+        labour: L,
+        session: &mut Session,
+    ) -> Option<Worker<L::Job>> {
+        let started = Worker::start(id, labour, self.told.0.clone(), self.waiter.waker());
+        started
+            .map_err(|error| {
+                let text = format!("cannot start a thread: {}", show_error(&error));
+                session.abort(self.now(), Failure::new(Reason::Other, text));
+            })
+            .ok()
     }
 
     /// Sends what the session wants to send, in so many trains; true if there is more.

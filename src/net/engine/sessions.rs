@@ -6,9 +6,12 @@ use crate::net::refusal::Refusal;
 use crate::net::udp::Path;
 use crate::net::worker::Worker;
 use crate::net::{Notice, Observer, Seen};
+use crate::transfer::job::Job;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::session::{Phase, Session};
 use crate::transfer::sink::Sink;
+use crate::transfer::source::Source;
+use crate::transfer::source_job::SourceJob;
 use crate::transport::PathId;
 use crate::transport::handshake::read_gone;
 use crate::wire::header::{ConnectionId, Header, peek_connection_id};
@@ -34,13 +37,14 @@ pub(super) struct Served {
     pub(super) other_path: Option<Path>,
     /// Until there is something for it to do.
     pub(super) sink: Option<Sink>,
-    pub(super) worker: Option<Worker>,
+    pub(super) worker: Option<Worker<Job>>,
+    /// The same of a session that sends.
+    pub(super) source: Option<Source>,
+    pub(super) reader: Option<Worker<SourceJob>>,
     /// Its place at a listener.
     pub(super) place: Option<Place>,
     pub(super) began: Instant,
     pub(super) is_announced: bool,
-    /// Why it is to end as soon as its peer can hear that.
-    pub(super) turned_away: Option<Failure>,
     /// Where it was when its owner was last told.
     pub(super) phase: Option<Phase>,
     /// When it wants to be served again, whatever happens.
@@ -287,6 +291,10 @@ impl Sessions {
 
     pub(super) fn half_open(&self) -> usize {
         self.half_open.len()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.served.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::channel::{Channel, End};
 use super::record::{Opening, Record};
 use super::{Stream, carry};
-use crate::net::part::{Part, Service};
+use crate::net::part::Service;
 use crate::net::places::{GIVEN_AWAY, Place, Seat};
 use crate::net::{Carrier, Notice, Observer};
 use crate::transfer::outcome::{Failure, Reason};
@@ -92,27 +92,15 @@ impl Streams {
     }
 }
 
-fn serve(mut channel: Channel, service: &Service, role: Role) {
-    match greet(&channel, service, role) {
-        Ok(part) => {
-            let mut reader = channel.reader();
-            reader.trust();
-            let (id, observer) = (channel.id, channel.observer.clone());
-            let finished = Box::new(carry(channel, reader, part));
-            observer(Notice::Ended { id, finished });
-        }
-        Err(failure) => {
-            channel.close(&failure);
-            channel.part();
-        }
-    }
-}
-
-fn greet(channel: &Channel, service: &Service, role: Role) -> Result<Part, Failure> {
-    let part = service.part(role, Carrier::Tcp)?;
+fn serve(channel: Channel, service: &Service, role: Role) {
+    let part = service.part(role, Carrier::Tcp);
     // What is wrong with the stream is found out by whoever reads from it.
     let _ = channel.write(&Record::Welcome { version: VERSION });
-    Ok(part)
+    let mut reader = channel.reader();
+    reader.trust();
+    let (id, observer) = (channel.id, channel.observer.clone());
+    let finished = Box::new(carry(channel, reader, part));
+    observer(Notice::Ended { id, finished });
 }
 
 /// The role of one who may be served.

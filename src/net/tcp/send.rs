@@ -15,9 +15,12 @@ use crate::transfer::ending::{failure_of_close, stalled};
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::sender::Sending;
 use crate::transfer::session::Phase;
+use crate::transfer::source::Source;
 use crate::transfer::stall::StallClock;
+use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,18 +53,22 @@ enum Heard {
 pub(super) struct Upload {
     channel: Channel,
     sending: Box<Sending>,
+    source: Box<Source>,
     /// Bytes of messages heard and not looked at.
     waiting: Arc<AtomicUsize>,
     /// The next byte of the transfer space to send.
     at: u64,
+    /// What goes after all, though it was not to go.
+    restored: VecDeque<Range<u64>>,
     sent: u64,
     stall: StallClock,
 }
 
 impl Upload {
-    pub(super) fn new(channel: Channel, sending: Box<Sending>) -> Self {
+    pub(super) fn new(channel: Channel, sending: Box<Sending>, source: Box<Source>) -> Self {
         let stall = StallClock::new(channel.clock.now(), false);
-        Self { channel, sending, waiting: Arc::default(), at: 0, sent: 0, stall }
+        let (waiting, restored) = Default::default();
+        Self { channel, sending, source, waiting, at: 0, restored, sent: 0, stall }
     }
 
     /// Sends, and tells how it ended.
@@ -132,14 +139,16 @@ impl Upload {
     /// Says what is to be said, hears what was said, and sends one piece of a file.
     fn step(&mut self, heard: &Receiver<Heard>) -> Result<(), Stop> {
         self.sending.offer(OFFERS_MAX);
+        self.read_on();
         let outgoing = self.sending.take_outgoing();
         if !outgoing.is_empty() {
             self.write_messages(&outgoing)?;
         }
         // The stream keeps no list of what is still to go.
         self.sending.take_cancelled();
+        self.restored.extend(self.sending.take_restored());
         let piece = self.next_piece();
-        let is_busy = piece.is_some() || self.sending.has_more();
+        let is_busy = piece.is_some() || self.sending.has_more() || self.source.is_busy();
         let patience = if is_busy { Duration::ZERO } else { PATIENCE };
         match heard.recv_timeout(patience) {
             Ok(Heard::Close(code, reason)) => {
@@ -166,8 +175,8 @@ impl Upload {
         if let Some(failure) = self.channel.end.failure() {
             return Err(failure.into());
         }
-        if let Some((offset, len)) = piece {
-            self.send_piece(offset, len)?;
+        if let Some(piece) = piece {
+            self.send_piece(piece)?;
         }
         self.tell_progress();
         Ok(())
@@ -176,7 +185,8 @@ impl Upload {
     /// Takes note of how far the transfer is, and whether this side works.
     fn note_motion(&mut self) -> Result<(), Failure> {
         let (now, motion) = (self.channel.clock.now(), self.sending.motion(self.sent));
-        let (labour, is_at_work) = (self.channel.outlet.labour(), self.sending.is_at_work());
+        let is_at_work = self.sending.is_at_work() || self.source.is_busy();
+        let labour = self.channel.outlet.labour();
         labour.is_at_work.store(is_at_work, Ordering::Relaxed);
         labour.steps.fetch_add(1, Ordering::Relaxed);
         labour.offered.store(motion.offered, Ordering::Relaxed);
@@ -187,20 +197,47 @@ impl Upload {
         if is_stalled { Err(stalled(self.sending.waits_for(self.sent))) } else { Ok(()) }
     }
 
-    /// Where the next bytes are that the receiver wants.
-    fn next_piece(&self) -> Option<(u64, usize)> {
-        let wanted = self.sending.next_wanted(self.at, CHUNK as u64)?;
-        let len = usize::try_from(wanted.end - wanted.start).expect("at most a chunk");
-        Some((wanted.start, len))
+    /// Has the source do what is to be done beside what goes; a little, and more if nothing goes.
+    fn read_on(&mut self) {
+        while let Some(job) = self.sending.next_job() {
+            let reports = self.source.run(job);
+            reports.into_iter().for_each(|report| self.sending.on_report(report));
+        }
+        let is_idle = self.source.is_busy() && self.next_piece().is_none();
+        if is_idle || self.source.is_rest_due() {
+            let reports = self.source.rest();
+            reports.into_iter().for_each(|report| self.sending.on_report(report));
+        }
     }
 
-    fn send_piece(&mut self, offset: u64, len: usize) -> Result<(), Stop> {
+    /// Where the next bytes are that the receiver wants.
+    fn next_piece(&self) -> Option<Range<u64>> {
+        if let Some(restored) = self.restored.front() {
+            return Some(restored.start..restored.end.min(restored.start + CHUNK as u64));
+        }
+        self.sending.next_wanted(self.at, CHUNK as u64)
+    }
+
+    fn send_piece(&mut self, piece: Range<u64>) -> Result<(), Stop> {
+        let len = usize::try_from(piece.end - piece.start).expect("at most a chunk");
         let mut bytes = vec![0; len];
-        // A file that cannot be read has failed, and the receiver is told with the next messages; what else
-        // was to go along comes with the next piece.
-        if self.sending.read(offset, &mut bytes).is_ok() {
-            self.at = offset + len as u64;
-            let written = self.channel.write(&Record::Data { offset, bytes: &bytes });
+        let (is_whole, reports) = self.source.read(piece.start, &mut bytes);
+        reports.into_iter().for_each(|report| self.sending.on_report(report));
+        match self.restored.pop_front() {
+            Some(mut restored) => {
+                restored.start = piece.end;
+                if is_whole && !restored.is_empty() {
+                    self.restored.push_front(restored);
+                }
+            }
+            None if is_whole => self.at = piece.end,
+            // The file has failed, and the receiver is told with the next messages; what else was to go along
+            // comes with the next piece.
+            None => {}
+        }
+        if is_whole {
+            let data = Record::Data { offset: piece.start, bytes: &bytes };
+            let written = self.channel.write(&data);
             if let Err(error) = &written
                 && error.kind() == io::ErrorKind::TimedOut
                 && self.channel.end.failure().is_none()
@@ -208,6 +245,7 @@ impl Upload {
                 return Err(stalled(self.sending.waits_for(self.sent)).into());
             }
             written?;
+            self.sending.on_sent(piece);
             self.sent += len as u64;
         }
         Ok(())
@@ -220,7 +258,7 @@ impl Upload {
     fn tell_progress(&mut self) {
         let (total, is_whole) = (self.sending.total(), self.sending.is_offered());
         let done = self.sent + self.sending.spared();
-        let is_sent = is_whole && self.sending.next_wanted(self.at, 1).is_none();
+        let is_sent = is_whole && self.next_piece().is_none();
         let phase = match () {
             () if self.sending.is_plan() => Phase::Planning,
             () if is_sent => Phase::Committing,

@@ -12,10 +12,10 @@ impl Sending {
         Motion { bytes: delivered, steps, offered: self.total() }
     }
 
-    /// Whether it looks at what is to be sent, or hashes what the receiver wants to compare.
+    /// Whether its source looks at what is to be sent. What else the source does it says itself.
     #[must_use]
     pub fn is_at_work(&self) -> bool {
-        self.has_more
+        self.is_walking
     }
 
     /// What the receiver does not do, if nothing moves.
@@ -23,8 +23,8 @@ impl Sending {
     pub fn waits_for(&self, delivered: u64) -> &'static str {
         let is_there = delivered + self.spared() >= self.accepted_end;
         match () {
-            () if self.source.items().is_empty() => "the receiver did not say that it has finished",
-            () if self.accepted <= self.source.items().first() => {
+            () if self.items.is_empty() => "the receiver did not say that it has finished",
+            () if self.accepted <= self.items.first() => {
                 "the receiver answered, and accepted nothing"
             }
             () if !is_there => "the receiver accepted, and took no new bytes",

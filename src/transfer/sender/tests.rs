@@ -3,18 +3,78 @@
 use super::*;
 use crate::transfer::hash::Hash;
 use crate::transfer::message::UNSETTLED_MAX;
+use crate::transfer::source::Source;
 use std::fs;
 
-fn sending(contents: &[&[u8]]) -> (tempfile::TempDir, Sending) {
-    let dir = tempfile::tempdir().expect("a directory");
-    let paths: Vec<_> = (0..contents.len()).map(|i| dir.path().join(format!("f{i}"))).collect();
-    for (path, bytes) in paths.iter().zip(contents) {
-        fs::write(path, bytes).expect("written");
+/// A sender, its source, and the directory of its files.
+struct Bench {
+    sending: Sending,
+    source: Source,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(contents: &[&[u8]], begin: fn(&Selection) -> Sending) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let names = (0..contents.len()).map(|i| format!("f{i}"));
+        let paths: Vec<_> = names.map(|name| dir.path().join(name)).collect();
+        for (path, bytes) in paths.iter().zip(contents) {
+            fs::write(path, bytes).expect("written");
+        }
+        let selection = Selection { paths, ..Selection::default() };
+        let mut source = Source::new(&selection);
+        source.open().expect("readable");
+        Self { sending: begin(&selection), source, dir }
     }
-    let selection = Selection { paths, ..Selection::default() };
-    let mut sending = Sending::new(&selection).expect("readable");
-    sending.offer(usize::MAX);
-    (dir, sending)
+
+    /// Offers, and does all jobs.
+    fn offer(&mut self, room: usize) {
+        self.sending.offer(room);
+        while let Some(job) = self.sending.next_job() {
+            let reports = self.source.run(job);
+            reports.into_iter().for_each(|report| self.sending.on_report(report));
+        }
+    }
+
+    fn offer_all(&mut self) {
+        while {
+            self.offer(usize::MAX);
+            self.sending.has_more()
+        } {}
+    }
+
+    /// Hashes what is to be hashed aside.
+    fn rest(&mut self) {
+        self.offer(0);
+        while self.source.is_busy() {
+            let reports = self.source.rest();
+            reports.into_iter().for_each(|report| self.sending.on_report(report));
+        }
+    }
+
+    /// Reads bytes, and has them go.
+    fn send(&mut self, range: Range<u64>) -> Option<Vec<u8>> {
+        self.offer(0);
+        let mut bytes = vec![1; usize::try_from(range.end - range.start).expect("small")];
+        let (is_whole, reports) = self.source.read(range.start, &mut bytes);
+        reports.into_iter().for_each(|report| self.sending.on_report(report));
+        if is_whole {
+            self.sending.on_sent(range);
+        }
+        is_whole.then_some(bytes)
+    }
+
+    fn say(&mut self, message: &Message) -> Result<(), Malformed> {
+        say(&mut self.sending, message)?;
+        self.offer(0);
+        Ok(())
+    }
+}
+
+fn sending(contents: &[&[u8]]) -> Bench {
+    let mut bench = Bench::new(contents, Sending::new);
+    bench.offer_all();
+    bench
 }
 
 /// What becomes of a file.
@@ -31,41 +91,38 @@ fn say(sending: &mut Sending, message: &Message) -> Result<(), Malformed> {
 
 #[test]
 fn a_first_flight_may_go_before_the_answer() {
-    let (_dir, mut sending) = sending(&[&[1; 100_000], &[2; 100_000]]);
-    assert_eq!(sending.released(), FIRST_FLIGHT);
-    say(&mut sending, &Message::Accept { below: 1 }).expect("one file");
-    assert_eq!(sending.released(), 100_000);
-    say(&mut sending, &Message::Accept { below: 2 }).expect("both files");
-    assert_eq!(sending.released(), 200_000);
-    assert!(say(&mut sending, &Message::Accept { below: 3 }).is_err());
+    let mut bench = sending(&[&[1; 100_000], &[2; 100_000]]);
+    assert_eq!(bench.sending.released(), FIRST_FLIGHT);
+    bench.say(&Message::Accept { below: 1 }).expect("one file");
+    assert_eq!(bench.sending.released(), 100_000);
+    bench.say(&Message::Accept { below: 2 }).expect("both files");
+    assert_eq!(bench.sending.released(), 200_000);
+    assert!(bench.say(&Message::Accept { below: 3 }).is_err());
 }
 
-fn planning(contents: &[&[u8]]) -> (tempfile::TempDir, Sending) {
-    let (dir, _) = sending(contents);
-    let paths = (0..contents.len()).map(|i| dir.path().join(format!("f{i}"))).collect();
-    let selection = Selection { paths, ..Selection::default() };
-    let mut planning = Sending::planning(&selection).expect("readable");
-    planning.offer(usize::MAX);
-    (dir, planning)
+fn planning(contents: &[&[u8]]) -> Bench {
+    let mut bench = Bench::new(contents, Sending::planning);
+    bench.offer_all();
+    bench
 }
 
 #[test]
 fn a_plan_says_so_first_and_lets_no_byte_go() {
-    let (_dir, mut planning) = planning(&[&[1; 100_000], b"abc"]);
+    let mut bench = planning(&[&[1; 100_000], b"abc"]);
     let mut reader = MessageReader::default();
-    reader.buffer().extend(planning.take_outgoing());
+    reader.buffer().extend(bench.sending.take_outgoing());
     assert_eq!(reader.next_message(), Ok(Some(Message::Plan)));
     assert!(matches!(reader.next_message(), Ok(Some(Message::Offer(_)))));
-    assert_eq!((planning.released(), planning.next_wanted(0, 1_000)), (0, None));
-    say(&mut planning, &Message::Would { index: 0, replaces: true, there: 5 }).expect("known");
-    say(&mut planning, &Message::Renamed { index: 1, path: "f1-1".into() }).expect("known");
-    say(&mut planning, &Message::Would { index: 1, replaces: false, there: 0 }).expect("known");
+    assert_eq!((bench.sending.released(), bench.sending.next_wanted(0, 1_000)), (0, None));
+    bench.say(&Message::Would { index: 0, replaces: true, there: 5 }).expect("known");
+    bench.say(&Message::Renamed { index: 1, path: "f1-1".into() }).expect("known");
+    bench.say(&Message::Would { index: 1, replaces: false, there: 0 }).expect("known");
     let would = |replaces, there, renamed| Ok(Done::Would { replaces, there, renamed });
-    assert_eq!(outcome(&planning, "f0"), would(true, 5, None));
-    assert_eq!(outcome(&planning, "f1"), would(false, 0, Some("f1-1".into())));
-    say(&mut planning, &Message::Finished).expect("the end");
-    assert!(planning.is_complete() && planning.released() == 0);
-    let planned = planning.report(None, None).counts.planned.expect("a plan");
+    assert_eq!(outcome(&bench.sending, "f0"), would(true, 5, None));
+    assert_eq!(outcome(&bench.sending, "f1"), would(false, 0, Some("f1-1".into())));
+    bench.say(&Message::Finished).expect("the end");
+    assert!(bench.sending.is_complete() && bench.sending.released() == 0);
+    let planned = bench.sending.report(None, None).counts.planned.expect("a plan");
     assert_eq!((planned.files, planned.bytes, planned.resumed), (2, 100_003, 5));
     assert_eq!((planned.replacing, planned.renamed), (1, 1));
 }
@@ -73,8 +130,8 @@ fn a_plan_says_so_first_and_lets_no_byte_go() {
 #[test]
 fn a_receiver_answers_what_it_was_asked() {
     let would = |there| Message::Would { index: 0, replaces: false, there };
-    let (_dir, mut transfer) = sending(&[b"abc"]);
-    assert!(say(&mut transfer, &would(0)).is_err());
+    let mut bench = sending(&[b"abc"]);
+    assert!(bench.say(&would(0)).is_err());
     let hash = Hash::of(b"abc");
     for wrong in [
         would(4),
@@ -83,140 +140,192 @@ fn a_receiver_answers_what_it_was_asked() {
         Message::Committed { index: 0, hash },
         Message::Kept { index: 0, first: 0, values: vec![hash] },
     ] {
-        let (_dir, mut planning) = planning(&[b"abc"]);
-        assert!(say(&mut planning, &wrong).is_err(), "{wrong:?}");
+        let mut bench = planning(&[b"abc"]);
+        assert!(bench.say(&wrong).is_err(), "{wrong:?}");
     }
 }
 
 #[test]
 fn a_plan_finds_what_cannot_be_read() {
-    let (dir, _) = sending(&[b"abc", b"def"]);
-    let paths = vec![dir.path().join("f0"), dir.path().join("f1")];
-    let selection = Selection { paths, ..Selection::default() };
-    let mut planning = Sending::planning(&selection).expect("readable");
-    fs::write(dir.path().join("f0"), b"changed").expect("ours");
-    planning.offer(usize::MAX);
-    let failure = outcome(&planning, "f0").expect_err("another one");
+    let mut bench = Bench::new(&[b"abc", b"def"], Sending::planning);
+    fs::write(bench.dir.path().join("f0"), b"changed").expect("ours");
+    bench.offer_all();
+    let failure = outcome(&bench.sending, "f0").expect_err("another one");
     assert_eq!(failure.reason, Reason::Source);
-    say(&mut planning, &Message::Would { index: 0, replaces: false, there: 0 }).expect("known");
-    assert!(outcome(&planning, "f0").is_err(), "what was found first counts");
-    assert_eq!(outcome(&planning, "f1").expect_err("not asked").reason, Reason::Other);
+    bench.say(&Message::Would { index: 0, replaces: false, there: 0 }).expect("known");
+    assert!(outcome(&bench.sending, "f0").is_err(), "what was found first counts");
+    assert_eq!(outcome(&bench.sending, "f1").expect_err("not asked").reason, Reason::Other);
 }
 
 #[test]
 fn a_list_is_settled_as_it_is_offered_and_no_byte_of_it_goes() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("file");
-    fs::write(&path, [1; 100_000]).expect("written");
-    let selection = Selection { paths: vec![path], ..Selection::default() };
-    let mut sending = Sending::listing(&selection).expect("readable");
-    sending.offer(usize::MAX);
-    assert!(sending.is_offered() && !sending.take_outgoing().is_empty());
-    assert_eq!((sending.released(), sending.next_wanted(0, 10)), (0, None));
-    say(&mut sending, &Message::Accept { below: 1 }).expect("known");
-    assert_eq!((sending.released(), sending.next_wanted(0, 10)), (0, None));
-    say(&mut sending, &Message::Finished).expect("the end");
-    let counts = sending.report(None, None).counts;
-    assert!(sending.is_complete() && (counts.entries, counts.listed) == (0, 1), "{counts:?}");
+    let mut bench = Bench::new(&[&[1; 100_000]], Sending::listing);
+    bench.offer_all();
+    assert!(bench.sending.is_offered() && !bench.sending.take_outgoing().is_empty());
+    assert_eq!((bench.sending.released(), bench.sending.next_wanted(0, 10)), (0, None));
+    bench.say(&Message::Accept { below: 1 }).expect("known");
+    assert_eq!((bench.sending.released(), bench.sending.next_wanted(0, 10)), (0, None));
+    bench.say(&Message::Finished).expect("the end");
+    let counts = bench.sending.report(None, None).counts;
+    let counted = (counts.entries, counts.listed);
+    assert!(bench.sending.is_complete() && counted == (0, 1), "{counts:?}");
 }
 
 #[test]
 fn committed_counts_only_with_our_own_hash() {
-    let (_dir, mut sending) = sending(&[b"abc", b"def"]);
-    sending.read(0, &mut [0; 6]).expect("readable");
-    say(&mut sending, &Message::Committed { index: 0, hash: Hash::of(b"abc") }).expect("known");
-    say(&mut sending, &Message::Committed { index: 1, hash: Hash::of(b"xyz") }).expect("known");
-    assert_eq!(outcome(&sending, "f0"), Ok(Done::committed(Hash::of(b"abc"))));
-    assert_eq!(outcome(&sending, "f1").expect_err("another hash").reason, Reason::Integrity);
-    assert!(!sending.is_complete());
-    say(&mut sending, &Message::Finished).expect("the end");
-    assert!(sending.is_complete());
+    let mut bench = sending(&[b"abc", b"def"]);
+    bench.send(0..6).expect("readable");
+    bench.say(&Message::Committed { index: 0, hash: Hash::of(b"abc") }).expect("known");
+    bench.say(&Message::Committed { index: 1, hash: Hash::of(b"xyz") }).expect("known");
+    assert_eq!(outcome(&bench.sending, "f0"), Ok(Done::committed(Hash::of(b"abc"))));
+    assert_eq!(outcome(&bench.sending, "f1").expect_err("another hash").reason, Reason::Integrity);
+    assert!(!bench.sending.is_complete());
+    bench.say(&Message::Finished).expect("the end");
+    assert!(bench.sending.is_complete());
 }
 
 #[test]
-fn committed_before_the_bytes_went_is_a_lie() {
-    let (_dir, mut sending) = sending(&[b"abc"]);
-    say(&mut sending, &Message::Committed { index: 0, hash: Hash::of(b"abc") }).expect("known");
-    assert!(outcome(&sending, "f0").is_err());
+fn an_outcome_before_the_hash_was_told_or_the_bytes_went_breaks_the_protocol() {
+    let hash = Hash::of(b"abc");
+    for outcome in [Message::Committed { index: 0, hash }, Message::Same { index: 0, hash }] {
+        assert!(sending(&[b"abc"]).say(&outcome).is_err(), "{outcome:?}: not even read");
+    }
+    let mut bench = sending(&[b"abc"]);
+    bench.send(0..2).expect("readable");
+    assert!(bench.say(&Message::Committed { index: 0, hash }).is_err(), "one byte has not gone");
+    let mut bench = sending(&[b"abc"]);
+    bench.send(0..2).expect("readable");
+    bench.say(&Message::Same { index: 0, hash }).expect("compared with what was told");
+}
+
+/// Four groups and a bit, no two alike.
+fn long() -> Vec<u8> {
+    (0..(4 << 20) + 5u32).map(|at| (at / 1000 % 251) as u8).collect()
+}
+
+#[test]
+fn what_is_kept_is_hashed_here_and_counts_for_nothing_before() {
+    let bytes = long();
+    let hash = Hash::of(&bytes);
+    let mut bench = sending(&[&bytes]);
+    let values = vec![Hash([7; 32]); 5];
+    bench.say(&Message::Kept { index: 0, first: 0, values }).expect("it may have that");
+    bench.say(&Message::Accept { below: 1 }).expect("offered");
+    assert_eq!((bench.sending.spared(), bench.sending.next_wanted(0, 9)), (4 << 20 | 5, None));
+    let early = Message::Committed { index: 0, hash };
+    assert!(say(&mut bench.sending, &early).is_err(), "nobody has hashed anything");
+    let mut bench = sending(&[&bytes]);
+    let values = vec![Hash([7; 32]); 5];
+    bench.say(&Message::Kept { index: 0, first: 0, values }).expect("it may have that");
+    bench.sending.take_outgoing();
+    bench.rest();
+    let mut reader = MessageReader::default();
+    reader.buffer().extend(bench.sending.take_outgoing());
+    for group in 0..5u64 {
+        let start = usize::try_from(group << 20).expect("small");
+        let end = bytes.len().min(start + (1 << 20));
+        let value =
+            crate::transfer::hash::group_value(group, &bytes[start..end], bytes.len() as u64);
+        let told = Message::Groups { index: 0, first: group, values: vec![value] };
+        assert_eq!(reader.next_message(), Ok(Some(told)));
+    }
+    assert_eq!(reader.next_message(), Ok(Some(Message::Root { index: 0, hash })));
+    let lie = Message::Committed { index: 0, hash: Hash([7; 32]) };
+    bench.say(&lie).expect("well-formed");
+    assert_eq!(outcome(&bench.sending, "f0").expect_err("a lie").reason, Reason::Integrity);
+}
+
+#[test]
+fn what_was_kept_in_error_goes_after_all() {
+    let bytes = long();
+    let hash = Hash::of(&bytes);
+    let mut bench = sending(&[&bytes]);
+    let values = vec![Hash([7; 32]); 4];
+    bench.say(&Message::Kept { index: 0, first: 0, values }).expect("it may have that");
+    bench.say(&Message::Accept { below: 1 }).expect("offered");
+    bench.rest();
+    let again = |first, count| Message::Again { index: 0, first, count };
+    bench.say(&again(1, 2)).expect("they were kept");
+    assert_eq!(bench.sending.take_restored(), [1 << 20..3 << 20]);
+    assert_eq!(bench.sending.spared(), 2 << 20);
+    assert_eq!(bench.sending.next_wanted(0, 1 << 40), Some(1 << 20..3 << 20));
+    bench.send(4 << 20..(4 << 20) + 5).expect("readable");
+    bench.send(1 << 20..2 << 20).expect("readable");
+    assert!(say(&mut bench.sending, &Message::Committed { index: 0, hash }).is_err());
+    bench.send(2 << 20..3 << 20).expect("readable");
+    bench.say(&Message::Committed { index: 0, hash }).expect("all of it is there");
+    assert_eq!(outcome(&bench.sending, "f0"), Ok(Done::committed(hash)));
+    for (first, count) in [(4, 1), (0, 6), (3, 2), (1 << 61, 2), (0, 0)] {
+        let mut bench = sending(&[&bytes]);
+        let values = vec![Hash([7; 32]); 4];
+        bench.say(&Message::Kept { index: 0, first: 0, values }).expect("it may have that");
+        assert!(bench.say(&again(first, count)).is_err(), "{first} {count}");
+    }
 }
 
 #[test]
 fn a_source_that_vanishes_fails_that_file_only() {
-    let (dir, mut sending) = sending(&[&[1; 2 << 20], b"fine"]);
-    sending.read(0, &mut [0; 10]).expect("there so far");
-    let file = fs::File::options().write(true).open(dir.path().join("f0")).expect("there");
+    let mut bench = sending(&[&[1; 2 << 20], b"fine"]);
+    bench.send(0..10).expect("there so far");
+    let file = fs::File::options().write(true).open(bench.dir.path().join("f0")).expect("there");
     file.set_len(5).expect("ours");
-    sending.read(1 << 20, &mut [0; 10]).expect_err("shorter now");
-    assert_eq!(sending.take_cancelled(), [0..2 << 20]);
-    say(&mut sending, &Message::Accept { below: 2 }).expect("both files");
-    assert_eq!(sending.next_wanted(0, 1_000), Some(2 << 20..(2 << 20) + 4));
-    sending.read(2 << 20, &mut [0; 4]).expect("the other file");
+    assert!(bench.send(1 << 20..(1 << 20) + 10).is_none(), "shorter now");
+    assert_eq!(bench.sending.take_cancelled(), [0..2 << 20]);
+    bench.say(&Message::Accept { below: 2 }).expect("both files");
+    assert_eq!(bench.sending.next_wanted(0, 1_000), Some(2 << 20..(2 << 20) + 4));
+    bench.send(2 << 20..(2 << 20) + 4).expect("the other file");
+}
+
+#[test]
+fn a_file_that_is_rejected_for_what_it_holds_is_looked_at_again() {
+    let text = "not what was sent";
+    for (changes, reason) in [(false, Reason::Integrity), (true, Reason::Source)] {
+        let mut bench = sending(&[b"abc"]);
+        if changes {
+            fs::write(bench.dir.path().join("f0"), "longer").expect("ours");
+        }
+        let reason_told = Reason::Integrity;
+        bench
+            .say(&Message::Reject { index: 0, reason: reason_told, text: text.into() })
+            .expect("known");
+        assert_eq!(outcome(&bench.sending, "f0").expect_err("rejected").reason, reason);
+    }
 }
 
 #[test]
 fn what_is_wanted_reaches_over_files_up_to_one_that_is_not() {
-    let (_dir, mut sending) = sending(&[b"abc", b"", b"defg", b"hi", b"j"]);
-    say(&mut sending, &Message::Accept { below: 4 }).expect("offered");
-    assert_eq!(sending.next_wanted(0, 1_000), Some(0..9));
-    assert_eq!(sending.next_wanted(1, 5), Some(1..6));
+    let mut bench = sending(&[b"abc", b"", b"defg", b"hi", b"j"]);
+    bench.say(&Message::Accept { below: 4 }).expect("offered");
+    assert_eq!(bench.sending.next_wanted(0, 1_000), Some(0..9));
+    assert_eq!(bench.sending.next_wanted(1, 5), Some(1..6));
     let text = String::new();
     let reject = Message::Reject { index: 2, reason: Reason::Exists, text };
-    say(&mut sending, &reject).expect("known");
-    assert_eq!(sending.next_wanted(0, 1_000), Some(0..3));
-    assert_eq!(sending.next_wanted(3, 1_000), Some(7..9));
-    assert_eq!(sending.next_wanted(9, 1_000), None, "not judged");
-}
-
-#[test]
-fn bytes_that_nobody_waits_for_are_not_read_again() {
-    let (dir, mut sending) = sending(&[b"abc", b"def"]);
-    sending.read(0, &mut [0; 6]).expect("readable");
-    say(&mut sending, &Message::Committed { index: 0, hash: Hash::of(b"abc") }).expect("known");
-    fs::remove_file(dir.path().join("f0")).expect("there");
-    let mut again = [1; 6];
-    sending.read(0, &mut again).expect("the other one is there");
-    assert_eq!(&again, b"\0\0\0def");
-}
-
-#[test]
-fn a_comparison_that_is_decided_is_not_gone_on_with() {
-    let (_dir, mut sending) = sending(&[&vec![1; 12 << 20]]);
-    sending.take_outgoing();
-    say(&mut sending, &Message::Prove { index: 0 }).expect("known");
-    sending.offer(usize::MAX);
-    assert!(sending.has_more() && !sending.take_outgoing().is_empty());
-    say(&mut sending, &Message::Accept { below: 1 }).expect("known");
-    sending.offer(usize::MAX);
-    assert!(!sending.has_more() && sending.take_outgoing().is_empty());
+    bench.say(&reject).expect("known");
+    assert_eq!(bench.sending.next_wanted(0, 1_000), Some(0..3));
+    assert_eq!(bench.sending.next_wanted(3, 1_000), Some(7..9));
+    assert_eq!(bench.sending.next_wanted(9, 1_000), None, "not judged");
 }
 
 #[test]
 fn offers_wait_for_room_and_memory_is_bounded() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let tree = dir.path().join("tree");
+    let mut bench = Bench::new(&[], Sending::new);
+    let tree = bench.dir.path().join("tree");
     fs::create_dir(&tree).expect("made");
     let count = u32::try_from(UNSETTLED_MAX).expect("few") + 500;
     for number in 0..count {
         fs::write(tree.join(number.to_string()), b"").expect("room");
     }
-    let selection = Selection { paths: vec![tree], ..Selection::default() };
-    let mut sending = Sending::new(&selection).expect("there");
-    sending.offer(1_000);
-    assert!(!sending.has_more() && sending.take_outgoing().len() < 1_100);
-    sending.offer(usize::MAX);
-    while sending.has_more() {
-        sending.offer(usize::MAX);
-    }
-    assert_eq!(sending.source.items().len(), UNSETTLED_MAX);
+    bench.source = Source::new(&Selection { paths: vec![tree], ..Selection::default() });
+    bench.offer(1_000);
+    assert!(bench.sending.take_outgoing().len() < 1_100);
+    bench.offer_all();
+    assert_eq!(bench.sending.items.len(), UNSETTLED_MAX);
     for index in 0..1_000 {
-        say(&mut sending, &Message::Committed { index, hash: Hash::of(b"") }).expect("known");
+        bench.say(&Message::Committed { index, hash: Hash::of(b"") }).expect("known");
     }
-    while {
-        sending.offer(usize::MAX);
-        sending.has_more()
-    } {}
-    assert!(sending.is_offered());
-    assert_eq!(sending.source.items().next(), count + 1, "the directory as well");
+    bench.offer_all();
+    assert!(bench.sending.is_offered());
+    assert_eq!(bench.sending.items.next(), count + 1, "the directory as well");
 }
 
 #[test]
@@ -228,7 +337,7 @@ fn a_receiver_that_breaks_the_protocol_is_noticed() {
         Message::OfferEnd,
         Message::Root { index: 0, hash },
     ] {
-        let (_dir, mut sending) = sending(&[b"abc"]);
-        assert!(say(&mut sending, &message).is_err(), "{message:?}");
+        let mut bench = sending(&[b"abc"]);
+        assert!(bench.say(&message).is_err(), "{message:?}");
     }
 }

@@ -10,6 +10,7 @@ mod item;
 
 use self::item::Item;
 use super::disk::{Disk, OpenedFile};
+use super::entry::Kind;
 use super::group_memory::{GroupMemory, GroupRoom};
 use super::hash::{GROUP, GroupHasher, Hash, group_count, group_range, group_value};
 use super::message::ENTRIES_MAX;
@@ -19,6 +20,7 @@ use super::place::Stamp;
 use super::source_job::{SourceJob, SourceReport};
 use super::walk::{Candidate, Selection, Step, Walk};
 use super::window::Window;
+use crate::wire::header::OFFSET_END;
 use std::collections::VecDeque;
 
 /// Entries looked at for one job, so that bytes get their turn.
@@ -182,8 +184,20 @@ impl Source {
                 let failure = Failure::new(Reason::Other, text);
                 Step::Failed { name: candidate.path.to_string(), failure }
             }
+            Step::Found(candidate) if !self.has_space_for(&candidate.kind) => {
+                let text =
+                    "one transfer carries at most 64 PiB, and it does not fit into what is left";
+                let failure = Failure::new(Reason::Other, text);
+                Step::Failed { name: candidate.path.to_string(), failure }
+            }
             step => step,
         }
+    }
+
+    /// Whether the transfer space has offsets for it.
+    fn has_space_for(&self, kind: &Kind) -> bool {
+        let end = self.total.checked_add(kind.size());
+        end.is_some_and(|end| end <= OFFSET_END)
     }
 
     /// Takes in an entry, behind all others in the transfer space, and says how long its offer is.

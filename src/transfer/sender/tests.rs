@@ -341,3 +341,28 @@ fn a_receiver_that_breaks_the_protocol_is_noticed() {
         assert!(bench.say(&message).is_err(), "{message:?}");
     }
 }
+
+/// Only file systems in memory make files of that size.
+#[test]
+fn what_exceeds_the_transfer_space_is_named_and_all_else_is_offered() {
+    const HALF: u64 = 1 << 55;
+    let Ok(dir) = tempfile::tempdir_in("/dev/shm") else { return };
+    let sizes =
+        [("small", 5), ("beyond", u64::MAX / 2), ("half", HALF), ("rest", HALF), ("end", 9)];
+    let paths = sizes.map(|(name, size)| {
+        let path = dir.path().join(name);
+        fs::File::create(&path).and_then(|file| file.set_len(size)).map(|()| path)
+    });
+    let Ok(paths) = paths.into_iter().collect::<Result<Vec<_>, _>>() else { return };
+    let selection = Selection { paths, ..Selection::default() };
+    let mut source = Source::new(&selection);
+    source.open().expect("readable");
+    let mut bench = Bench { sending: Sending::new(&selection), source, dir };
+    bench.offer_all();
+    for (name, fits) in
+        [("small", true), ("beyond", false), ("half", true), ("rest", false), ("end", true)]
+    {
+        let failure = outcome(&bench.sending, name).expect_err("nobody has answered").text;
+        assert_eq!(failure.contains("64 PiB"), !fits, "{name}: {failure}");
+    }
+}

@@ -7,7 +7,7 @@ use super::outcome::{Failure, Reason};
 use crate::base::text::{escape_os, show_error};
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -34,7 +34,7 @@ impl Manifest {
     /// It cannot be written.
     pub fn create(path: &Path) -> Result<Self, Failure> {
         let file = File::create(path).map_err(|error| unwritable(path, &error))?;
-        Ok(Self::written_to(Stable(file), path))
+        Ok(Self::written_to(Stable { file, path: path.to_owned() }, path))
     }
 
     /// An empty list that is written to `out`, which waits for nobody before it is flushed; `path` is what
@@ -58,7 +58,7 @@ impl Manifest {
     /// Puts the list on stable storage.
     ///
     /// # Errors
-    /// Not every file that was added is in it.
+    /// Not every file that was added is in it, or what has its name by now is something else.
     pub fn finish(&self) -> Result<(), Failure> {
         let Listing { path, out, error, .. } = &mut *self.listing();
         match error {
@@ -79,15 +79,44 @@ impl<W: Write + Send + Debug> Output for W {}
 
 /// A file whose contents a flush puts on stable storage.
 #[derive(Debug)]
-struct Stable(File);
+struct Stable {
+    file: File,
+    path: PathBuf,
+}
 
 impl Write for Stable {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        self.file.write(bytes)
     }
 
+    /// A receiver that replaces what is there may have been sent a file of that name.
     fn flush(&mut self) -> io::Result<()> {
-        if self.0.metadata()?.is_file() { self.0.sync_all() } else { Ok(()) }
+        let metadata = self.file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(());
+        }
+        if !is_at(&metadata, &self.path) {
+            return Err(io::Error::other(
+                "another file has that name by now, or none; name one with --manifest that no \
+                 transfer replaces",
+            ));
+        }
+        self.file.sync_all()
+    }
+}
+
+/// Whether that file has that name.
+fn is_at(file: &Metadata, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let is_same = |there: Metadata| (there.dev(), there.ino()) == (file.dev(), file.ino());
+        std::fs::metadata(path).is_ok_and(is_same)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
     }
 }
 
@@ -143,6 +172,24 @@ mod tests {
         assert!(failure.text.contains("/dev/full: No space left"), "{failure}");
         let directory = tempfile::tempdir().expect("room");
         assert!(Manifest::create(directory.path()).is_err());
+    }
+
+    #[test]
+    fn what_has_the_name_in_the_end_is_the_list_or_that_is_said() {
+        let directory = tempfile::tempdir().expect("room");
+        let path = directory.path().join("sums");
+        let other = directory.path().join("other");
+        for is_replaced in [true, false] {
+            let manifest = Manifest::create(&path).expect("ours");
+            manifest.add(&TreePath::parse("a").expect("a path"), Hash::of(b""));
+            fs::rename(&path, directory.path().join("elsewhere")).expect("there");
+            if is_replaced {
+                fs::write(&other, "not the list").expect("room");
+                fs::rename(&other, &path).expect("there");
+            }
+            let failure = manifest.finish().expect_err("it is not there");
+            assert!(failure.text.contains("another file has that name"), "{failure}");
+        }
     }
 
     #[test]

@@ -15,12 +15,19 @@ pub const BASE_DATAGRAM: u16 = 1200;
 /// transfer are cheap beside its data, and the tail waits for them.
 pub const MAX_ACK_DELAY: Duration = Duration::from_millis(5);
 
-/// Ack-eliciting packets between acknowledgements once a transfer runs.
-pub const ACK_EVERY: u64 = 16;
+/// Acknowledgements in a round trip.
+pub const ACKS_PER_ROUND: u32 = 16;
 
-/// The first packets, and those after one that came out of order, are acknowledged in twos, so that slow
-/// start and small windows have a clock.
-pub const ACK_EVERY_AT_START: u64 = 2;
+/// Shorter round trips count as this long where packets in one are counted: what is in flight there is in
+/// buffers, and the fastest paths need no more acknowledgements for it.
+pub const ACK_ROUND_MIN: Duration = Duration::from_millis(4);
+
+/// No acknowledgement waits for less.
+pub const ACK_DELAY_MIN: Duration = Duration::from_millis(1);
+
+/// Ack-eliciting packets between acknowledgements at the least (RFC 9000 13.2.2); and of the first packets,
+/// so that slow start has a clock.
+pub const ACK_EVERY_MIN: u64 = 2;
 
 /// How many packets count as the first ones.
 pub const START_PACKETS: u64 = 100;

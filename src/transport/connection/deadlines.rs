@@ -24,7 +24,7 @@ impl Connection {
                 Timer::Close => self.on_close_timer(),
                 Timer::Have => {
                     self.have_due = true;
-                    self.acks.report_all();
+                    self.acks.report_recent();
                 }
                 // These only wake the owner: what is due goes out with the next transmission.
                 Timer::Hello | Timer::Pace => {}

@@ -155,7 +155,8 @@ impl Connection {
             return;
         }
         self.on_valid_packet(now);
-        self.acks.on_packet(now, number, is_ack_eliciting);
+        let round_trip = self.rtt.is_sampled().then(|| self.rtt.smoothed());
+        self.acks.on_packet(now, number, is_ack_eliciting, round_trip);
     }
 
     /// Takes the bytes in, or says why not.

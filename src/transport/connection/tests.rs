@@ -583,7 +583,7 @@ fn a_packet_that_nobody_acknowledges_fits_the_narrowest_path() {
     let now = pair.now;
     let mut batch = Batch::default();
     let receiver = pair.receiver();
-    (0..6_000).for_each(|number| receiver.acks.on_packet(now, 1_000 + number * 3, true));
+    (0..6_000).for_each(|number| receiver.acks.on_packet(now, 1_000 + number * 3, true, None));
     receiver.acks.report_all();
     let mut largest = 0;
     while receiver.poll_transmit(now, &mut batch) {
@@ -711,7 +711,7 @@ fn a_peer_that_acknowledges_nothing_is_left() {
     let receiver = pair.receiver();
     let mut batch = Batch::default();
     for number in 0..2 * OUTSTANDING_SPAN_RECEIVER {
-        receiver.acks.on_packet(now, 1_000 + number, true);
+        receiver.acks.on_packet(now, 1_000 + number, true, None);
         receiver.ping_due = true;
         while receiver.poll_transmit(now, &mut batch) {}
     }

@@ -210,6 +210,37 @@ impl FromIterator<Range<u64>> for RangeSet {
     }
 }
 
+/// Members passed one by one before the next one is searched for.
+const PASSED_MAX: usize = 8;
+
+/// Those of a set's members that lie in `ranges` (highest first); `from` gives the members from a number on,
+/// lowest first. Each range costs a few steps or one search, however many members there are.
+pub fn members_within<I: Iterator<Item = u64>>(
+    from: impl Fn(u64) -> I,
+    ranges: &[Range<u64>],
+) -> Vec<u64> {
+    let mut found = Vec::new();
+    let Some(lowest) = ranges.last() else {
+        return found;
+    };
+    let counted = |first| from(first).inspect(|_| step()).peekable();
+    let mut members = counted(lowest.start);
+    for range in ranges.iter().rev() {
+        let mut passed = 0;
+        while passed < PASSED_MAX && members.next_if(|member| *member < range.start).is_some() {
+            passed += 1;
+        }
+        if passed == PASSED_MAX {
+            members = counted(range.start);
+        }
+        found.extend(std::iter::from_fn(|| members.next_if(|member| *member < range.end)));
+        if members.peek().is_none() {
+            break;
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +291,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn members_within_ranges_are_those_that_a_search_for_each_finds(
+            members in prop::collection::btree_set(0u64..300, 0..120),
+            ranges in prop::collection::vec((0u64..300, 1u64..40), 0..30),
+        ) {
+            let held: RangeSet = ranges.into_iter().map(|(start, len)| start..start + len).collect();
+            let ranges: Vec<_> = held.iter().rev().collect();
+            let found = members_within(|from| members.range(from..).copied(), &ranges);
+            let expected: Vec<u64> = members.iter().copied().filter(|at| held.contains(*at)).collect();
+            prop_assert_eq!(found, expected);
+        }
+
         #[test]
         fn agrees_with_a_set_of_integers(
             steps in prop::collection::vec((any::<bool>(), 0u64..64, 0u64..16), 0..60),

@@ -7,8 +7,8 @@
 
 use super::rtt::Rtt;
 use super::sent_packets::{Content, SentPacket, SentPackets};
+use crate::base::range_set::members_within;
 use crate::base::time::{Duration, Instant};
-use crate::base::work::step;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -131,7 +131,7 @@ impl LossDetector {
 
     /// Packets in `ranges` that had been overtaken, or even declared lost.
     fn take_late(&mut self, ranges: &[Range<u64>], sent: &mut SentPackets, acked: &mut Acked) {
-        for number in within(|from| self.overtaken.range(from..).copied(), ranges) {
+        for number in members_within(|from| self.overtaken.range(from..).copied(), ranges) {
             self.overtaken.remove(&number);
             let packet = sent.take(number);
             if let Some(packet) = &packet {
@@ -139,7 +139,9 @@ impl LossDetector {
             }
             acked.packets.extend(packet);
         }
-        for number in within(|from| self.lost.range(from..).map(|(number, _)| *number), ranges) {
+        for number in
+            members_within(|from| self.lost.range(from..).map(|(number, _)| *number), ranges)
+        {
             let sent_at = self.lost.remove(&number).expect("just found");
             self.learn(self.extent(sent_at));
             acked.spurious.push((number, sent_at));
@@ -228,35 +230,6 @@ impl LossDetector {
         let most = rtt.smoothed().max(WINDOW_MAX);
         (self.reordering * 5 / 4).clamp(least, most)
     }
-}
-
-/// Members passed one by one before the next one is searched for.
-const PASSED_MAX: usize = 8;
-
-/// Those of a set's members that lie in `ranges` (highest first); `from` gives the members from a number on,
-/// lowest first. Most of an acknowledgement repeats what is known, and a hostile one repeats nothing but
-/// that: each range costs a few steps or one search, however many members there are.
-fn within<I: Iterator<Item = u64>>(from: impl Fn(u64) -> I, ranges: &[Range<u64>]) -> Vec<u64> {
-    let mut found = Vec::new();
-    let Some(lowest) = ranges.last() else {
-        return found;
-    };
-    let counted = |first| from(first).inspect(|_| step()).peekable();
-    let mut members = counted(lowest.start);
-    for range in ranges.iter().rev() {
-        let mut passed = 0;
-        while passed < PASSED_MAX && members.next_if(|member| *member < range.start).is_some() {
-            passed += 1;
-        }
-        if passed == PASSED_MAX {
-            members = counted(range.start);
-        }
-        found.extend(std::iter::from_fn(|| members.next_if(|member| *member < range.end)));
-        if members.peek().is_none() {
-            break;
-        }
-    }
-    found
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub mod refusal;
 pub mod rtt;
 pub mod send_space;
 pub mod sent_packets;
+pub mod skipped;
 pub mod stats;
 pub mod timers;
 pub mod trace;

@@ -37,6 +37,7 @@ use super::refusal::Refusals;
 use super::rtt::Rtt;
 use super::send_space::SendSpace;
 use super::sent_packets::SentPackets;
+use super::skipped::Skipped;
 use super::stats::Stats;
 use super::timers::{Timer, Timers};
 use super::trace::Trace;
@@ -91,6 +92,7 @@ pub struct Connection {
 
     rtt: Rtt,
     sent: SentPackets,
+    skipped: Skipped,
     /// Bytes of packets in trains that have not departed.
     reserved: u64,
     loss: LossDetector,
@@ -188,6 +190,7 @@ impl Connection {
             answer_due: None,
             rtt: Rtt::default(),
             sent: SentPackets::default(),
+            skipped: Skipped::new(config.secret),
             reserved: 0,
             loss: LossDetector::default(),
             delivery: Delivery::new(now),

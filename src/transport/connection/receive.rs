@@ -263,6 +263,9 @@ impl Connection {
         if ack.largest() >= self.sent.next_number() {
             return Err(Malformed("acknowledgement: of a packet never sent"));
         }
+        if self.skipped.is_in(&ack.ranges) {
+            return Err(Malformed("acknowledgement: of a packet number that was left out"));
+        }
         self.on_frames_acked(now, ack);
         let acked = self.loss.on_ack(now, &ack.ranges, &self.rtt, &mut self.sent);
         self.stats.spurious_retransmissions =

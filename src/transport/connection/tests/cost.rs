@@ -1,6 +1,7 @@
 //! What the dearest datagrams cost: steps counted in large sets, never more than their bytes allow.
 
 use super::*;
+use crate::base::range_set::RangeSet;
 use crate::base::work::steps;
 use crate::transport::config::{FRAMES_MAX, RECEIVED_RANGES_MAX};
 use crate::transport::sent_packets::Content;
@@ -81,10 +82,11 @@ impl Victim {
         }
     }
 
-    /// Acknowledges every `step`-th number below `end`, `count` of them.
-    fn ack(end: u64, step: u64, count: u64) -> Ack {
-        let ranges = (0..count).map(|index| end - 1 - index * step).map(|at| at..at + 1).collect();
-        Ack { delay: Duration::ZERO, duplicates: 0, ranges }
+    /// Acknowledges every `step`-th number below `end`, `count` of them, but for those left out.
+    fn ack(&self, end: u64, step: u64, count: u64) -> Ack {
+        let numbers = (0..count).map(|index| end - 1 - index * step);
+        let sent = numbers.filter(|number| !self.connection.skipped.numbers().contains(number));
+        Ack { delay: Duration::ZERO, duplicates: 0, ranges: sent.map(|at| at..at + 1).collect() }
     }
 }
 
@@ -94,7 +96,7 @@ fn sender_with_losses() -> Victim {
     for _ in 0..4 {
         victim.send(ACK_SPAN_MAX);
         let end = victim.connection.sent.next_number();
-        let ack = Victim::ack(end, 2, ACK_SPAN_MAX / 2);
+        let ack = victim.ack(end, 2, ACK_SPAN_MAX / 2);
         // What acknowledges so much for the first time costs a part of what the sending did.
         victim.feed(PacketType::Control, 0, &bytes_of(&[Frame::Ack(ack)]));
         victim.now += Duration::from_secs(2);
@@ -109,7 +111,7 @@ fn acknowledgements_that_say_nothing_new_cost_what_they_are_long() {
     let mut victim = sender_with_losses();
     let end = victim.connection.sent.next_number();
     for step in [2, 3, 50, 6_000, 65_000] {
-        let ack = Victim::ack(end, step, (ACK_SPAN_MAX / step).max(2));
+        let ack = victim.ack(end, step, (ACK_SPAN_MAX / step).max(2));
         for _ in 0..3 {
             victim.control(&[Frame::Ack(ack.clone())]);
         }
@@ -117,13 +119,9 @@ fn acknowledgements_that_say_nothing_new_cost_what_they_are_long() {
         victim.control(&vec![Frame::Ack(ack); most]);
     }
     // The shortest ones, which reach far.
-    let ack = Ack { delay: Duration::ZERO, duplicates: 0, ranges: vec![end - 1..end] };
+    let ack = victim.ack(end, 1, 1);
     victim.control(&vec![Frame::Ack(ack); FRAMES_MAX as usize]);
-    let low = Ack {
-        delay: Duration::ZERO,
-        duplicates: 0,
-        ranges: vec![end - 3..end - 2, end - 60_000..end - 59_999],
-    };
+    let low = victim.ack(end - 2, 59_997, 2);
     victim.control(&vec![Frame::Ack(low); FRAMES_MAX as usize]);
 }
 
@@ -208,7 +206,10 @@ fn a_receiver_that_never_has_enough_is_left() {
     victim.feed(PacketType::Control, 0, &bytes_of(&[credit]));
     for _ in 0..100_000 {
         let next = victim.connection.sent.next_number();
-        let ranges = vec![next.saturating_sub(1_000)..next];
+        let skipped = victim.connection.skipped.numbers().iter().map(|number| *number..number + 1);
+        let skipped: RangeSet = skipped.collect();
+        let ranges: Vec<_> = skipped.gaps(next.saturating_sub(1_000)..next).collect();
+        let ranges = ranges.into_iter().rev().collect();
         let ack = Ack { delay: Duration::ZERO, duplicates: 0, ranges };
         let missing = vec![0..SIZE];
         let have = Have { written: 0, upper: SIZE, missing };
@@ -220,4 +221,31 @@ fn a_receiver_that_never_has_enough_is_left() {
     let stats = victim.connection.stats();
     assert!(!victim.connection.is_established());
     assert!(stats.bytes_sent < 11 * SIZE, "{} bytes of {SIZE}", stats.bytes_sent);
+}
+
+/// Who acknowledges what has not arrived, to be sent more, acknowledges numbers that were left out.
+#[test]
+fn acknowledgements_of_what_was_never_received_end_the_connection() {
+    const SIZE: u64 = 20_000_000;
+    let mut victim = Victim::new(Role::Receiver);
+    victim.connection.release(SIZE);
+    victim.feed(PacketType::Control, 0, &bytes_of(&[Frame::Credit { limit: SIZE }]));
+    while victim.connection.is_established() {
+        let next = victim.connection.sent.next_number();
+        assert!(next < 10_000, "nothing was noticed");
+        let ranges = vec![next.saturating_sub(100)..next];
+        let ack = Ack { delay: Duration::ZERO, duplicates: 0, ranges };
+        victim.feed(PacketType::Control, 0, &bytes_of(&[Frame::Ack(ack)]));
+    }
+    assert!(!victim.connection.skipped.numbers().is_empty());
+}
+
+#[test]
+fn an_honest_receiver_does_not_notice_numbers_left_out() {
+    let fixed = CongestionChoice::Fixed(Rate::from_bits_per_second(100_000_000));
+    let mut pair = Pair::new(fixed, 0.0, 10 * MS, 1);
+    pair.transfer(8_000_000);
+    let stats = pair.sender().stats();
+    assert_eq!((stats.retransmissions, stats.packets_lost), (0, 0));
+    assert!(!pair.sender().skipped.numbers().is_empty());
 }

@@ -95,8 +95,15 @@ pub const HAVE_INTERVAL: Duration = Duration::from_millis(250);
 /// Bytes of the control stream that may be unacknowledged or out of order.
 pub const CONTROL_WINDOW: u64 = 64 * 1024;
 
-/// Ranges of received bytes that the receiver tells apart; more gaps than that and new ones wait.
+/// Ranges of received bytes that the receiver tells apart, at most; more gaps than that and new ones wait.
 pub const RECEIVED_RANGES_MAX: usize = 1 << 16;
+
+/// Bytes of credit for each such range, so that who has little under way takes little memory: at 30 % loss
+/// there is a range for each 7,000 bytes in flight.
+pub const BYTES_PER_RANGE: u64 = 4096;
+
+/// Pieces of the control stream that its receiver keeps apart.
+pub const PIECES_MAX: usize = 1024;
 
 /// Ranges that a sender keeps apart of what was delivered or lost: more than an honest receiver can
 /// cause.

@@ -1,6 +1,6 @@
 //! A small reliable ordered stream in each direction, carried in STREAM frames.
 
-use super::config::CONTROL_WINDOW;
+use super::config::{CONTROL_WINDOW, PIECES_MAX};
 use crate::base::range_set::RangeSet;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -101,7 +101,7 @@ pub struct ControlReceiver {
     filled: RangeSet,
 }
 
-/// The piece lies beyond the window: what was received has not been read yet.
+/// The piece lies beyond the window, or there are too many pieces: what was received has not been read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowExceeded;
 
@@ -120,6 +120,10 @@ impl ControlReceiver {
             return Ok(());
         };
         let start = offset.max(self.read);
+        let is_apart = !self.filled.covers_or_touches(&(start..end)) && start > self.read;
+        if is_apart && self.filled.len() >= PIECES_MAX {
+            return Err(WindowExceeded);
+        }
         let index = usize::try_from(start - self.read).expect("within the window");
         if self.buffer.len() < index + fresh.len() {
             self.buffer.resize(index + fresh.len(), 0);
@@ -135,6 +139,12 @@ impl ControlReceiver {
     #[must_use]
     pub fn held(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// Pieces kept apart.
+    #[must_use]
+    pub fn pieces(&self) -> usize {
+        self.filled.len()
     }
 
     /// Moves what is there in order to the end of `out`.
@@ -181,6 +191,20 @@ mod tests {
         let mut receiver = ControlReceiver::default();
         assert_eq!(receiver.on_piece(CONTROL_WINDOW, &[1]), Err(WindowExceeded));
         assert_eq!(receiver.on_piece(u64::MAX, &[1]), Err(WindowExceeded));
+    }
+
+    #[test]
+    fn pieces_apart_are_bounded_but_the_next_one_is_always_taken() {
+        let mut receiver = ControlReceiver::default();
+        for index in 1..=PIECES_MAX as u64 {
+            assert_eq!(receiver.on_piece(index * 2, &[1]), Ok(()));
+        }
+        assert_eq!(receiver.on_piece(60_000, &[1]), Err(WindowExceeded));
+        assert_eq!(receiver.on_piece(3, &[1]), Ok(()), "it closes a gap");
+        assert_eq!(receiver.on_piece(0, &[1]), Ok(()));
+        let mut read = Vec::new();
+        receiver.read(&mut read);
+        assert_eq!((read.len(), receiver.pieces()), (1, PIECES_MAX - 1));
     }
 
     proptest! {

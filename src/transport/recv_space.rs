@@ -1,6 +1,6 @@
 //! The receiver's view of the transfer space: what arrived, and what is still missing.
 
-use super::config::{CREDIT_BACKLOG, RECEIVED_RANGES_MAX};
+use super::config::{BYTES_PER_RANGE, CREDIT_BACKLOG, RECEIVED_RANGES_MAX};
 use crate::base::range_set::RangeSet;
 use crate::wire::frame::Have;
 use std::ops::Range;
@@ -24,6 +24,8 @@ pub struct RecvSpace {
     limit: u64,
     /// Bytes below the limit that are missing.
     missing: u64,
+    /// The most that were allowed to be.
+    allowed: u64,
     /// The end of the highest byte received.
     reached: u64,
     total: Option<u64>,
@@ -40,6 +42,7 @@ impl Default for RecvSpace {
             received: RangeSet::new(),
             limit: CREDIT_BACKLOG,
             missing: CREDIT_BACKLOG,
+            allowed: CREDIT_BACKLOG,
             reached: 0,
             total: None,
             cancelled: 0,
@@ -61,7 +64,7 @@ impl RecvSpace {
             return Arrival::Duplicate;
         }
         let needs_room = !self.received.covers_or_touches(range);
-        if needs_room && self.received.len() >= RECEIVED_RANGES_MAX {
+        if needs_room && self.received.len() >= self.ranges_max() {
             return Arrival::Refused;
         }
         Arrival::New
@@ -85,6 +88,7 @@ impl RecvSpace {
     /// Moves the limit to the offset below which `allowed` bytes are missing, if that is further. Each
     /// stretch that was cancelled beyond the limit is passed once.
     pub fn extend(&mut self, allowed: u64) {
+        self.allowed = self.allowed.max(allowed);
         while self.missing < allowed {
             let gap = self.received.gaps(self.limit..u64::MAX).next();
             let Some(gap) = gap else { break };
@@ -92,6 +96,13 @@ impl RecvSpace {
             self.missing += more;
             self.limit = gap.start + more;
         }
+    }
+
+    /// Ranges that are kept apart: as many as the credit given explains.
+    #[must_use]
+    pub fn ranges_max(&self) -> usize {
+        let explained = usize::try_from(self.allowed / BYTES_PER_RANGE).unwrap_or(usize::MAX);
+        explained.min(RECEIVED_RANGES_MAX)
     }
 
     /// No byte at or above this offset is taken in.
@@ -196,6 +207,8 @@ mod tests {
     #[test]
     fn gaps_are_bounded_but_filling_one_is_always_possible() {
         let mut space = space(1 << 40);
+        assert_eq!(RecvSpace::default().ranges_max(), 2048);
+        assert_eq!(space.ranges_max(), RECEIVED_RANGES_MAX);
         for index in 0..RECEIVED_RANGES_MAX as u64 {
             space.take(index * 10 + 1..index * 10 + 2);
         }

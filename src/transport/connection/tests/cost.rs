@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::range_set::RangeSet;
 use crate::base::work::steps;
-use crate::transport::config::{FRAMES_MAX, RECEIVED_RANGES_MAX};
+use crate::transport::config::{FRAMES_MAX, PIECES_MAX, RECEIVED_RANGES_MAX};
 use crate::transport::sent_packets::Content;
 use crate::wire::frame::{ACK_SPAN_MAX, HAVE_RANGES_MAX, Have};
 
@@ -134,7 +134,7 @@ fn bytes_of(frames: &[Frame<'_>]) -> Vec<u8> {
 #[test]
 fn pieces_and_challenges_cost_what_they_are_long() {
     let mut victim = Victim::new(Role::Sender);
-    for shift in [1, 0] {
+    for shift in [2, 1] {
         for packet in 0..120 {
             let offsets = (0..FRAMES_MAX as u64).map(|at| (packet * 256 + at) * 2 + shift);
             let frames: Vec<Frame<'_>> =
@@ -143,6 +143,7 @@ fn pieces_and_challenges_cost_what_they_are_long() {
             assert!(victim.connection.events.len() <= 4);
         }
     }
+    assert_eq!(victim.connection.control_in.pieces(), PIECES_MAX);
     victim.control(&vec![Frame::PathChallenge([1; 8]); FRAMES_MAX as usize]);
     victim.control(&vec![Frame::Ping; FRAMES_MAX as usize]);
 }
@@ -150,6 +151,8 @@ fn pieces_and_challenges_cost_what_they_are_long() {
 #[test]
 fn data_that_leaves_every_gap_there_may_be_costs_what_it_is_long() {
     let mut victim = Victim::new(Role::Sender);
+    // As when it has drained a gigabit over 600 ms.
+    victim.connection.space_in.extend(1 << 28);
     for index in 0..RECEIVED_RANGES_MAX as u64 + 100 {
         victim.take(PacketType::Data, index * 2 + 1, b"x");
         victim.connection.on_written(victim.now, 0);

@@ -36,7 +36,7 @@ fn main() {
 }
 
 fn compare(link: &str, fixed: &str) -> Value {
-    let line = format!("compare --json --quiet --seed 1 --size 20MB {link} --cc cubic,{fixed}");
+    let line = format!("compare --json --quiet --seed 1 --size 20MB {link} --cc ebb,cubic,{fixed}");
     let volley = Command::new(env!("CARGO_BIN_EXE_volley"))
         .args(line.split_whitespace())
         .output()

@@ -47,7 +47,7 @@ impl Call {
         let bind = options.bind.as_deref().map(|text| parse_bind("--bind", text)).transpose();
         let bind = bind.map_err(Stop::Usage)?;
         let (congestion, arq) =
-            (rate.map_or(CongestionChoice::Cubic, |rate| rate.cc), arq.unwrap_or_default());
+            (rate.map_or(CongestionChoice::default(), |rate| rate.cc), arq.unwrap_or_default());
         let only_udp = only_udp(impairment.is_some(), congestion, arq, bind.is_some());
         let ways = match (options.tcp, options.udp, only_udp) {
             (true, true, _) => {
@@ -113,7 +113,7 @@ fn only_udp(
              bytes of a stream is not packet loss, the kernel would never see it and never retransmit",
         );
     }
-    if congestion != CongestionChoice::Cubic {
+    if congestion != CongestionChoice::default() {
         return Some("--cc is for UDP; over TCP the kernel chooses the rate");
     }
     if arq != ArqOptions::default() {

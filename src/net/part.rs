@@ -149,7 +149,7 @@ impl Service {
     /// How to choose the rate over UDP, where this side sends.
     pub(super) fn congestion(&self) -> CongestionChoice {
         match self {
-            Self::Receive(_) => CongestionChoice::Cubic,
+            Self::Receive(_) => CongestionChoice::default(),
             Self::Share { congestion, .. } => *congestion,
         }
     }

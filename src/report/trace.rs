@@ -66,6 +66,7 @@ impl Lines {
         let [out, back] = settings.ways.map(configured);
         let (congestion, rate) = match settings.congestion {
             CongestionChoice::Cubic => ("cubic", None),
+            CongestionChoice::Ebb => ("ebb", None),
             CongestionChoice::Fixed(rate) => ("fixed", Some(rate)),
         };
         json!({

@@ -144,8 +144,10 @@ pub const PROTOCOL_VIOLATION: u16 = 0xffff;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CongestionChoice {
     /// RFC 9438: fair to TCP, takes every loss for congestion.
-    #[default]
     Cubic,
+    /// Tests whose loss and whose queue it is: fills a lossy path, and shares a full one.
+    #[default]
+    Ebb,
     /// The rate that the user asks for, whatever is lost.
     Fixed(Rate),
 }
@@ -155,6 +157,7 @@ impl fmt::Display for CongestionChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cubic => write!(f, "cubic"),
+            Self::Ebb => write!(f, "ebb"),
             Self::Fixed(rate) => {
                 write!(f, "fixed:{}Mbit", rate.bits_per_second() as f64 / 1e6)
             }
@@ -168,8 +171,9 @@ impl FromStr for CongestionChoice {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         match text.split_once(':') {
             None if text == "cubic" => Ok(Self::Cubic),
+            None if text == "ebb" => Ok(Self::Ebb),
             Some(("fixed", rate)) => rate.parse().map(Self::Fixed),
-            _ => Err(UnitError::new("write cubic, or fixed:RATE such as fixed:50Mbit")),
+            _ => Err(UnitError::new("write ebb, cubic, or fixed:RATE such as fixed:50Mbit")),
         }
     }
 }
@@ -202,7 +206,8 @@ mod tests {
     #[test]
     fn congestion_choices_are_read_as_they_are_written() {
         let fixed = CongestionChoice::Fixed(Rate::from_bits_per_second(50_000_000));
-        for (text, choice) in [("cubic", CongestionChoice::Cubic), ("fixed:50Mbit", fixed)] {
+        let (cubic, ebb) = (CongestionChoice::Cubic, CongestionChoice::Ebb);
+        for (text, choice) in [("cubic", cubic), ("ebb", ebb), ("fixed:50Mbit", fixed)] {
             assert_eq!(text.parse(), Ok(choice));
             assert_eq!(choice.to_string(), text);
         }

@@ -34,9 +34,9 @@ pub struct DialOptions {
 /// How the rate is chosen.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct RateOptions {
-    /// How to choose the rate over UDP: cubic (fair to TCP, slow where packets get lost at random),
-    /// or fixed:RATE for a line that is yours and known to be lossy
-    #[arg(long, value_name = "CC", default_value = "cubic")]
+    /// How to choose the rate over UDP: ebb (fills a lossy path, shares a full one), cubic (as TCP does: slow
+    /// where packets get lost at random), or fixed:RATE for a line that is yours
+    #[arg(long, value_name = "CC", default_value = "ebb")]
     pub cc: CongestionChoice,
 }
 

@@ -25,9 +25,9 @@ pub struct Simulate {
         value_parser = parse_strategy
     )]
     pub arq: Vec<Strategy>,
-    /// How volley's own way chooses its rate: cubic, or fixed:RATE; several with commas between them make
+    /// How volley's own way chooses its rate: ebb, cubic, or fixed:RATE; several with commas between them make
     /// a row each
-    #[arg(long, value_name = "CC", value_delimiter = ',', default_value = "cubic")]
+    #[arg(long, value_name = "CC", value_delimiter = ',', default_value = "ebb")]
     pub cc: Vec<CongestionChoice>,
     /// Frames that go-back-n or selective-repeat may have outstanding
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]

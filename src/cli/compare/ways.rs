@@ -33,7 +33,7 @@ pub(super) fn all(order: &Compare, tcp: Vec<String>) -> Vec<Way> {
         .map(|congestion| Way::Udp { congestion: *congestion, arq: ArqConfig::default() });
     let classic = [Strategy::StopAndWait, Strategy::GoBackN, Strategy::SelectiveRepeat];
     let classic = classic.into_iter().filter(|_| order.all).map(|strategy| Way::Udp {
-        congestion: CongestionChoice::Cubic,
+        congestion: CongestionChoice::default(),
         arq: ArqConfig { strategy, ..ArqConfig::default() },
     });
     let tcp = if tcp.is_empty() { vec![None] } else { tcp.into_iter().map(Some).collect() };
@@ -47,7 +47,8 @@ impl Way {
             Self::Tcp { congestion: None } => "TCP".into(),
             Self::Tcp { congestion: Some(congestion) } => format!("TCP {congestion}"),
             Self::Udp { arq, congestion } if arq.strategy == Strategy::Volley => match congestion {
-                CongestionChoice::Cubic => "UDP volley".into(),
+                CongestionChoice::Ebb => "UDP volley".into(),
+                CongestionChoice::Cubic => "UDP volley cubic".into(),
                 CongestionChoice::Fixed(rate) => format!("UDP volley at {rate}"),
             },
             Self::Udp { arq, .. } => {
@@ -81,6 +82,7 @@ impl Way {
                 (Strategy::GoBackN, _) => Control::GoBackN { window: arq.window },
                 (Strategy::SelectiveRepeat, _) => Control::SelectiveRepeat { window: arq.window },
                 (Strategy::Volley, CongestionChoice::Cubic) => Control::Cubic,
+                (Strategy::Volley, CongestionChoice::Ebb) => Control::Other,
                 (Strategy::Volley, CongestionChoice::Fixed(rate)) => Control::Fixed(*rate),
             },
         }

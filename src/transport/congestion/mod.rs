@@ -2,6 +2,7 @@
 
 mod cubic;
 mod curve;
+mod ebb;
 mod fixed;
 mod hystart;
 
@@ -103,6 +104,7 @@ pub trait Congestion: Debug + Send {
 pub fn new(choice: CongestionChoice, datagram: u16) -> Box<dyn Congestion> {
     match choice {
         CongestionChoice::Cubic => Box::new(cubic::Cubic::new(datagram)),
+        CongestionChoice::Ebb => Box::new(ebb::Ebb::new(datagram)),
         CongestionChoice::Fixed(rate) => Box::new(fixed::Fixed::new(rate)),
     }
 }

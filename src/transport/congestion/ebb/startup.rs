@@ -1,0 +1,86 @@
+//! Start-up: doubles until the path is full, and learns what it loses anyway.
+
+use super::gauge::Tally;
+use crate::base::time::{Duration, Instant};
+use crate::transport::congestion::AckSample;
+use std::collections::VecDeque;
+
+/// The delay is the least of so many samples (RFC 9406 4.2: N_RTT_SAMPLE).
+const SAMPLES: usize = 8;
+
+/// It is a queue from this share of the round trip on, and from this much.
+const QUEUE_SHARE: f64 = 1.0 / 8.0;
+const QUEUE_MIN: f64 = 0.002;
+
+/// The path is full after so many rounds in which the rate grew by less than this.
+const FULL_ROUNDS: u32 = 3;
+const GROWTH: f64 = 1.25;
+
+/// A round's loss was the path's own if the rate grew by this much in the next.
+const GROWTH_FREE: f64 = 1.6;
+
+/// One full round is enough if it lost so much more than the path does.
+const LOSS_EXCESS: f64 = 0.10;
+
+/// And had so many packets: of fewer, chance takes more.
+const LOSS_PACKETS: f64 = 50.0;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Startup {
+    round_trips: VecDeque<Duration>,
+    /// The highest rate of a round.
+    best: f64,
+    full_rounds: u32,
+    /// The last round's packets and losses, until it is known whose they were.
+    pending: (f64, f64),
+    /// Packets and losses of rounds that left room.
+    free: (f64, f64),
+}
+
+impl Startup {
+    /// The path's own loss, as far as it showed.
+    pub(super) fn loss(&self) -> f64 {
+        let (packets, lost) = self.free;
+        lost / packets.max(1.0)
+    }
+
+    /// Whether an acknowledgement shows a queue: all of the last samples are later than chance explains.
+    pub(super) fn sees_queue(&mut self, sample: &AckSample<'_>, variation: f64) -> bool {
+        if !sample.tells_round_trip {
+            return false;
+        }
+        self.round_trips.push_back(sample.rtt.latest());
+        if self.round_trips.len() > SAMPLES {
+            self.round_trips.pop_front();
+        }
+        let least = self.round_trips.iter().min().copied().unwrap_or_default().as_secs_f64();
+        let base = sample.rtt.min().as_secs_f64();
+        let limit = (base * QUEUE_SHARE).max(QUEUE_MIN) + 2.0 * variation;
+        self.round_trips.len() == SAMPLES && least - base > limit
+    }
+
+    /// Whether a round shows that the path is full.
+    pub(super) fn is_full(&mut self, now: Instant, round: &Tally) -> bool {
+        let rate = round.rate(now);
+        if round.is_app_limited {
+            return false;
+        }
+        if rate >= self.best * GROWTH_FREE {
+            self.free.0 += self.pending.0;
+            self.free.1 += self.pending.1;
+        }
+        self.pending = (round.packets(), round.lost());
+        if rate >= self.best * GROWTH {
+            self.best = rate;
+            self.full_rounds = 0;
+            return false;
+        }
+        self.full_rounds += 1;
+        let expected = self.loss();
+        let packets = round.packets().max(1.0);
+        let deviation = (expected.max(1.0 / packets) / packets).sqrt();
+        let loses =
+            packets >= LOSS_PACKETS && round.loss() > expected + LOSS_EXCESS + 2.0 * deviation;
+        self.full_rounds >= FULL_ROUNDS || loses
+    }
+}

@@ -9,6 +9,7 @@ use volley::transfer::outcome::{Failure, Reason};
 use volley::transfer::receiver::Receiving;
 use volley::transfer::sender::Sending;
 use volley::transfer::session::Session;
+use volley::transfer::source::Source;
 use volley::transfer::walk::Selection;
 use volley::transport::arq::ArqConfig;
 use volley::transport::batch::Batch;
@@ -38,6 +39,8 @@ fn config() -> Config {
 /// A transfer of this program, and a peer that does what a test says.
 struct Scene {
     session: Session,
+    /// What the session sends from.
+    source: Option<Source>,
     peer: Connection,
     /// Whether the peer takes file bytes.
     takes: bool,
@@ -53,17 +56,18 @@ impl Scene {
         let file = std::fs::File::create(&path).expect("room for temporary files");
         file.set_len(SIZE).expect("room for temporary files");
         let selection = Selection { paths: vec![path], ..Selection::default() };
-        let sending = Sending::new(&selection).expect("it is there");
+        let mut source = Source::new(&selection);
+        source.open().expect("it is there");
         // It stays for as long as the test runs.
         std::mem::forget(directory);
         let now = Instant::ZERO;
         let connection = Connection::initiate(now, config(), ConnectionId(1), Role::Sender);
-        let mut session = Session::sending(connection, sending);
+        let mut session = Session::sending(connection, Sending::new(&selection));
         let mut batch = Batch::default();
         assert!(session.poll_transmit(now, &mut batch));
         let datagram = batch.datagrams().next().expect("a HELLO").to_vec();
         let peer = respond(now, &datagram);
-        Self { session, peer, takes: false, taken: 0, now }
+        Self { session, source: Some(source), peer, takes: false, taken: 0, now }
     }
 
     /// `recv`, and something that has come to it.
@@ -75,7 +79,7 @@ impl Scene {
         batch.seal();
         let datagram = batch.datagrams().next().expect("a HELLO").to_vec();
         let session = Session::receiving(respond(now, &datagram), Receiving::new(false));
-        Self { session, peer, takes: false, taken: 0, now }
+        Self { session, source: None, peer, takes: false, taken: 0, now }
     }
 
     /// When the session leaves, in seconds, and why; `act` is what the peer does in each of them.
@@ -95,6 +99,15 @@ impl Scene {
         panic!("it never leaves");
     }
 
+    /// What is to be read is read at once.
+    fn read(&mut self) {
+        let Some(source) = &mut self.source else { return };
+        while let Some(job) = self.session.next_source_job() {
+            let reports = source.run(job);
+            self.session.on_source_reports(self.now, reports);
+        }
+    }
+
     fn step(&mut self) {
         let (now, path) = (self.now, PathId::default());
         let mut batch = Batch::default();
@@ -111,6 +124,7 @@ impl Scene {
             }
             self.session.on_report(now, Report::Done { bytes: 0, total: 0 });
         }
+        self.read();
         while self.session.poll_transmit(now, &mut batch) {
             for datagram in batch.datagrams() {
                 let mut take = |_, bytes: &[u8]| {

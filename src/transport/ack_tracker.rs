@@ -417,7 +417,7 @@ mod tests {
     }
 
     impl RangeSet {
-        fn extend_with(&mut self, ranges: Vec<std::ops::Range<u64>>) {
+        fn extend_with(&mut self, ranges: Vec<Range<u64>>) {
             for range in ranges {
                 self.insert(range);
             }

@@ -314,7 +314,9 @@ fn five_hundred_hostile_peers_of_every_kind_leave_room_for_an_honest_one() {
     let bench = Bench::new();
     let receiver = bench.receive(&[]);
     let address = &receiver.address;
-    let alone = CARRIERS.map(|carrier| seconds_for(&bench, &receiver, carrier, &carrier.concat()));
+    let alone = CARRIERS.map(|carrier| {
+        seconds_for(&bench, &receiver, carrier, &format!("alone{}", carrier.concat()))
+    });
     let idlers = [2, 3].map(|host| Idlers::come(128, host, address));
     let mut streams: Vec<TcpStream> = Vec::new();
     for host in [2, 3, 4, 5] {

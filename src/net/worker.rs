@@ -264,12 +264,14 @@ fn work<L: Labour>(
                 return Err(RecvError);
             }
         }
+        // To put files on stable storage is work as well, and a single call may take long.
+        is_busy.store(true, Ordering::Relaxed);
         let mut reports = labour.rest();
-        is_busy.store(labour.is_busy(), Ordering::Relaxed);
         if clock.now() >= checkpoint {
             reports.extend(labour.checkpoint());
             checkpoint = clock.now() + CHECKPOINT;
         }
+        is_busy.store(labour.is_busy(), Ordering::Relaxed);
         if !tell(reports) {
             return Err(RecvError);
         }

@@ -3,6 +3,7 @@
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
+use common::process::can;
 use common::relay::TcpRelay;
 use common::schema::Schema;
 use common::{Bench, CARRIERS, Receiver, Running, free_port, words};
@@ -276,4 +277,26 @@ fn a_listener_that_stands_still_is_not_called_another_program() {
     sent.expect_words(&["says nothing", "may stand still there"]);
     receiver.running.signal("CONT");
     receiver.stop();
+}
+
+/// A machine that is alone with another one on a cable, then the program.
+const ON_A_CABLE: &str = "ip link set lo up && ip link add v0 type veth peer name v1 \
+    && ip link set v0 up && ip link set v1 up && ip address add fe80::77/64 dev v0 nodad";
+
+#[test]
+fn a_machine_that_has_only_addresses_of_its_links_tells_them_and_takes_their_zones() {
+    if !can(&["unshare", "-rn", "sh", "-c", ON_A_CABLE]) {
+        return;
+    }
+    let bench = Bench::new();
+    let run = |line: &str| {
+        let script = format!("{ON_A_CABLE} && exec \"$@\"");
+        let outside = ["unshare", "-rn", "sh", "-c", &script, "sh"];
+        Running::start_in(&outside, &bench.to(), &words(line)).finish()
+    };
+    let typed = ["[fe80::77%IFACE]:7320 --open", "IFACE is that machine's own interface"];
+    for bind in ["", "--bind fe80::77%v0", "--bind fe80::77", "--bind [fe80::77%v0]:7320"] {
+        let line = format!("recv . --open --port 7320 --timeout 300ms {bind}");
+        run(&line).expect_code(124).expect_words(&typed);
+    }
 }

@@ -181,7 +181,7 @@ fn scatter(address: &str, pieces: usize) -> String {
 fn a_sender_over_tcp_that_scatters_its_bytes_is_sent_away() {
     let bench = Bench::new();
     let receiver = bench.receive(&[]);
-    let fault = "the sender broke the protocol: its bytes come in too many separate pieces";
+    let fault = "the sender broke the protocol: malformed DATA: in too many separate pieces";
     assert_eq!(scatter(&receiver.address, UNSETTLED_MAX + 1), fault);
     let left = scatter(&receiver.address, UNSETTLED_MAX);
     assert!(left.contains("left before"), "{left}");

@@ -160,12 +160,9 @@ fn until_silent(clock: Clock) -> impl FnMut(usize) -> bool {
 
 /// What it means for a transfer that its stream broke, and what to do `again`.
 fn lost(error: &io::Error, peer: SocketAddr, again: &str) -> Failure {
-    use io::ErrorKind::{
-        BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, TimedOut, UnexpectedEof,
-    };
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
     let (host, port) = (peer.ip().to_canonical(), peer.port());
     let text = match error.kind() {
-        InvalidData => return Failure::new(Reason::Other, format!("{host} broke the protocol")),
         BrokenPipe => format!("{host} is gone (broken pipe on TCP port {port}); {again}"),
         ConnectionAborted | ConnectionReset => {
             format!("{host} is gone (connection reset on TCP port {port}); {again}")

@@ -21,6 +21,7 @@ pub mod entry;
 pub mod group_memory;
 pub mod handover;
 pub mod hash;
+mod hearing;
 mod incoming;
 pub mod job;
 pub mod journal;

@@ -8,9 +8,10 @@ use super::budget::{Account, Pool};
 use super::early::Early;
 use super::entry::{Entry, Sort};
 use super::hash::Hash;
+use super::hearing::Hearing;
 use super::job::{Job, WriteBatch};
 use super::judge::{Judge, Takes};
-use super::message::{Message, MessageReader};
+use super::message::Message;
 use super::outcome::{Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
 use super::window::Window;
 use crate::transport::stats::Stats;
@@ -64,7 +65,7 @@ struct Incoming {
 }
 
 /// One transfer, seen from the side that keeps the files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Receiving {
     judge: Judge,
     /// Where one file is taken, it is complete only once it is known that nothing follows: its hash, until
@@ -76,7 +77,7 @@ pub struct Receiving {
     held_would: Option<(u32, bool, u64)>,
     /// What was offered and not handed out, where only the list is wanted.
     list: Option<Vec<Entry>>,
-    messages: MessageReader,
+    hearing: Hearing,
     /// The entries that have no outcome yet, and some that have.
     entries: Window<Incoming>,
     /// Bytes of their offers' texts.
@@ -114,20 +115,49 @@ impl Receiving {
     /// A transfer that has not begun; hidden names are refused unless `takes_hidden`.
     #[must_use]
     pub fn new(takes_hidden: bool) -> Self {
-        let takes = if takes_hidden { Takes::All } else { Takes::Visible };
-        Self { judge: Judge::new(takes), ..Self::default() }
+        Self::taking(if takes_hidden { Takes::All } else { Takes::Visible })
     }
 
     /// A transfer that has not begun, of which one file is taken and nothing else; its name means nothing.
     #[must_use]
     pub fn one_file() -> Self {
-        Self { judge: Judge::new(Takes::One), ..Self::default() }
+        Self::taking(Takes::One)
     }
 
     /// A transfer of which only the list is wanted: what is offered.
     #[must_use]
     pub fn listing() -> Self {
-        Self { list: Some(Vec::new()), ..Self::default() }
+        Self { list: Some(Vec::new()), ..Self::taking(Takes::Visible) }
+    }
+
+    fn taking(takes: Takes) -> Self {
+        Self {
+            judge: Judge::new(takes),
+            held_root: None,
+            is_plan: false,
+            held_would: None,
+            list: None,
+            hearing: Hearing::sender(),
+            entries: Window::default(),
+            text_len: 0,
+            offered: 0,
+            ledger: Ledger::default(),
+            judged: 0,
+            told: 0,
+            is_offer_complete: false,
+            is_finishing: false,
+            is_finished: false,
+            jobs: VecDeque::new(),
+            batch: WriteBatch::default(),
+            backlog: Backlog::default(),
+            queued: 0,
+            waiting: 0,
+            early: Early::default(),
+            written: 0,
+            spared: 0,
+            demands: Vec::new(),
+            outgoing: Vec::new(),
+        }
     }
 
     /// The same, of which only what would come of it is wanted.
@@ -153,7 +183,8 @@ impl Receiving {
 
     /// What was offered since the last call, where only the list is wanted. Nobody has judged the paths.
     pub fn take_listed(&mut self) -> Vec<Entry> {
-        self.list.as_mut().map(std::mem::take).unwrap_or_default()
+        let list = self.list.as_mut().filter(|_| !self.hearing.is_over());
+        list.map(std::mem::take).unwrap_or_default()
     }
 
     /// The same, in memory that it shares with others.
@@ -172,27 +203,32 @@ impl Receiving {
 
     /// Where the sender's messages are to be appended.
     pub fn incoming(&mut self) -> &mut Vec<u8> {
-        self.messages.buffer()
+        self.hearing.buffer()
     }
 
     /// Whether more messages should be appended: the sink keeps up with those that were.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.waiting < JOBS_MAX && self.messages.waiting() < MESSAGES_MAX
+        self.waiting < JOBS_MAX && self.hearing.waiting() < MESSAGES_MAX
     }
 
     /// Acts on the messages that are complete, as long as there is room.
     ///
     /// # Errors
-    /// The sender broke the protocol.
-    pub fn handle_messages(&mut self) -> Result<(), Malformed> {
-        while self.waiting < JOBS_MAX {
-            let Some(message) = self.messages.next_message()? else {
-                break;
-            };
-            self.on_message(message)?;
+    /// The sender broke the protocol, now or before.
+    pub fn handle_messages(&mut self) -> Result<(), Failure> {
+        while self.waiting < JOBS_MAX
+            && let Some(message) = self.hearing.next_message()?
+        {
+            self.on_message(message).map_err(|malformed| self.violate(malformed))?;
         }
-        Ok(())
+        self.hearing.verdict()
+    }
+
+    /// The sender broke the protocol, in whatever it says: from now on nothing is carried out or said, and
+    /// the transfer has failed. What was handed to the sink before is reported as ever.
+    pub fn violate(&mut self, malformed: Malformed) -> Failure {
+        self.hearing.violate(malformed)
     }
 
     fn on_message(&mut self, message: Message) -> Result<(), Malformed> {
@@ -312,6 +348,9 @@ impl Receiving {
 
     /// The next thing for the sink to do.
     pub fn next_job(&mut self) -> Option<Job> {
+        if self.hearing.is_over() {
+            return None;
+        }
         if self.jobs.is_empty() {
             self.flush();
         }
@@ -326,7 +365,7 @@ impl Receiving {
     /// Whether every entry has an outcome, there are no more, and nothing is left to do.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.is_finished
+        self.is_finished && !self.hearing.is_over()
     }
 
     /// Bytes that are here, and bytes offered so far.
@@ -345,6 +384,7 @@ impl Receiving {
     /// The report of a transfer that is over; entries without an outcome failed as `failure` says.
     #[must_use]
     pub fn report(&self, failure: Option<Failure>, stats: Option<Stats>) -> TransferReport {
+        let failure = self.hearing.verdict().err().or(failure);
         let mut ledger = self.ledger.clone();
         let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
         for (index, entry) in (self.entries.first()..).zip(self.entries.iter()) {

@@ -11,8 +11,9 @@ mod reports;
 
 use self::reports::Item;
 use super::entry::Sort;
+use super::hearing::Hearing;
 use super::manifest::Manifest;
-use super::message::{Message, MessageReader};
+use super::message::Message;
 use super::outcome::{Done, Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
 use super::source_job::SourceJob;
 use super::walk::Selection;
@@ -49,7 +50,7 @@ pub struct Sending {
     text_len: usize,
     /// Bytes of the transfer space so far.
     total: u64,
-    messages: MessageReader,
+    hearing: Hearing,
     ledger: Ledger,
     manifest: Option<Manifest>,
     /// The receiver has judged the entries below this index, whose bytes end at this offset.
@@ -103,7 +104,7 @@ impl Sending {
             items: Window::default(),
             text_len: 0,
             total: 0,
-            messages: MessageReader::default(),
+            hearing: Hearing::receiver(),
             ledger: Ledger::default(),
             manifest: selection.manifest.clone(),
             accepted: 0,
@@ -144,18 +145,24 @@ impl Sending {
 
     /// Where the receiver's messages are to be appended.
     pub fn incoming(&mut self) -> &mut Vec<u8> {
-        self.messages.buffer()
+        self.hearing.buffer()
     }
 
     /// Acts on the messages that are complete.
     ///
     /// # Errors
-    /// The receiver broke the protocol.
-    pub fn handle_messages(&mut self) -> Result<(), Malformed> {
-        while let Some(message) = self.messages.next_message()? {
-            self.on_message(message)?;
+    /// The receiver broke the protocol, now or before.
+    pub fn handle_messages(&mut self) -> Result<(), Failure> {
+        while let Some(message) = self.hearing.next_message()? {
+            self.on_message(message).map_err(|malformed| self.violate(malformed))?;
         }
         Ok(())
+    }
+
+    /// The receiver broke the protocol, in whatever it says: from now on nothing that it says counts,
+    /// nothing is said to it, and the transfer has failed.
+    pub fn violate(&mut self, malformed: Malformed) -> Failure {
+        self.hearing.violate(malformed)
     }
 
     fn known(&self, index: u32) -> Result<(), Malformed> {
@@ -214,6 +221,9 @@ impl Sending {
 
     /// Messages for the receiver since the last call.
     pub fn take_outgoing(&mut self) -> Vec<u8> {
+        if self.hearing.is_over() {
+            return Vec::new();
+        }
         std::mem::take(&mut self.outgoing)
     }
 
@@ -234,7 +244,7 @@ impl Sending {
     /// Whether every entry has an outcome, and the receiver nothing left to do.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.is_finished && self.items.is_empty()
+        self.is_finished && self.items.is_empty() && !self.hearing.is_over()
     }
 
     /// Bytes offered so far.
@@ -252,6 +262,7 @@ impl Sending {
     /// The report of a transfer that is over; entries without an outcome failed as `failure` says.
     #[must_use]
     pub fn report(&self, failure: Option<Failure>, stats: Option<Stats>) -> TransferReport {
+        let failure = self.hearing.verdict().err().or(failure);
         let mut ledger = self.ledger.clone();
         let otherwise = failure.clone().unwrap_or_else(|| Failure::new(Reason::Other, "not sent"));
         for (index, item) in (self.items.first()..).zip(self.items.iter()) {

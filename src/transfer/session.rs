@@ -15,7 +15,7 @@ use self::trains::Trains;
 use super::ending::{Standpoint, failure_of_end};
 use super::entry::Entry;
 use super::job::{Job, Report};
-use super::outcome::{Failure, Reason, TransferReport};
+use super::outcome::{Failure, TransferReport};
 pub use super::progress::{Phase, Progress};
 use super::receiver::{Demand, Receiving};
 use super::sender::Sending;
@@ -194,11 +194,12 @@ impl Session {
                 Event::ControlReceived => {}
                 Event::Connected => self.motion.begin(now, self.is_owed_word()),
                 Event::Ended(end) => self.end = Some(end),
+                Event::Violated(malformed) => self.violate(malformed),
             }
         }
-        if let Err(malformed) = self.read_messages() {
-            let text = format!("the other side broke the protocol: {malformed}");
-            self.refuse(Failure::new(Reason::Other, text));
+        if let Err(violation) = self.read_messages() {
+            // From now on nothing passes between the connection and the transfer.
+            return self.refuse(violation);
         }
         self.offer();
         self.tell();
@@ -207,7 +208,14 @@ impl Session {
         self.watch_motion(now);
     }
 
-    fn read_messages(&mut self) -> Result<(), Malformed> {
+    fn violate(&mut self, malformed: Malformed) {
+        match &mut self.side {
+            Side::Receiving(receiving) => receiving.violate(malformed),
+            Side::Sending(sending) => sending.violate(malformed),
+        };
+    }
+
+    fn read_messages(&mut self) -> Result<(), Failure> {
         match &mut self.side {
             Side::Receiving(receiving) => {
                 // A sender that does not acknowledge what it is told is not listened to either.
@@ -334,6 +342,7 @@ impl Session {
     /// What is to be reported if `failure` ends the transfer where it is.
     #[must_use]
     pub fn report_failure(&self, failure: Failure) -> TransferReport {
+        // What breaks off a complete transfer takes nothing back; that the peer lied does.
         let failure = (!self.is_complete()).then_some(failure);
         let stats = Some(self.connection.stats());
         match &self.side {

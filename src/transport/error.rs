@@ -30,7 +30,7 @@ pub enum End {
         reason: String,
     },
     /// The peer broke the protocol.
-    #[error("the peer sent something that makes no sense: {0}")]
+    #[error("the other side broke the protocol: {0}")]
     Protocol(#[from] Malformed),
     /// The responder will not have this connection.
     #[error("refused: {reason}")]

@@ -4,6 +4,7 @@
 //! another. Every failing test prints it.
 
 pub(crate) mod held;
+pub(crate) mod liar;
 pub(crate) mod process;
 pub(crate) mod relay;
 pub(crate) mod schema;

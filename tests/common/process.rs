@@ -316,7 +316,7 @@ impl Running {
     }
 
     /// What it has written to standard error.
-    fn stderr_so_far(&self) -> String {
+    pub(crate) fn stderr_so_far(&self) -> String {
         self.stderr.as_ref().map(Gathered::so_far).unwrap_or_default()
     }
 }

@@ -1,7 +1,7 @@
 //! Receiving over a stream: recv, send, close.
 
 use super::channel::{Channel, Stop};
-use super::record::{Record, RecordReader};
+use super::record::{Record, RecordReader, violation_of};
 use super::{Stream, until_silent};
 use crate::base::time::{Duration, Instant};
 use crate::net::worker::CHECKPOINT;
@@ -9,11 +9,12 @@ use crate::net::{Finished, Notice, internal_error};
 use crate::os::wait::Waiter;
 use crate::transfer::ending::{failure_of_close, stalled, wordless};
 use crate::transfer::message::UNSETTLED_MAX;
-use crate::transfer::outcome::{Failure, Reason};
+use crate::transfer::outcome::Failure;
 use crate::transfer::receiver::Receiving;
 use crate::transfer::session::Phase;
 use crate::transfer::sink::Sink;
 use crate::transfer::stall::StallClock;
+use crate::wire::cursor::Malformed;
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -106,7 +107,7 @@ impl Download {
             if self.stall.is_stalled(now) {
                 return Err(stalled(self.receiving.waits_for()).into());
             }
-            let record = record?;
+            let record = record.map_err(|error| self.stop(error))?;
             self.stall.on_heard(now);
             match record {
                 Some(Record::Messages(bytes)) => {
@@ -119,8 +120,8 @@ impl Download {
                 }
                 Some(Record::Working { counter }) => self.stall.on_peer_work(counter),
                 Some(Record::Hello { .. } | Record::Welcome { .. }) => {
-                    let text = "the sender broke the protocol";
-                    return Err(Failure::new(Reason::Other, text).into());
+                    let malformed = Malformed("record: a greeting after the greeting");
+                    return Err(self.receiving.violate(malformed).into());
                 }
                 // A stream that just ends has not ended well.
                 None => return Err(Stop::Broken(io::ErrorKind::UnexpectedEof.into())),
@@ -135,11 +136,18 @@ impl Download {
         }
     }
 
+    /// What it means that no record could be read.
+    fn stop(&mut self, error: io::Error) -> Stop {
+        match violation_of(&error) {
+            Some(malformed) => self.receiving.violate(malformed).into(),
+            None => error.into(),
+        }
+    }
+
     fn take(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
         let fits = offset.checked_add(bytes.len() as u64).is_some();
         if !fits || !self.receiving.take_data(offset, bytes) {
-            let text = "the sender sent bytes of a file that it did not offer";
-            return Err(Failure::new(Reason::Other, text));
+            return Err(self.receiving.violate(Malformed("DATA: bytes that were not offered")));
         }
         Ok(())
     }
@@ -147,10 +155,7 @@ impl Download {
     /// Acts on messages, lets the sink do what there is to do, and tells the sender.
     fn work(&mut self) -> Result<(), Stop> {
         loop {
-            self.receiving.handle_messages().map_err(|malformed| {
-                let text = format!("the sender broke the protocol: {malformed}");
-                Failure::new(Reason::Other, text)
-            })?;
+            self.receiving.handle_messages()?;
             let job = self.receiving.next_job();
             if job.is_none() && self.has_more_to_read() {
                 break;
@@ -178,8 +183,8 @@ impl Download {
         }
         let ranges = self.sink.as_ref().map_or(0, |sink| sink.written_ranges());
         if ranges > WRITTEN_RANGES_MAX {
-            let text = "the sender broke the protocol: its bytes come in too many separate pieces";
-            return Err(Failure::new(Reason::Other, text).into());
+            let malformed = Malformed("DATA: in too many separate pieces");
+            return Err(self.receiving.violate(malformed).into());
         }
         let entries = self.receiving.take_listed();
         if !entries.is_empty() {

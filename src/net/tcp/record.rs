@@ -319,6 +319,11 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
 
+/// What the peer did, where an error of reading says that it broke the protocol.
+pub(super) fn violation_of(error: &io::Error) -> Option<Malformed> {
+    error.get_ref()?.downcast_ref().copied()
+}
+
 fn invalid(malformed: Malformed) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, malformed)
 }

@@ -5,7 +5,7 @@
 
 use super::channel::{Channel, Stop};
 use super::outlet::Outlet;
-use super::record::{Record, RecordReader};
+use super::record::{Record, RecordReader, violation_of};
 use super::{CHUNK, Stream, until_silent};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
@@ -17,6 +17,7 @@ use crate::transfer::sender::Sending;
 use crate::transfer::session::Phase;
 use crate::transfer::source::Source;
 use crate::transfer::stall::StallClock;
+use crate::wire::cursor::Malformed;
 use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
@@ -47,6 +48,7 @@ enum Heard {
     Messages(Vec<u8>),
     /// It works, and says so.
     Working(u64),
+    Violated(Malformed),
 }
 
 /// The sending side of one transfer.
@@ -161,14 +163,12 @@ impl Upload {
             Ok(Heard::Messages(bytes)) => {
                 self.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
                 self.sending.incoming().extend_from_slice(&bytes);
-                self.sending.handle_messages().map_err(|malformed| {
-                    let text = format!("the other side broke the protocol: {malformed}");
-                    Failure::new(Reason::Other, text)
-                })?;
+                self.sending.handle_messages()?;
                 // What was said may change what is to be sent.
                 return Ok(());
             }
             Ok(Heard::Working(counter)) => self.stall.on_peer_work(counter),
+            Ok(Heard::Violated(malformed)) => return Err(self.sending.violate(malformed).into()),
             Err(RecvTimeoutError::Timeout) => {}
         }
         self.note_motion()?;
@@ -278,9 +278,12 @@ impl Upload {
                 }
                 Heard::Messages(bytes) => {
                     self.sending.incoming().extend_from_slice(&bytes);
-                    let _ = self.sending.handle_messages();
+                    if let Err(violation) = self.sending.handle_messages() {
+                        return violation;
+                    }
                 }
                 Heard::Working(_) => {}
+                Heard::Violated(malformed) => return self.sending.violate(malformed),
                 // The system says once that a connection was reset, to one of the two threads.
                 Heard::Ended(_) if error.kind() == io::ErrorKind::ConnectionReset => break,
                 Heard::Ended(found) => {
@@ -306,7 +309,7 @@ fn listen(
             Ok(Some(Record::Messages(bytes)))
                 if waiting.fetch_add(bytes.len(), Ordering::Relaxed) > HEARD_MAX =>
             {
-                Heard::Ended(Err(io::ErrorKind::InvalidData.into()))
+                Heard::Violated(Malformed("record: more messages than there are answers"))
             }
             Ok(Some(Record::Messages(bytes))) => Heard::Messages(bytes.to_vec()),
             Ok(Some(Record::Working { counter })) => {
@@ -318,12 +321,15 @@ fn listen(
                 Heard::Close(code, String::from_utf8_lossy(reason).into_owned())
             }
             Ok(Some(Record::Data { .. } | Record::Hello { .. } | Record::Welcome { .. })) => {
-                Heard::Ended(Err(io::ErrorKind::InvalidData.into()))
+                Heard::Violated(Malformed("record: a receiver does not say this"))
             }
             Ok(None) => Heard::Ended(Ok(())),
-            Err(error) => Heard::Ended(Err(error)),
+            Err(error) => match violation_of(&error) {
+                Some(malformed) => Heard::Violated(malformed),
+                None => Heard::Ended(Err(error)),
+            },
         };
-        let is_end = matches!(word, Heard::Ended(_));
+        let is_end = matches!(word, Heard::Ended(_) | Heard::Violated(_));
         if is_end || matches!(word, Heard::Close(..)) {
             // The thread that writes may wait for a receiver that reads no more.
             let _ = reader.stream().shutdown(Shutdown::Write);

@@ -127,6 +127,9 @@ impl Receiving {
 
     /// Messages for the sender since the last call.
     pub fn take_outgoing(&mut self) -> Vec<u8> {
+        if self.hearing.is_over() {
+            return Vec::new();
+        }
         if self.judged > self.told && !self.is_plan {
             self.told = self.judged;
             // Behind the refusals that were known when the entries were judged.

@@ -4,9 +4,9 @@ use super::*;
 use crate::transfer::budget::{BYTES_MAX, Memory, OF_ANY, STATE_MAX};
 use crate::transfer::entry::{Attributes, Kind, SourceId};
 use crate::transfer::job::Report;
-use crate::transfer::message::{UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
+use crate::transfer::message::{MessageReader, UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
 
-fn say(receiving: &mut Receiving, message: &Message) -> Result<(), Malformed> {
+fn say(receiving: &mut Receiving, message: &Message) -> Result<(), Failure> {
     message.put(receiving.incoming());
     receiving.handle_messages()
 }

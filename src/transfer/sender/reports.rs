@@ -52,7 +52,8 @@ impl Sending {
     /// Whether [`Sending::offer`] would have more looked at.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        !self.is_offered && !self.is_walking && self.room_for_entries() > 0
+        let has_more = !self.is_offered && !self.is_walking && self.room_for_entries() > 0;
+        has_more && !self.hearing.is_over()
     }
 
     /// How many more entries may be without an outcome, whatever their texts.
@@ -63,6 +64,9 @@ impl Sending {
 
     /// The next thing for the source to do.
     pub fn next_job(&mut self) -> Option<SourceJob> {
+        if self.hearing.is_over() {
+            return None;
+        }
         self.jobs.pop_front()
     }
 

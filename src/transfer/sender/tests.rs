@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::transfer::hash::Hash;
-use crate::transfer::message::UNSETTLED_MAX;
+use crate::transfer::message::{MessageReader, UNSETTLED_MAX};
 use crate::transfer::source::Source;
 use std::fs;
 
@@ -64,7 +64,7 @@ impl Bench {
         is_whole.then_some(bytes)
     }
 
-    fn say(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn say(&mut self, message: &Message) -> Result<(), Failure> {
         say(&mut self.sending, message)?;
         self.offer(0);
         Ok(())
@@ -84,7 +84,7 @@ fn outcome(sending: &Sending, name: &str) -> FileOutcome {
     file.expect("it was offered").outcome
 }
 
-fn say(sending: &mut Sending, message: &Message) -> Result<(), Malformed> {
+fn say(sending: &mut Sending, message: &Message) -> Result<(), Failure> {
     message.put(sending.incoming());
     sending.handle_messages()
 }

@@ -4,8 +4,10 @@ use super::transmit::{ACK_ROOM, MS};
 use super::{Connection, Event, State};
 use crate::base::time::Instant;
 use crate::transport::batch::Batch;
+use crate::transport::config::PROTOCOL_VIOLATION;
 use crate::transport::error::End;
 use crate::transport::timers::Timer;
+use crate::wire::cursor::Malformed;
 use crate::wire::frame::Frame;
 use crate::wire::header::PacketType;
 
@@ -31,7 +33,13 @@ impl Connection {
         self.close_with(code, reason, End::Local);
     }
 
-    pub(super) fn close_with(&mut self, code: u16, reason: &str, end: End) {
+    /// The peer broke the protocol.
+    pub(super) fn violate(&mut self, malformed: Malformed) {
+        self.events.push_back(Event::Violated(malformed));
+        self.close_with(PROTOCOL_VIOLATION, malformed.0, malformed.into());
+    }
+
+    fn close_with(&mut self, code: u16, reason: &str, end: End) {
         match self.state {
             State::Established if self.is_validated => {
                 let reason = reason.to_owned();

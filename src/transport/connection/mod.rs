@@ -42,6 +42,7 @@ use super::stats::Stats;
 use super::timers::{Timer, Timers};
 use super::trace::Trace;
 use crate::base::time::Instant;
+use crate::wire::cursor::Malformed;
 use crate::wire::handshake::{Hello, Parameters, Role, Strategy, Suite, VERSION, Welcome};
 use crate::wire::header::ConnectionId;
 use std::collections::VecDeque;
@@ -58,6 +59,8 @@ pub enum Event {
     ControlReceived,
     /// It is over. The last event.
     Ended(End),
+    /// The peer broke the protocol: nothing more that it says counts, and the connection is being closed.
+    Violated(Malformed),
 }
 
 #[derive(Clone, Debug)]

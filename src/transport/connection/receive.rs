@@ -6,7 +6,7 @@ use crate::transport::arq::{self, Strategy};
 use crate::transport::batch::PACKET_OVERHEAD;
 use crate::transport::config::{
     BASE_DATAGRAM, FRAGMENTS_MAX, FRAMES_MAX, GONE_PROBE, GONE_SPAN, HAVE_INTERVAL, NARROW_AFTER,
-    PROTOCOL_VIOLATION, REFUSED_HELLO_SPAN, REFUSED_SPAN,
+    REFUSED_HELLO_SPAN, REFUSED_SPAN,
 };
 use crate::transport::congestion::{AckSample, LossSample};
 use crate::transport::error::End;
@@ -146,7 +146,7 @@ impl Connection {
                 Ok(Some(is_ack_eliciting)) => is_ack_eliciting,
                 Ok(None) => return,
                 Err(malformed) => {
-                    self.close_with(PROTOCOL_VIOLATION, malformed.0, malformed.into());
+                    self.violate(malformed);
                     return;
                 }
             }

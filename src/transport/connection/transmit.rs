@@ -5,7 +5,7 @@ use crate::base::time::{Duration, Instant};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD};
 use crate::transport::config::{
     BASE_DATAGRAM, HANDSHAKE_TIMEOUT, HELLO_INTERVAL, KEEP_ALIVE, NARROW_AFTER,
-    OUTSTANDING_SPAN_RECEIVER, OUTSTANDING_SPAN_SENDER, PROTOCOL_VIOLATION, PTO_MAX,
+    OUTSTANDING_SPAN_RECEIVER, OUTSTANDING_SPAN_SENDER, PTO_MAX,
 };
 use crate::transport::sent_packets::{Content, SentPacket};
 use crate::transport::timers::Timer;
@@ -64,8 +64,7 @@ impl Connection {
         let most =
             if self.takes_data { OUTSTANDING_SPAN_RECEIVER } else { OUTSTANDING_SPAN_SENDER };
         if self.sent.span() > most {
-            let malformed = Malformed("acknowledgement: none for too many packets");
-            self.close_with(PROTOCOL_VIOLATION, malformed.0, malformed.into());
+            self.violate(Malformed("acknowledgement: none for too many packets"));
         }
     }
 

@@ -244,11 +244,11 @@ fn what_cannot_be_offered_is_told_to_the_other_side() {
         let name = std::ffi::OsStr::from_bytes(b"not \xff UTF-8");
         fs::write(bench.from().join("tree").join(name), "x").expect("room");
         let sharer = bench.share(&["tree"], &["--once"]);
-        let list = bench.get(&sharer, &[carrier, &["--list"]].concat()).expect_code(9);
+        let list = bench.get(&sharer, &[carrier, &["--list"]].concat()).expect_code(6);
         list.expect_words(&["not all is offered", "UTF-8"]);
-        let got = bench.get(&sharer, carrier).expect_code(9);
+        let got = bench.get(&sharer, carrier).expect_code(6);
         got.expect_words(&["not everything arrived", "UTF-8"]);
-        sharer.finish().expect_code(9);
+        sharer.finish().expect_code(6);
         bench.expect_equal(&["tree/fine"]);
     }
 }
@@ -375,9 +375,9 @@ fn a_share_that_sends_bytes_to_one_who_only_looks_is_left() {
     let (address, serving) = hostile(vec![Entry { path: "file".into(), kind }], Some(b"bytes"));
     let line = ["get", &address, "--open", "--tcp", "--list"];
     let list = Running::start(&bench.to(), &line).finish().expect_code(1);
-    list.expect_words(&["the sender broke the protocol", "bytes that were not offered"]);
+    list.expect_words(&["the sender broke the protocol", "bytes that were not asked for"]);
     let told = serving.join().expect("it does not panic");
-    assert!(told.contains("not offered"), "{told}");
+    assert!(told.contains("not asked for"), "{told}");
     bench.expect_names(&[]);
 }
 

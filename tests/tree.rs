@@ -124,7 +124,7 @@ fn what_cannot_be_sent_is_named_and_everything_else_arrives() {
             0,
         )
         .expect("made");
-        let told = send_tree(&bench, carrier, 9);
+        let told = send_tree(&bench, carrier, 6);
         assert!(told.contains("not UTF-8") && told.contains("no file name may hold"), "{told}");
         assert!(told.contains("1 special file: tree/pipe"), "{told}");
         bench.expect_equal(&["tree/file"]);

@@ -22,6 +22,9 @@ use volley::wire::protection::{self, CRC_LEN};
 /// File bytes that one run sends, at most: enough for groups of the hash, and soon done.
 const DATA_MAX: usize = 3 << 20;
 
+/// Kinds of messages from this number on came later.
+const LATER: u8 = 228;
+
 /// Trains that a side may send at one moment.
 const TRAINS_MAX: usize = 1 << 12;
 
@@ -103,7 +106,7 @@ pub(crate) fn parameters(input: &mut Input<'_>) -> Parameters {
 
 /// A file; where its path ends with a slash a directory, where it says `>` a link.
 fn entry(size: u64, path: &str) -> Entry {
-    let attributes = Attributes { mode: 0o640, seconds: size, nanoseconds: 7 };
+    let attributes = Attributes { mode: 0o640, seconds: size.cast_signed(), nanoseconds: 7 };
     let (path, kind) = match (path.strip_suffix('/'), path.split_once('>')) {
         (Some(directory), _) => (directory, Kind::Directory { attributes }),
         (None, Some((link, target))) => (link, Kind::Link { target: target.into() }),
@@ -320,7 +323,9 @@ impl Peer {
 
     /// Any message, with the hashes of files full of zeros.
     fn message(&mut self, input: &mut Input<'_>) -> Message {
-        let (kind, number) = (input.u8() % 12, input.u8());
+        let (kind, number) = (input.u8(), input.u8());
+        // What came later has the highest numbers, so that older inputs mean what they did.
+        let kind = if kind < LATER { kind % 12 } else { 12 + (kind - LATER) % 7 };
         let index = u32::from(number);
         let size = self.sizes.get(usize::from(number)).copied().unwrap_or(0);
         let text = || "because".to_owned();
@@ -353,6 +358,19 @@ impl Peer {
             8 => Message::Committed { index, hash: zeros_hash(size) },
             9 => Message::Plan,
             10 => Message::Would { index, replaces: number & 1 == 0, there: size / 2 },
+            12 => {
+                let first = u64::from(input.u8() % 4);
+                Message::Kept { index, first, values: vec![zeros_hash(size)] }
+            }
+            13 => Message::Prove { index },
+            14 => Message::Same { index, hash: zeros_hash(size) },
+            15 => Message::Left { index },
+            16 => Message::Renamed { index, path: String::from_utf8_lossy(input.short()).into() },
+            17 => {
+                let name = String::from_utf8_lossy(input.short()).into();
+                Message::Lacking { name, reason: Reason::Source, text: text() }
+            }
+            18 => Message::Finished,
             _ => {
                 let reason = Reason::from_code(input.u8().into());
                 Message::Reject { index, reason, text: text() }

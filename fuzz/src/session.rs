@@ -113,7 +113,12 @@ pub(crate) fn sender(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let (config, how) = (config(input.u8()), input.u8());
     let root = tempfile::tempdir().expect("room for temporary files");
-    let sizes = [("empty", 0), ("short", 5_000), ("longer than the first flight", 100_000)];
+    let sizes = [
+        ("empty", 0),
+        ("short", 5_000),
+        ("longer than the first flight", 100_000),
+        ("of two groups", (1 << 20) + 5_000),
+    ];
     let paths = sizes.map(|(name, size)| {
         let path = root.path().join(name);
         fs::write(&path, vec![0; size]).expect("room for temporary files");

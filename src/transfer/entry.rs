@@ -1,12 +1,10 @@
 //! What a transfer is made of: files, directories and symbolic links, as the sender offers them.
 
 use super::hash::GROUP;
+use std::time::{Duration, SystemTime};
 
 /// The bits of a mode that travel: who may read, write and execute. Not setuid, setgid, sticky.
 pub const MODE_MASK: u16 = 0o777;
-
-/// The latest time that is kept: the beginning of 2106, which every file system in use can store.
-const SECONDS_MAX: u64 = u32::MAX as u64;
 
 const NANOSECONDS_MAX: u32 = 999_999_999;
 
@@ -110,27 +108,48 @@ impl Kind {
 pub struct Attributes {
     /// Who may do what; only bits of [`MODE_MASK`].
     pub mode: u16,
-    /// When it was last written to, since 1970.
-    pub seconds: u64,
-    /// Beside the seconds; below 10^9.
+    /// When it was last written to: seconds since the beginning of 1970, before it negative.
+    pub seconds: i64,
+    /// What came after these seconds; below 10^9.
     pub nanoseconds: u32,
 }
 
 impl Attributes {
     /// Attributes from the wire; nothing if they are none.
     #[must_use]
-    pub fn checked(mode: u64, seconds: u64, nanoseconds: u64) -> Option<Self> {
+    pub fn checked(mode: u64, seconds: i64, nanoseconds: u64) -> Option<Self> {
         let mode = u16::try_from(mode).ok().filter(|mode| mode & !MODE_MASK == 0)?;
         let nanoseconds = u32::try_from(nanoseconds).ok().filter(|n| *n <= NANOSECONDS_MAX)?;
         Some(Self { mode, seconds, nanoseconds })
     }
 
-    /// The time of the last change, within what file systems can store.
+    /// The attributes of what was last written to at that time.
     #[must_use]
-    pub fn modified(&self) -> std::time::SystemTime {
-        let seconds = self.seconds.min(SECONDS_MAX);
-        let since = std::time::Duration::new(seconds, self.nanoseconds.min(NANOSECONDS_MAX));
-        std::time::SystemTime::UNIX_EPOCH + since
+    pub fn at(mode: u16, modified: SystemTime) -> Self {
+        let (seconds, nanoseconds) = match modified.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos()),
+            Err(before) => {
+                let before = before.duration();
+                let seconds = -i64::try_from(before.as_secs()).unwrap_or(i64::MAX);
+                match before.subsec_nanos() {
+                    0 => (seconds, 0),
+                    part => (seconds - 1, NANOSECONDS_MAX + 1 - part),
+                }
+            }
+        };
+        Self { mode, seconds, nanoseconds }
+    }
+
+    /// The time of the last change; the nearest one that the system knows, where it does not know that one.
+    #[must_use]
+    pub fn modified(&self) -> SystemTime {
+        let whole = Duration::from_secs(self.seconds.unsigned_abs());
+        let second = match self.seconds >= 0 {
+            true => SystemTime::UNIX_EPOCH.checked_add(whole),
+            false => SystemTime::UNIX_EPOCH.checked_sub(whole),
+        };
+        let part = Duration::from_nanos(self.nanoseconds.min(NANOSECONDS_MAX).into());
+        second.and_then(|at| at.checked_add(part)).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }
 
@@ -140,7 +159,7 @@ mod tests {
 
     #[test]
     fn only_what_is_harmless_is_taken() {
-        assert!(Attributes::checked(0o777, u64::MAX, 999_999_999).is_some());
+        assert!(Attributes::checked(0o777, i64::MIN, 999_999_999).is_some());
         for mode in [0o1000, 0o2755, 0o4755, u64::MAX] {
             assert_eq!(Attributes::checked(mode, 0, 0), None, "{mode:o}");
         }
@@ -148,12 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn times_that_no_file_system_stores_become_the_latest_that_one_does() {
-        let since = |seconds| {
-            let attributes = Attributes { mode: 0, seconds, nanoseconds: 5 };
-            attributes.modified().duration_since(std::time::SystemTime::UNIX_EPOCH).expect("after")
-        };
-        assert_eq!(since(7), std::time::Duration::new(7, 5));
-        assert_eq!(since(u64::MAX), std::time::Duration::new(u32::MAX.into(), 5));
+    fn times_before_1970_and_after_2106_are_as_exact_as_others() {
+        for (seconds, nanoseconds) in [(0, 0), (7, 5), (-1, 999_999_999), (-5, 1), (1 << 33, 3)] {
+            let attributes = Attributes { mode: 0, seconds, nanoseconds };
+            assert_eq!(Attributes::at(0, attributes.modified()), attributes);
+        }
+        let before = SystemTime::UNIX_EPOCH - Duration::from_millis(1_250);
+        let attributes = Attributes::at(0, before);
+        assert_eq!((attributes.seconds, attributes.nanoseconds), (-2, 750_000_000));
     }
 }

@@ -1,7 +1,7 @@
 //! Which of the entries that a sender offers are taken, by what they are and where they would lie.
 
 use super::entry::{Entry, Kind};
-use super::name::{TreePath, link_fault, show_start};
+use super::name::{TreePath, leads_to_hidden, link_fault, show_start};
 use super::outcome::{Failure, Reason};
 use std::collections::HashSet;
 
@@ -53,6 +53,17 @@ impl Judge {
         {
             let shown = show_start(target);
             return Err(refused(format!("the link \"{path}\" says \"{shown}\": {fault}")));
+        }
+        if let Kind::Link { target } = &entry.kind
+            && self.takes == Takes::Visible
+            && leads_to_hidden(&path, target)
+        {
+            let shown = show_start(target);
+            let text = format!(
+                "the link \"{path}\" leads to a hidden name, \"{shown}\"; the receiving side takes it with \
+                 --hidden"
+            );
+            return Err(refused(text));
         }
         let hash = blake3::hash(path.as_str().as_bytes());
         let (half, _) = hash.as_bytes().split_first_chunk().expect("32 bytes");

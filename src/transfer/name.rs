@@ -145,10 +145,37 @@ pub fn link_fault(at: &TreePath, target: &str) -> Option<String> {
     }
     let names: Vec<&str> = target.split('/').collect();
     let up = names.iter().take_while(|name| **name == "..").count();
+    if target.starts_with('/') {
+        return Some("it is absolute, and only relative ones lead to the same place there".into());
+    }
     if up > at.depth() {
         return Some("it leads out of the receiver's directory".into());
     }
     names[up..].iter().find_map(|name| name_fault(name))
+}
+
+/// What a symbolic link says, without what means nothing in it: `./`, a slash at the end, slashes in a row.
+#[must_use]
+pub fn plain_target(target: &str) -> String {
+    let is_meant = |name: &&str| !name.is_empty() && *name != ".";
+    let names: Vec<&str> = target.split('/').filter(is_meant).collect();
+    let root = if target.starts_with('/') { "/" } else { "" };
+    match names.is_empty() {
+        true => target.to_owned(),
+        false => format!("{root}{}", names.join("/")),
+    }
+}
+
+/// Whether a symbolic link at `at` whose target has no fault leads to a hidden name: one at the top of the
+/// receiver's directory, as for paths.
+#[must_use]
+pub fn leads_to_hidden(at: &TreePath, target: &str) -> bool {
+    let up = target.split('/').take_while(|name| *name == "..").count();
+    if up < at.depth() {
+        return at.is_hidden();
+    }
+    let mut rest = target.split('/').skip(up);
+    rest.next().is_some_and(|name| name.starts_with('.'))
 }
 
 fn fault(path: &str) -> Option<String> {
@@ -356,6 +383,35 @@ mod tests {
             assert!(link_fault(&at, target).is_some(), "{target:?}");
         }
         assert!(link_fault(&at, &"x/".repeat(PATH_MAX)).is_some());
+    }
+
+    #[test]
+    fn what_means_nothing_in_a_link_does_not_travel() {
+        for (says, plain) in [
+            ("./x", "x"),
+            ("x/", "x"),
+            ("a//b", "a/b"),
+            (".././x/.", "../x"),
+            ("../", ".."),
+            ("x", "x"),
+            ("//etc/./passwd", "/etc/passwd"),
+            (".", "."),
+            ("", ""),
+        ] {
+            assert_eq!(plain_target(says), plain, "{says}");
+        }
+        let at = TreePath::parse("a/link").expect("a path");
+        let fault = |target| link_fault(&at, target).expect("it leads out");
+        assert!(fault("/etc/passwd").contains("absolute"));
+        assert!(fault("../../x").contains("leads out"));
+    }
+
+    #[test]
+    fn a_link_to_a_hidden_name_is_one_that_leads_there() {
+        let leads = |at, target| leads_to_hidden(&TreePath::parse(at).expect("a path"), target);
+        assert!(leads("link", ".bashrc") && leads("a/link", "../.ssh/x") && leads("link", ".a/b"));
+        assert!(!leads("link", "a/.b") && !leads("a/link", ".bashrc") && !leads("a/link", ".."));
+        assert!(!leads("a/b/link", "../.x") && leads(".a/b/link", "../x"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::disk::{Call, Disk};
 use super::entry::{Attributes, Kind, MODE_MASK};
 use super::group_memory::GroupMemory;
 use super::manifest::Manifest;
-use super::name::{TreePath, link_fault, show_start};
+use super::name::{TreePath, link_fault, plain_target, show_start};
 use super::outcome::{Failure, Reason};
 use super::place::{Place, Stamp, read_failure, sizeless};
 use super::rules::Rules;
@@ -179,7 +179,7 @@ impl Walk {
         let path = match frame.path.join(&name) {
             Ok(path) => path,
             Err(error) => {
-                let failure = Failure::new(Reason::Source, error.to_string());
+                let failure = Failure::new(Reason::Refused, error.to_string());
                 return Step::Failed { name: place.show(), failure };
             }
         };
@@ -216,8 +216,8 @@ impl Walk {
             Ok(target) => target,
             Err(error) => return unreadable(&place, &error),
         };
-        let text = target.to_str();
-        let fault = match text {
+        let text = target.to_str().map(plain_target);
+        let fault = match &text {
             Some(text) => link_fault(&path, text),
             None => Some("it is not UTF-8".into()),
         };
@@ -227,7 +227,7 @@ impl Walk {
             let text = format!("the link {name} says \"{shown}\" and is not sent: {fault}");
             return Step::Failed { name, failure: Failure::new(Reason::Refused, text) };
         }
-        let target = text.expect("it has no fault").to_owned();
+        let target = text.expect("it has no fault");
         let stamp = Stamp::of(metadata);
         self.take(Candidate { path, place, kind: Kind::Link { target }, stamp })
     }
@@ -307,9 +307,7 @@ fn attributes_of(metadata: &Metadata) -> Attributes {
     #[cfg(not(unix))]
     let mode = MODE_MASK;
     let modified = metadata.modified().ok().map(cap_std::time::SystemTime::into_std);
-    let since = modified.and_then(|at| at.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
-    let since = since.unwrap_or_default();
-    Attributes { mode, seconds: since.as_secs(), nanoseconds: since.subsec_nanos() }
+    Attributes::at(mode, modified.unwrap_or(std::time::SystemTime::UNIX_EPOCH))
 }
 
 /// Whether it takes less room than it has bytes.
@@ -340,7 +338,7 @@ fn look_at(disk: &Disk, path: &Path, holds: bool) -> Result<Candidate, Failure> 
     disk.ask(&Call::Look(&path.to_string_lossy())).map_err(unreadable)?;
     let metadata = Metadata::from_just_metadata(std::fs::metadata(path).map_err(unreadable)?);
     let name = name_of(path).map_err(unreadable)?;
-    let name = TreePath::top(&name).map_err(|e| Failure::new(Reason::Source, e.to_string()))?;
+    let name = TreePath::top(&name).map_err(|e| Failure::new(Reason::Refused, e.to_string()))?;
     let place = if metadata.is_dir() && holds {
         Place::hold(disk, path).map_err(unreadable)?
     } else {

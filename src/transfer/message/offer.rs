@@ -34,7 +34,7 @@ pub(super) fn put_entry(body: &mut Vec<u8>, entry: &Entry) {
 fn put_attributes(body: &mut Vec<u8>, attributes: Attributes) {
     let Attributes { mode, seconds, nanoseconds } = attributes;
     put_varint(body, mode.into());
-    put_varint(body, seconds);
+    put_signed(body, seconds);
     put_varint(body, nanoseconds.into());
 }
 
@@ -65,8 +65,19 @@ pub(super) fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
 
 fn read_attributes(reader: &mut Reader<'_>) -> Result<Attributes, Malformed> {
     let (mode, seconds, nanoseconds) = (reader.varint()?, reader.varint()?, reader.varint()?);
-    let attributes = Attributes::checked(mode, seconds, nanoseconds);
+    let attributes = Attributes::checked(mode, signed(seconds), nanoseconds);
     attributes.ok_or_else(|| reader.malformed())
+}
+
+/// 0, -1, 1, -2, 2 ... as 0, 1, 2, 3, 4 ...: what is near zero is short. Beyond 2^61 the last one.
+fn put_signed(body: &mut Vec<u8>, value: i64) {
+    let least = -(1 << 61);
+    let value = value.clamp(least, -(least + 1));
+    put_varint(body, (value << 1 ^ value >> 63).cast_unsigned());
+}
+
+fn signed(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
 pub(super) fn read_text(reader: &mut Reader<'_>, len: usize) -> Result<String, Malformed> {

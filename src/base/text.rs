@@ -23,6 +23,16 @@ pub fn escape_os(text: impl AsRef<OsStr>) -> String {
     shown.collect()
 }
 
+/// What another program says to people, made safe to show. It has escaped the names in it already, so a
+/// backslash is one.
+#[must_use]
+pub fn disarm(text: &str) -> String {
+    let is_safe = |c| c == '\\' || is_plain(c);
+    text.chars()
+        .map(|c| if is_safe(c) { c.to_string() } else { c.escape_default().collect() })
+        .collect()
+}
+
 /// What the system says, without its number.
 #[must_use]
 pub fn show_error(error: &std::io::Error) -> String {

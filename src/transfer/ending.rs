@@ -2,7 +2,7 @@
 
 use super::outcome::{Failure, Reason};
 use super::stall::{FIRST_WORD, STALL};
-use crate::base::text::escape;
+use crate::base::text::disarm;
 use crate::transport::config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT};
 use crate::transport::error::End;
 use crate::wire::handshake::RefuseCode;
@@ -73,7 +73,7 @@ pub fn failure_of_end(end: &End, peer: SocketAddr, standpoint: Standpoint) -> Fa
             );
             (Reason::Unreachable, text)
         }
-        End::Local | End::Protocol(_) => (Reason::Other, escape(&end.to_string())),
+        End::Local | End::Protocol(_) => (Reason::Other, disarm(&end.to_string())),
         End::NobodyListens => {
             let text = format!(
                 "{host} refuses UDP port {port}: nothing listens there; check that \
@@ -89,7 +89,7 @@ pub fn failure_of_end(end: &End, peer: SocketAddr, standpoint: Standpoint) -> Fa
             };
             (Reason::Refused, text.into())
         }
-        End::Refused { .. } | End::Strategy => (Reason::Refused, escape(&end.to_string())),
+        End::Refused { .. } | End::Strategy => (Reason::Refused, disarm(&end.to_string())),
         End::Silent => {
             let silence = IDLE_TIMEOUT.as_secs();
             let text =
@@ -105,7 +105,7 @@ pub fn failure_of_end(end: &End, peer: SocketAddr, standpoint: Standpoint) -> Fa
             );
             (Reason::Unreachable, text)
         }
-        End::Version { .. } => (Reason::Version, escape(&end.to_string())),
+        End::Version { .. } => (Reason::Version, disarm(&end.to_string())),
     };
     Failure::new(reason, text)
 }
@@ -141,7 +141,7 @@ fn words_of(code: u16) -> String {
 #[must_use]
 pub fn failure_of_close(code: u16, reason: &str, standpoint: Standpoint) -> Failure {
     let restart = standpoint.restart();
-    let text = if reason.is_empty() { words_of(code) } else { escape(reason) };
+    let text = if reason.is_empty() { words_of(code) } else { disarm(reason) };
     match Reason::from_code(code) {
         _ if code == 0 => {
             Failure::new(Reason::Interrupted, "the other side ended the transfer before its end")

@@ -10,7 +10,7 @@ pub use self::reader::MessageReader;
 use super::entry::Entry;
 use super::hash::{GROUP, Hash};
 use super::outcome::Reason;
-use crate::base::text::escape;
+use crate::base::text::disarm;
 use crate::wire::cursor::{Malformed, Reader, put_varint};
 use crate::wire::header::OFFSET_END;
 
@@ -344,7 +344,7 @@ fn read_sentence(reader: &mut Reader<'_>, len: usize) -> Result<String, Malforme
     if text.len() > TEXT_MAX {
         return Err(reader.malformed());
     }
-    Ok(escape(&String::from_utf8_lossy(text)))
+    std::str::from_utf8(text).map(disarm).map_err(|_| reader.malformed())
 }
 
 fn read_index(reader: &mut Reader<'_>) -> Result<u32, Malformed> {

@@ -132,6 +132,7 @@ impl Parameters {
         if count > PARAMETERS_MAX {
             return Err(reader.malformed());
         }
+        let (mut max_datagram, mut strategy) = (1200, 0);
         let mut found = Self {
             max_datagram: 1200,
             max_ack_delay: Duration::from_millis(25),
@@ -141,22 +142,19 @@ impl Parameters {
         for _ in 0..count {
             let (id, value) = (reader.varint()?, reader.varint()?);
             match id {
-                Self::MAX_DATAGRAM => {
-                    found.max_datagram = u16::try_from(value)
-                        .ok()
-                        .filter(|v| *v >= 1200)
-                        .ok_or(reader.malformed())?;
-                }
+                Self::MAX_DATAGRAM => max_datagram = value,
                 Self::MAX_ACK_DELAY_US => {
                     found.max_ack_delay = Duration::from_micros(value.min(1_000_000));
                 }
                 Self::SOCKET_BUFFER => found.socket_buffer = value,
-                Self::STRATEGY => {
-                    found.strategy = Strategy::read(value).ok_or(reader.malformed())?;
-                }
+                Self::STRATEGY => strategy = value,
                 _ => {}
             }
         }
+        // Of what comes twice the last one counts, and only that has to be right.
+        let datagram = u16::try_from(max_datagram).ok().filter(|bytes| *bytes >= 1200);
+        found.max_datagram = datagram.ok_or(reader.malformed())?;
+        found.strategy = Strategy::read(strategy).ok_or(reader.malformed())?;
         Ok(found)
     }
 }

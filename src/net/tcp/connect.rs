@@ -3,7 +3,7 @@
 use super::channel::{Channel, End};
 use super::record::{Record, RecordReader};
 use super::{CONNECT_TIMEOUT, PATIENCE, Stream, carry, choose_congestion, lost};
-use crate::base::text::{escape, show_error};
+use crate::base::text::{disarm, show_error};
 use crate::net::part::Errand;
 use crate::net::probe::udp_answers;
 use crate::net::udp::is_no_route;
@@ -97,7 +97,7 @@ fn greet(channel: &Channel, reader: &mut RecordReader<Stream>) -> Result<(), Fai
 /// What it means to be turned away at once: over UDP it is said in the same words.
 fn refusal(code: u16, reason: &str, standpoint: Standpoint) -> Failure {
     match Reason::from_code(code) {
-        Reason::Refused => Failure::new(Reason::Refused, format!("refused: {}", escape(reason))),
+        Reason::Refused => Failure::new(Reason::Refused, format!("refused: {}", disarm(reason))),
         _ => failure_of_close(code, reason, standpoint),
     }
 }

@@ -8,6 +8,7 @@ mod channel;
 mod connect;
 mod door;
 mod lobby;
+mod order;
 mod outlet;
 pub mod probe;
 mod receive;

@@ -18,6 +18,7 @@ pub mod disk;
 mod early;
 pub mod ending;
 pub mod entry;
+pub mod exchange;
 pub mod group_memory;
 pub mod handover;
 pub mod hash;

@@ -1,5 +1,6 @@
 //! The receiving side of a transfer: messages and bytes in, jobs for the sink out. Never blocks.
 
+mod messages;
 mod motion;
 mod offers;
 mod outcomes;
@@ -11,7 +12,6 @@ use super::hash::Hash;
 use super::hearing::Hearing;
 use super::job::{Job, WriteBatch};
 use super::judge::{Judge, Takes};
-use super::message::Message;
 use super::outcome::{Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
 use super::window::Window;
 use crate::transport::stats::Stats;
@@ -61,6 +61,8 @@ struct Incoming {
     /// The name that it gets, where something else has its own.
     renamed: Option<String>,
     is_judged: bool,
+    /// Its ROOT has been said.
+    is_rooted: bool,
     is_settled: bool,
 }
 
@@ -71,8 +73,9 @@ pub struct Receiving {
     /// Where one file is taken, it is complete only once it is known that nothing follows: its hash, until
     /// then.
     held_root: Option<(u32, Hash)>,
-    /// Nothing is to be done, only said.
+    /// Nothing is to be done, only said; and the sender says so.
     is_plan: bool,
+    is_told_plan: bool,
     /// In a plan, where one file is taken: the same as above.
     held_would: Option<(u32, bool, u64)>,
     /// What was offered and not handed out, where only the list is wanted.
@@ -89,6 +92,9 @@ pub struct Receiving {
     judged: u32,
     /// The sender has been told so of the entries below this one.
     told: u32,
+    /// Where the bytes of the entries that have been judged end, and of those that the sender was told so of.
+    judged_end: u64,
+    told_end: u64,
     is_offer_complete: bool,
     /// The sink was told that every entry has an outcome; and has done what was left to do.
     is_finishing: bool,
@@ -135,6 +141,7 @@ impl Receiving {
             judge: Judge::new(takes),
             held_root: None,
             is_plan: false,
+            is_told_plan: false,
             held_would: None,
             list: None,
             hearing: Hearing::sender(),
@@ -144,12 +151,15 @@ impl Receiving {
             ledger: Ledger::default(),
             judged: 0,
             told: 0,
+            judged_end: 0,
+            told_end: 0,
             is_offer_complete: false,
             is_finishing: false,
             is_finished: false,
             jobs: VecDeque::new(),
             batch: WriteBatch::default(),
-            backlog: Backlog::default(),
+            bytes: Account::default(),
+            account: Account::default(),
             queued: 0,
             waiting: 0,
             early: Early::default(),
@@ -229,76 +239,6 @@ impl Receiving {
     /// the transfer has failed. What was handed to the sink before is reported as ever.
     pub fn violate(&mut self, malformed: Malformed) -> Failure {
         self.hearing.violate(malformed)
-    }
-
-    fn on_message(&mut self, message: Message) -> Result<(), Malformed> {
-        match message {
-            Message::Offer(entry) => self.on_offer(entry)?,
-            Message::OfferEnd => {
-                self.is_offer_complete = true;
-                self.demands.push(Demand::Total(self.offered));
-                if let Some((index, hash)) = self.held_root.take() {
-                    self.push_job(Job::ExpectRoot { index, hash });
-                }
-                if let Some((index, replaces, there)) = self.held_would.take() {
-                    self.foretell(index, replaces, there);
-                }
-                self.finish();
-            }
-            Message::Lacking { name, reason, text } => {
-                let outcome = Err(Failure::new(reason, text));
-                let report = FileReport { name, size: 0, outcome };
-                self.ledger.note(self.entries.next(), Sort::File, report);
-            }
-            Message::Plan => self.on_plan()?,
-            Message::Groups { index, first, values } => {
-                self.known(index)?;
-                self.push_job(Job::Expect { index, first, values });
-            }
-            Message::Root { index, hash } => {
-                self.known(index)?;
-                if self.judge.takes_one() && !self.is_offer_complete {
-                    self.held_root = Some((index, hash));
-                } else {
-                    self.push_job(Job::ExpectRoot { index, hash });
-                }
-            }
-            Message::Failed { index, reason, text } => {
-                self.known(index)?;
-                self.push_job(Job::Forget { index });
-                let text = format!("the sender gave up: {text}");
-                self.settle(index, Err(Failure::new(reason, text)));
-            }
-            Message::Accept { .. }
-            | Message::Again { .. }
-            | Message::Committed { .. }
-            | Message::Finished
-            | Message::Kept { .. }
-            | Message::Left { .. }
-            | Message::Prove { .. }
-            | Message::Reject { .. }
-            | Message::Renamed { .. }
-            | Message::Same { .. }
-            | Message::Would { .. } => {
-                return Err(Malformed("transfer message: a sender does not say this"));
-            }
-        }
-        Ok(())
-    }
-
-    fn known(&self, index: u32) -> Result<(), Malformed> {
-        let is_known = self.entries.knows(index);
-        if is_known { Ok(()) } else { Err(Malformed("transfer message: no such file")) }
-    }
-
-    fn on_plan(&mut self) -> Result<(), Malformed> {
-        if self.list.is_some() || self.is_offer_complete || self.entries.next() > 0 {
-            return Err(Malformed("plan: not before the offers"));
-        }
-        if !self.is_plan {
-            self.plan();
-        }
-        Ok(())
     }
 
     /// Takes file bytes; false if there is no room for them now.

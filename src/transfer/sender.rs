@@ -165,11 +165,6 @@ impl Sending {
         self.hearing.violate(malformed)
     }
 
-    fn known(&self, index: u32) -> Result<(), Malformed> {
-        let is_known = self.items.knows(index);
-        if is_known { Ok(()) } else { Err(Malformed("transfer message: no such file")) }
-    }
-
     fn settle(&mut self, index: u32, outcome: FileOutcome) {
         let Some(item) = self.items.get_mut(index).filter(|item| !item.is_settled) else {
             return;

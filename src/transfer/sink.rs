@@ -181,12 +181,6 @@ impl Sink {
         }
     }
 
-    /// How many separate ranges of bytes are in their files, of those under way.
-    #[must_use]
-    pub fn written_ranges(&self) -> usize {
-        self.written.len()
-    }
-
     fn open_file(&mut self, index: u32) -> Option<&mut OpenFile> {
         self.files.get_mut(index)?.open()
     }

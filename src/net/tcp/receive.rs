@@ -1,6 +1,7 @@
 //! Receiving over a stream: recv, send, close.
 
 use super::channel::{Channel, Stop};
+use super::order::Order;
 use super::record::{Record, RecordReader, violation_of};
 use super::{Stream, until_silent};
 use crate::base::time::{Duration, Instant};
@@ -8,8 +9,7 @@ use crate::net::worker::CHECKPOINT;
 use crate::net::{Finished, Notice, internal_error};
 use crate::os::wait::Waiter;
 use crate::transfer::ending::{failure_of_close, stalled, wordless};
-use crate::transfer::message::UNSETTLED_MAX;
-use crate::transfer::outcome::Failure;
+use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::receiver::Receiving;
 use crate::transfer::session::Phase;
 use crate::transfer::sink::Sink;
@@ -23,15 +23,13 @@ use std::sync::atomic::Ordering;
 /// A sender that knows how every file ended gets this long to say farewell.
 const LINGER: Duration = Duration::from_secs(3);
 
-/// Separate ranges of written bytes, at most: a sender keeps the order, so that there is one in each file.
-const WRITTEN_RANGES_MAX: usize = UNSETTLED_MAX;
-
 /// The receiving side of one transfer.
 pub(super) struct Download {
     channel: Channel,
     receiving: Box<Receiving>,
     /// None where only the list is wanted: then there is nothing for one to do.
     sink: Option<Box<Sink>>,
+    order: Order,
     next_checkpoint: Instant,
     stall: StallClock,
     /// Until when it waits for the sender's farewell.
@@ -50,6 +48,7 @@ impl Download {
             channel,
             receiving,
             sink,
+            order: Order::default(),
             next_checkpoint: Instant::ZERO,
             stall,
             lingers_until: None,
@@ -145,9 +144,13 @@ impl Download {
     }
 
     fn take(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
-        let fits = offset.checked_add(bytes.len() as u64).is_some();
-        if !fits || !self.receiving.take_data(offset, bytes) {
-            return Err(self.receiving.violate(Malformed("DATA: bytes that were not offered")));
+        let end = offset.saturating_add(bytes.len() as u64);
+        let ordered = self.order.on_data(offset..end, self.receiving.accepted_end());
+        ordered.map_err(|malformed| self.receiving.violate(malformed))?;
+        if !self.receiving.take_data(offset, bytes) {
+            // The queue is empty after each record, so that there is always room.
+            let text = "there is no room for the bytes that came";
+            return Err(Failure::new(Reason::Other, text));
         }
         Ok(())
     }
@@ -181,17 +184,12 @@ impl Download {
             self.write_down();
             self.tell_progress();
         }
-        let ranges = self.sink.as_ref().map_or(0, |sink| sink.written_ranges());
-        if ranges > WRITTEN_RANGES_MAX {
-            let malformed = Malformed("DATA: in too many separate pieces");
-            return Err(self.receiving.violate(malformed).into());
-        }
         let entries = self.receiving.take_listed();
         if !entries.is_empty() {
             (self.channel.observer)(Notice::Listed { id: self.channel.id, entries });
         }
         self.write_down();
-        self.receiving.take_demands();
+        self.receiving.take_demands().into_iter().for_each(|demand| self.order.heed(demand));
         self.answer()?;
         self.tell_progress();
         Ok(())

@@ -25,7 +25,8 @@ impl Receiving {
         let start = self.offered;
         let end = start.checked_add(entry.kind.size()).filter(|end| *end <= OFFSET_END);
         let end = end.ok_or(Malformed("offer: beyond the transfer space"))?;
-        if self.is_offer_complete || self.entries.next() >= ENTRIES_MAX {
+        self.before_the_end()?;
+        if self.entries.next() >= ENTRIES_MAX {
             return Err(Malformed("offer: too many entries"));
         }
         if let Some(list) = &mut self.list {
@@ -51,6 +52,7 @@ impl Receiving {
             range: range.clone(),
             renamed: None,
             is_judged: false,
+            is_rooted: false,
             is_settled: false,
         });
         let (wanted, refused) = match wanted {

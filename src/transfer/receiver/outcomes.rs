@@ -109,7 +109,8 @@ impl Receiving {
         if let Some(entry) = self.entries.get_mut(index) {
             entry.is_judged = true;
         }
-        while self.entries.get(self.judged).is_some_and(|entry| entry.is_judged) {
+        while let Some(entry) = self.entries.get(self.judged).filter(|entry| entry.is_judged) {
+            self.judged_end = entry.range.end;
             self.judged += 1;
         }
     }
@@ -131,7 +132,7 @@ impl Receiving {
             return Vec::new();
         }
         if self.judged > self.told && !self.is_plan {
-            self.told = self.judged;
+            (self.told, self.told_end) = (self.judged, self.judged_end);
             // Behind the refusals that were known when the entries were judged.
             Message::Accept { below: self.judged }.put(&mut self.outgoing);
         }

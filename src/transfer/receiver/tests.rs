@@ -3,8 +3,9 @@
 use super::*;
 use crate::transfer::budget::{BYTES_MAX, Memory, OF_ANY, STATE_MAX};
 use crate::transfer::entry::{Attributes, Kind, SourceId};
+use crate::transfer::exchange::{AT_RECEIVER, RECEIVER_STATES, ReceiverState, SenderWord, Verdict};
 use crate::transfer::job::Report;
-use crate::transfer::message::{MessageReader, UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
+use crate::transfer::message::{Message, MessageReader, UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
 
 fn say(receiving: &mut Receiving, message: &Message) -> Result<(), Failure> {
     message.put(receiving.incoming());
@@ -395,4 +396,76 @@ fn a_sender_that_breaks_the_protocol_is_noticed() {
     assert!(break_it(&[Message::Root { index: 0, hash: Hash::of(b"") }]).is_err());
     assert!(break_it(&[Message::Accept { below: 1 }]).is_err());
     assert!(break_it(&[offer(1 << 56, "a"), offer(1, "b")]).is_err());
+}
+
+/// A receiver of one file of two groups that is in that state.
+fn in_state(state: ReceiverState) -> Receiving {
+    let mut receiving = Receiving::new(false);
+    say(&mut receiving, &offer(TWO_GROUPS, "a")).expect("a file");
+    match state {
+        ReceiverState::Unknown | ReceiverState::Open => {}
+        ReceiverState::Rooted => {
+            say(&mut receiving, &word(SenderWord::Root, 0)).expect("offered");
+        }
+        ReceiverState::Settled => receiving.on_report(Report::Left { index: 0 }),
+    }
+    assert_eq!(receiving.state_of(u32::from(state == ReceiverState::Unknown)), state);
+    receiving
+}
+
+const TWO_GROUPS: u64 = (1 << 20) + 1;
+
+fn word(word: SenderWord, index: u32) -> Message {
+    let hash = Hash([7; 32]);
+    match word {
+        SenderWord::Failed => {
+            Message::Failed { index, reason: Reason::Source, text: String::new() }
+        }
+        SenderWord::Groups => Message::Groups { index, first: 1, values: vec![hash] },
+        SenderWord::Root => Message::Root { index, hash },
+    }
+}
+
+#[test]
+fn every_word_in_every_state_does_what_the_table_says() {
+    for (kind, name, verdicts) in AT_RECEIVER {
+        for (state, verdict) in RECEIVER_STATES.into_iter().zip(verdicts) {
+            let mut receiving = in_state(state);
+            let before = receiving.waiting;
+            let index = u32::from(state == ReceiverState::Unknown);
+            let said = say(&mut receiving, &word(kind, index));
+            let found = match (said.is_ok(), receiving.waiting > before) {
+                (true, true) => Verdict::Take,
+                (true, false) => Verdict::Ignore,
+                (false, _) => Verdict::Violation,
+            };
+            assert_eq!(found, verdict, "{name} in {state:?}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_entry_or_the_time_is_a_violation() {
+    let groups =
+        |first, count| Message::Groups { index: 0, first, values: vec![Hash([1; 32]); count] };
+    let root = word(SenderWord::Root, 0);
+    let lacking =
+        Message::Lacking { name: "x".into(), reason: Reason::Source, text: String::new() };
+    let end = Message::OfferEnd;
+    for (what, messages) in [
+        ("GROUPS of a file of one group", vec![offer(5, "a"), groups(0, 1)]),
+        ("GROUPS that the file has not", vec![offer(TWO_GROUPS, "a"), groups(2, 1)]),
+        ("GROUPS beyond its end", vec![offer(TWO_GROUPS, "a"), groups(1, 2)]),
+        ("ROOT of an empty file", vec![offer(0, "a"), root.clone()]),
+        ("ROOT twice", vec![offer(5, "a"), root.clone(), root]),
+        ("OFFER after the end", vec![end.clone(), offer(5, "a")]),
+        ("the end twice", vec![end.clone(), end.clone()]),
+        ("LACKING after the end", vec![end, lacking]),
+        ("PLAN twice", vec![Message::Plan, Message::Plan]),
+    ] {
+        let mut receiving = Receiving::new(false);
+        let (last, first) = messages.split_last().expect("some");
+        first.iter().for_each(|message| say(&mut receiving, message).expect(what));
+        assert!(say(&mut receiving, last).is_err(), "{what}");
+    }
 }

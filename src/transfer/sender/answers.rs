@@ -2,6 +2,7 @@
 
 use super::{Item, Purpose, Sending};
 use crate::transfer::entry::Kind;
+use crate::transfer::exchange::{ReceiverWord, SenderState};
 use crate::transfer::hash::{Hash, group_count, group_range};
 use crate::transfer::message::Message;
 use crate::transfer::name::show_start;
@@ -14,6 +15,11 @@ use std::ops::Range;
 const UNWANTED_MAX: usize = 1 << 16;
 
 impl Item {
+    /// Whether it is without an outcome, and the receiver has not rejected it.
+    pub(super) fn is_open(&self) -> bool {
+        !self.is_settled && self.rejected.is_none()
+    }
+
     /// Where so many groups are in the transfer space, if a receiver may have kept them.
     fn groups(&self, first: u64, count: u64) -> Option<Range<u64>> {
         let (size, start) = (self.size(), self.range.start);
@@ -28,51 +34,40 @@ impl Purpose {
     /// Whether a receiver may say that.
     fn fits(self, message: &Message) -> bool {
         match message {
+            Message::Finished => true,
             Message::Would { .. } => self == Self::Plan,
             Message::Accept { .. }
             | Message::Again { .. }
             | Message::Committed { .. }
-            | Message::Kept { .. } => self != Self::Plan,
-            _ => true,
+            | Message::Kept { .. } => self == Self::Transfer,
+            _ => self != Self::List,
         }
     }
 }
 
 impl Sending {
     pub(super) fn on_message(&mut self, message: Message) -> Result<(), Malformed> {
+        if self.is_finished {
+            return Err(Malformed("transfer message: after FINISHED"));
+        }
         if !self.purpose.fits(&message) {
             return Err(Malformed("transfer message: not what it was asked"));
         }
+        if let Some((word, index)) = ReceiverWord::of(&message)
+            && !word.judge(self.state_of(index))?
+        {
+            return Ok(());
+        }
         match message {
-            Message::Accept { below } => {
-                if below > self.items.next() {
-                    return Err(Malformed("accept: more files than were offered"));
-                }
-                self.accepted = self.accepted.max(below);
-                let last = below.checked_sub(1).and_then(|last| self.items.get(last));
-                self.accepted_end = self.accepted_end.max(last.map_or(0, |item| item.range.end));
-                while let Some(index) = self.proving.front().copied().filter(|index| *index < below)
-                {
-                    self.proving.pop_front();
-                    self.jobs.push_back(SourceJob::Decided { index });
-                }
-            }
+            Message::Accept { below } => self.on_accept(below)?,
             Message::Committed { index, hash } => {
-                self.known(index)?;
                 let item = self.items.get_mut(index);
                 let renamed = item.and_then(|item| item.renamed.take());
-                self.settle_if_ours(index, hash, Done::Committed { hash, renamed })?;
+                self.settle_if_ours(index, hash, Done::Committed { hash, renamed });
             }
-            Message::Same { index, hash } => {
-                self.known(index)?;
-                self.settle_if_ours(index, hash, Done::Same(hash))?;
-            }
-            Message::Left { index } => {
-                self.known(index)?;
-                self.settle(index, Ok(Done::Left));
-            }
+            Message::Same { index, hash } => self.settle_if_ours(index, hash, Done::Same(hash)),
+            Message::Left { index } => self.settle(index, Ok(Done::Left)),
             Message::Renamed { index, path } => {
-                self.known(index)?;
                 if let Some(item) = self.items.get_mut(index) {
                     item.renamed = Some(show_start(&path));
                 }
@@ -81,23 +76,20 @@ impl Sending {
                 self.on_kept(index, first, values.len() as u64)?;
             }
             Message::Again { index, first, count } => self.on_again(index, first, count)?,
-            Message::Prove { index } => self.on_prove(index)?,
+            Message::Prove { index } => self.on_prove(index),
             Message::Finished => {
-                if !self.is_offered {
-                    return Err(Malformed("finished: before the end of the offers"));
+                if !self.is_offered || self.items.iter().any(Item::is_open) {
+                    return Err(Malformed("FINISHED: not every entry has an outcome"));
                 }
                 self.is_finished = true;
             }
             Message::Reject { index, reason, text } => {
-                self.known(index)?;
                 let failure = Failure::new(reason, text);
-                let item = self.items.get_mut(index).filter(|item| !item.is_settled);
-                match item {
+                match self.items.get_mut(index) {
                     // It may not be what was offered any more: then that is why.
                     Some(item) if reason == Reason::Integrity => {
-                        if item.rejected.replace(failure).is_none() {
-                            self.jobs.push_back(SourceJob::Check { index });
-                        }
+                        item.rejected = Some(failure);
+                        self.jobs.push_back(SourceJob::Check { index });
                     }
                     _ => self.settle(index, Err(failure)),
                 }
@@ -108,47 +100,71 @@ impl Sending {
         Ok(())
     }
 
+    /// What is known of an entry.
+    pub(super) fn state_of(&self, index: u32) -> SenderState {
+        if !self.items.knows(index) {
+            return SenderState::Unknown;
+        }
+        let Some(item) = self.items.get(index).filter(|item| item.is_open()) else {
+            return SenderState::Settled;
+        };
+        let is_gone = item.range.is_empty() || self.gone.contains_all(&item.range);
+        match (index < self.accepted, item.root.is_some(), is_gone) {
+            (false, false, _) => SenderState::Offered,
+            (false, true, false) => SenderState::Hashed,
+            (false, true, true) => SenderState::Gone,
+            (true, false, _) => SenderState::Accepted,
+            (true, true, false) => SenderState::AcceptedHashed,
+            (true, true, true) => SenderState::AcceptedGone,
+        }
+    }
+
+    fn on_accept(&mut self, below: u32) -> Result<(), Malformed> {
+        if below > self.items.next() || below <= self.accepted {
+            return Err(Malformed("ACCEPT: of more than was offered, or of no more than before"));
+        }
+        self.accepted = below;
+        let last = self.items.get(below - 1);
+        self.accepted_end = self.accepted_end.max(last.map_or(0, |item| item.range.end));
+        while let Some(index) = self.proving.front().copied().filter(|index| *index < below) {
+            self.proving.pop_front();
+            self.jobs.push_back(SourceJob::Decided { index });
+        }
+        Ok(())
+    }
+
     /// The receiver compares a file with what it has.
-    fn on_prove(&mut self, index: u32) -> Result<(), Malformed> {
-        self.known(index)?;
-        let is_open = |item: &&mut Item| !item.is_settled && item.root.is_none();
-        if let Some(item) = self.items.get_mut(index).filter(is_open)
+    fn on_prove(&mut self, index: u32) {
+        if let Some(item) = self.items.get_mut(index)
             && !std::mem::replace(&mut item.is_proving, true)
         {
             self.proving.push_back(index);
             self.jobs.push_back(SourceJob::Prove { index });
         }
-        Ok(())
     }
 
     /// The receiver's word that it has the file counts only if it is about the hash that this side has
-    /// computed and told, of bytes that have gone or are compared with it.
-    fn settle_if_ours(&mut self, index: u32, hash: Hash, done: Done) -> Result<(), Malformed> {
-        let Some(item) = self.items.get(index).filter(|_| self.is_open(index)) else {
-            return Ok(());
-        };
-        let ours = item.root.ok_or(Malformed("outcome: before the hash of the file was told"))?;
-        if matches!(done, Done::Committed { .. }) && !self.gone.contains_all(&item.range) {
-            return Err(Malformed("committed: before the bytes of the file were sent"));
-        }
+    /// computed and told.
+    fn settle_if_ours(&mut self, index: u32, hash: Hash, done: Done) {
+        let ours = self.items.get(index).and_then(|item| item.root);
         let text = "the receiver's hash of the file is not ours";
         let different = || Failure::new(Reason::Integrity, text);
-        let outcome = if ours == hash { Ok(done) } else { Err(different()) };
+        let outcome = if ours == Some(hash) { Ok(done) } else { Err(different()) };
         self.settle(index, outcome);
-        Ok(())
     }
 
     /// Bytes of those groups need not go. That they are what is here is a claim: they are hashed all the same,
     /// and the receiver compares.
     fn on_kept(&mut self, index: u32, first: u64, count: u64) -> Result<(), Malformed> {
-        self.known(index)?;
-        let Some(item) = self.items.get(index).filter(|_| self.is_open(index)) else {
-            return Ok(());
-        };
-        let range = item.groups(first, count).ok_or(Malformed("kept: no such groups"))?;
-        self.ledger.resume(self.unwanted.insert(range.clone()));
+        let item = self.items.get(index).expect("it is open");
+        let range = item.groups(first, count).ok_or(Malformed("KEPT: no such groups"))?;
+        let fresh = self.unwanted.insert(range.clone());
+        if fresh < range.end - range.start {
+            return Err(Malformed("KEPT: groups that were kept before"));
+        }
+        self.ledger.resume(fresh);
         if self.unwanted.len() > UNWANTED_MAX {
-            return Err(Malformed("kept: too many separate pieces"));
+            return Err(Malformed("KEPT: too many separate pieces"));
         }
         self.gone.insert(range.clone());
         self.cancelled.push(range);
@@ -158,12 +174,9 @@ impl Sending {
 
     /// Those groups are not what the receiver had said: their bytes go after all.
     fn on_again(&mut self, index: u32, first: u64, count: u64) -> Result<(), Malformed> {
-        self.known(index)?;
-        let Some(item) = self.items.get(index).filter(|_| self.is_open(index)) else {
-            return Ok(());
-        };
+        let item = self.items.get(index).expect("it is open");
         let range = item.groups(first, count).filter(|range| self.unwanted.contains_all(range));
-        let range = range.ok_or(Malformed("again: of groups that were not kept"))?;
+        let range = range.ok_or(Malformed("AGAIN: of groups that were not kept"))?;
         self.ledger.resume_less(self.unwanted.remove(&range));
         self.gone.remove(&range);
         self.restored.push(range);
@@ -172,10 +185,9 @@ impl Sending {
 
     /// What would become of an entry.
     fn on_would(&mut self, index: u32, replaces: bool, there: u64) -> Result<(), Malformed> {
-        self.known(index)?;
-        let Some(item) = self.items.get_mut(index) else { return Ok(()) };
+        let item = self.items.get_mut(index).expect("it is open");
         if there > item.size() {
-            return Err(Malformed("would: more than the file has"));
+            return Err(Malformed("WOULD: more than the file has"));
         }
         let renamed = item.renamed.take();
         self.settle(index, Ok(Done::Would { replaces, there, renamed }));

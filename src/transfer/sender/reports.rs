@@ -106,7 +106,7 @@ impl Sending {
 
     /// Whether the entry is without an outcome, and the receiver has not rejected it.
     pub(super) fn is_open(&self, index: u32) -> bool {
-        self.items.get(index).is_some_and(|item| !item.is_settled && item.rejected.is_none())
+        self.items.get(index).is_some_and(Item::is_open)
     }
 
     /// Something cannot be offered: the receiver has to know that not all is there.

@@ -1,7 +1,8 @@
 //! A sender, message by message.
 
 use super::*;
-use crate::transfer::hash::Hash;
+use crate::transfer::exchange::{AT_SENDER, ReceiverWord, SENDER_STATES, SenderState, Verdict};
+use crate::transfer::hash::{GROUP, Hash};
 use crate::transfer::message::{MessageReader, UNSETTLED_MAX};
 use crate::transfer::source::Source;
 use std::fs;
@@ -163,8 +164,6 @@ fn a_list_is_settled_as_it_is_offered_and_no_byte_of_it_goes() {
     bench.offer_all();
     assert!(bench.sending.is_offered() && !bench.sending.take_outgoing().is_empty());
     assert_eq!((bench.sending.released(), bench.sending.next_wanted(0, 10)), (0, None));
-    bench.say(&Message::Accept { below: 1 }).expect("known");
-    assert_eq!((bench.sending.released(), bench.sending.next_wanted(0, 10)), (0, None));
     bench.say(&Message::Finished).expect("the end");
     let counts = bench.sending.report(None, None).counts;
     let counted = (counts.entries, counts.listed);
@@ -251,7 +250,7 @@ fn what_was_kept_in_error_goes_after_all() {
     assert_eq!(bench.sending.next_wanted(0, 1 << 40), Some(1 << 20..3 << 20));
     bench.send(4 << 20..(4 << 20) + 5).expect("readable");
     bench.send(1 << 20..2 << 20).expect("readable");
-    assert!(say(&mut bench.sending, &Message::Committed { index: 0, hash }).is_err());
+    assert_eq!(bench.sending.state_of(0), SenderState::AcceptedHashed, "one group has not gone");
     bench.send(2 << 20..3 << 20).expect("readable");
     bench.say(&Message::Committed { index: 0, hash }).expect("all of it is there");
     assert_eq!(outcome(&bench.sending, "f0"), Ok(Done::committed(hash)));
@@ -364,5 +363,131 @@ fn what_exceeds_the_transfer_space_is_named_and_all_else_is_offered() {
     {
         let failure = outcome(&bench.sending, name).expect_err("nobody has answered").text;
         assert_eq!(failure.contains("64 PiB"), !fits, "{name}: {failure}");
+    }
+}
+
+/// A transfer of a file of two groups that is in that state.
+fn in_state(state: SenderState) -> Bench {
+    let mut bench = sending(&[&vec![1; TWO_GROUPS]]);
+    if matches!(state, SenderState::Gone | SenderState::AcceptedGone) {
+        bench.send(0..TWO_GROUPS as u64).expect("readable");
+    }
+    if matches!(state, SenderState::Hashed | SenderState::AcceptedHashed) {
+        bench.say(&Message::Prove { index: 0 }).expect("a file");
+        bench.rest();
+    }
+    let is_accepted = matches!(
+        state,
+        SenderState::Accepted | SenderState::AcceptedHashed | SenderState::AcceptedGone
+    );
+    if is_accepted {
+        bench.say(&Message::Accept { below: 1 }).expect("one file");
+    }
+    if state == SenderState::Settled {
+        bench.say(&Message::Left { index: 0 }).expect("offered");
+    }
+    let index = u32::from(state == SenderState::Unknown);
+    assert_eq!(bench.sending.state_of(index), state);
+    bench
+}
+
+const TWO_GROUPS: usize = (1 << 20) + 1;
+
+fn word(word: ReceiverWord, index: u32) -> Message {
+    let hash = Hash::of(&[1; TWO_GROUPS]);
+    match word {
+        ReceiverWord::Again => Message::Again { index, first: 1, count: 1 },
+        ReceiverWord::Committed => Message::Committed { index, hash },
+        ReceiverWord::Kept => Message::Kept { index, first: 1, values: vec![hash] },
+        ReceiverWord::Left => Message::Left { index },
+        ReceiverWord::Prove => Message::Prove { index },
+        ReceiverWord::Reject => {
+            Message::Reject { index, reason: Reason::Exists, text: String::new() }
+        }
+        ReceiverWord::Renamed => Message::Renamed { index, path: "other".into() },
+        ReceiverWord::Same => Message::Same { index, hash },
+        ReceiverWord::Would => Message::Would { index, replaces: false, there: 0 },
+    }
+}
+
+/// What can be seen of a file that a message changes.
+fn seen(sending: &Sending) -> String {
+    let item = sending.items.get(0);
+    let item = item.map(|item| (item.is_settled, item.is_proving, &item.renamed));
+    format!("{item:?} {:?} {:?} {:?}", sending.cancelled, sending.restored, sending.ledger)
+}
+
+#[test]
+fn every_word_in_every_state_does_what_the_table_says() {
+    for (kind, name, verdicts) in AT_SENDER {
+        for (state, verdict) in SENDER_STATES.into_iter().zip(verdicts) {
+            let mut bench = in_state(state);
+            if kind == ReceiverWord::Would {
+                bench.sending.purpose = Purpose::Plan;
+            }
+            if kind == ReceiverWord::Again {
+                // As it is when groups were kept before.
+                bench.sending.unwanted.insert(GROUP..TWO_GROUPS as u64);
+            }
+            let before = seen(&bench.sending);
+            let message = word(kind, u32::from(state == SenderState::Unknown));
+            let said = say(&mut bench.sending, &message);
+            let is_changed = seen(&bench.sending) != before;
+            let found = match (said.is_ok(), is_changed) {
+                (true, true) => Verdict::Take,
+                (true, false) => Verdict::Ignore,
+                (false, _) => Verdict::Violation,
+            };
+            assert_eq!(found, verdict, "{name} in {state:?}");
+        }
+    }
+}
+
+#[test]
+fn each_purpose_has_its_words() {
+    for (purpose, fits) in [
+        (Purpose::List, [false; 5]),
+        (Purpose::Plan, [false, false, true, true, true]),
+        (Purpose::Transfer, [true, true, false, true, true]),
+    ] {
+        let messages = [
+            Message::Accept { below: 1 },
+            word(ReceiverWord::Kept, 0),
+            word(ReceiverWord::Would, 0),
+            word(ReceiverWord::Prove, 0),
+            word(ReceiverWord::Left, 0),
+        ];
+        for (message, fits) in messages.iter().zip(fits) {
+            let mut bench = in_state(SenderState::Offered);
+            bench.sending.purpose = purpose;
+            assert_eq!(
+                say(&mut bench.sending, message).is_ok(),
+                fits,
+                "{message:?} in {purpose:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_said_of_the_whole_is_said_once_and_in_its_time() {
+    let left = Message::Left { index: 0 };
+    let accept = |below| Message::Accept { below };
+    for (what, messages) in [
+        ("FINISHED with an entry open", vec![Message::Finished]),
+        ("FINISHED twice", vec![left.clone(), Message::Finished, Message::Finished]),
+        ("anything after FINISHED", vec![left, Message::Finished, accept(1)]),
+        ("ACCEPT of no more", vec![accept(1), accept(1)]),
+        ("ACCEPT of less", vec![accept(1), accept(0)]),
+        ("ACCEPT of nothing", vec![accept(0)]),
+        (
+            "the same groups kept twice",
+            vec![word(ReceiverWord::Kept, 0), word(ReceiverWord::Kept, 0)],
+        ),
+    ] {
+        let mut bench = in_state(SenderState::Offered);
+        let (last, first) = messages.split_last().expect("some");
+        first.iter().for_each(|message| say(&mut bench.sending, message).expect(what));
+        assert!(say(&mut bench.sending, last).is_err(), "{what}");
     }
 }

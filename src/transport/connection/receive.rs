@@ -130,6 +130,9 @@ impl Connection {
             self.is_validated = true;
             self.on_connected(now);
         }
+        if header.kind == PacketType::Data && !self.takes_data {
+            return self.violate(Malformed("packet: DATA from a receiver of files"));
+        }
         let is_ack_eliciting = if header.kind == PacketType::Data {
             let range = header.offset..header.offset + contents.len() as u64;
             let discard = self.on_data(now, range.clone(), contents, take).err();
@@ -167,9 +170,6 @@ impl Connection {
         payload: &[u8],
         take: &mut TakeData<'_>,
     ) -> Result<(), Discard> {
-        if !self.takes_data {
-            return Err(Discard::NoRoom);
-        }
         let strategy = self.peer.strategy;
         let missing = self.space_in.frontier();
         if !arq::keeps(strategy, &range, missing) {
@@ -207,6 +207,9 @@ impl Connection {
                 return Err(Malformed("packet: too many frames"));
             }
             is_ack_eliciting |= frame.is_ack_eliciting();
+            if self.takes_data && matches!(frame, Frame::Have(_) | Frame::Credit { .. }) {
+                return Err(Malformed("frame: HAVE or CREDIT from a sender of files"));
+            }
             match frame {
                 Frame::Ack(ack) => self.on_ack(now, &ack)?,
                 Frame::Close { code, reason } => {

@@ -473,7 +473,8 @@ fn a_peer_that_knows_nothing_of_the_connection_any_more_is_left_soon() {
     }
     assert_eq!(pair.sender.end, Some(End::Forgotten));
     let took = pair.now.since(start);
-    assert!((GONE_SPAN..GONE_SPAN + Duration::from_secs(1)).contains(&took), "{took:?}");
+    // Here an answer comes no sooner than the next timer.
+    assert!((GONE_SPAN..Duration::from_secs(3)).contains(&took), "{took:?}");
 }
 
 #[test]

@@ -6,28 +6,21 @@
 //! a time, when there is nothing more urgent ([`Source::rest`]).
 
 mod aside;
+mod finding;
 mod item;
 
+use self::finding::Way;
 use self::item::Item;
 use super::disk::{Disk, OpenedFile};
-use super::entry::Kind;
 use super::group_memory::{GroupMemory, GroupRoom};
 use super::hash::{GROUP, GroupHasher, Hash, group_count, group_range, group_value};
-use super::message::ENTRIES_MAX;
 use super::open_files::OpenFiles;
-use super::outcome::{Failure, Reason};
+use super::outcome::Failure;
 use super::place::Stamp;
 use super::source_job::{SourceJob, SourceReport};
-use super::walk::{Candidate, Selection, Step, Walk};
+use super::walk::{Selection, Walk};
 use super::window::Window;
-use crate::wire::header::OFFSET_END;
 use std::collections::VecDeque;
-
-/// Entries looked at for one job, so that bytes get their turn.
-const STEPS_MAX: usize = 256;
-
-/// Bytes of an offer beside its texts, at most.
-const OFFER_LEN: usize = 48;
 
 /// Bytes that are hashed at once where no group is kept in memory.
 const PIECE: usize = 128 << 10;
@@ -50,14 +43,6 @@ pub struct Source {
     aside: VecDeque<u32>,
     filled: u64,
     reports: Vec<SourceReport>,
-}
-
-/// How far it is on its way through what was selected.
-#[derive(Debug)]
-enum Way {
-    Ahead(Box<Selection>),
-    Along(Box<Walk>),
-    Over,
 }
 
 /// The group read last, whose bytes are likely to go next; kept only where the program has memory for it.
@@ -124,7 +109,7 @@ impl Source {
             SourceJob::Forget { index } => self.forget(index),
             SourceJob::Keep { index, groups } => self.hash_aside(index, groups),
             SourceJob::Prove { index } => self.hash_aside(index, 0..u64::MAX),
-            SourceJob::Walk { entries, text } => self.walk(entries, text),
+            SourceJob::Walk { entries, text, checks } => self.walk(entries, text, checks),
         }
         std::mem::take(&mut self.reports)
     }
@@ -134,82 +119,6 @@ impl Source {
     pub fn read(&mut self, offset: u64, buffer: &mut [u8]) -> (bool, Vec<SourceReport>) {
         let is_whole = self.fill(offset, buffer).is_ok();
         (is_whole, std::mem::take(&mut self.reports))
-    }
-
-    fn walk(&mut self, entries: usize, text: usize) {
-        let (mut entries_left, mut text_left) = (entries, text);
-        for _ in 0..STEPS_MAX {
-            if entries_left == 0 || text_left == 0 {
-                break;
-            }
-            match self.step() {
-                Step::End => return self.reports.push(SourceReport::Walked { is_end: true }),
-                Step::Failed { name, failure } => {
-                    entries_left -= 1;
-                    text_left = text_left.saturating_sub(name.len() + failure.text.len());
-                    self.reports.push(SourceReport::Lacking { name, failure });
-                }
-                Step::Found(candidate) => {
-                    entries_left -= 1;
-                    text_left = text_left.saturating_sub(self.take(candidate));
-                }
-                Step::Nothing => {}
-                Step::SkippedLink => self.reports.push(SourceReport::SkippedLink),
-                Step::SkippedSpecial { name } => {
-                    self.reports.push(SourceReport::SkippedSpecial { name });
-                }
-            }
-        }
-        self.reports.push(SourceReport::Walked { is_end: false });
-    }
-
-    fn step(&mut self) -> Step {
-        if let Way::Ahead(selection) = &self.way {
-            match Walk::start(self.disk.clone(), selection) {
-                Ok(walk) => self.way = Way::Along(Box::new(walk)),
-                Err((name, failure)) => {
-                    self.way = Way::Over;
-                    return Step::Failed { name, failure };
-                }
-            }
-        }
-        let Way::Along(walk) = &mut self.way else { return Step::End };
-        match walk.step() {
-            Step::Found(candidate) if self.found == ENTRIES_MAX => {
-                self.way = Way::Over;
-                let text = format!(
-                    "one transfer carries at most {ENTRIES_MAX} files and directories; send the rest \
-                     in another"
-                );
-                let failure = Failure::new(Reason::Other, text);
-                Step::Failed { name: candidate.path.to_string(), failure }
-            }
-            Step::Found(candidate) if !self.has_space_for(&candidate.kind) => {
-                let text =
-                    "one transfer carries at most 64 PiB, and it does not fit into what is left";
-                let failure = Failure::new(Reason::Other, text);
-                Step::Failed { name: candidate.path.to_string(), failure }
-            }
-            step => step,
-        }
-    }
-
-    /// Whether the transfer space has offsets for it.
-    fn has_space_for(&self, kind: &Kind) -> bool {
-        let end = self.total.checked_add(kind.size());
-        end.is_some_and(|end| end <= OFFSET_END)
-    }
-
-    /// Takes in an entry, behind all others in the transfer space, and says how long its offer is.
-    fn take(&mut self, candidate: Candidate) -> usize {
-        let Candidate { path, place, kind, stamp } = candidate;
-        let end = self.total + kind.size();
-        self.items.push(Item::new(place, stamp, self.total..end));
-        self.total = end;
-        self.found += 1;
-        let len = OFFER_LEN + path.as_str().len() + kind.text_len();
-        self.reports.push(SourceReport::Found { path, kind });
-        len
     }
 
     fn forget(&mut self, index: u32) {

@@ -46,6 +46,8 @@ pub enum SourceJob {
         entries: usize,
         /// Bytes of their offers.
         text: usize,
+        /// Whether to see that each file can be read, as in a plan.
+        checks: bool,
     },
 }
 

@@ -45,7 +45,8 @@ impl Sending {
         if room > 0 && self.has_more() {
             let entries = self.room_for_entries();
             self.is_walking = true;
-            self.jobs.push_back(SourceJob::Walk { entries, text: room });
+            let checks = self.purpose == Purpose::Plan;
+            self.jobs.push_back(SourceJob::Walk { entries, text: room, checks });
         }
     }
 
@@ -142,14 +143,10 @@ impl Sending {
             is_settled: self.purpose == Purpose::List,
         });
         self.total = end;
-        match self.purpose {
-            Purpose::List => {
-                self.jobs.push_back(SourceJob::Forget { index });
-                self.forget_settled();
-                self.ledger.list();
-            }
-            Purpose::Plan if root.is_none() => self.jobs.push_back(SourceJob::Check { index }),
-            Purpose::Plan | Purpose::Transfer => {}
+        if self.purpose == Purpose::List {
+            self.jobs.push_back(SourceJob::Forget { index });
+            self.forget_settled();
+            self.ledger.list();
         }
     }
 

@@ -1,6 +1,7 @@
 //! A source, read by read.
 
 use super::*;
+use crate::transfer::outcome::Reason;
 use std::fs::{self, File};
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ fn source_of(contents: &[&[u8]]) -> (tempfile::TempDir, Source) {
         })
         .collect();
     let mut source = Source::new(&Selection { paths, ..Selection::default() });
-    source.run(SourceJob::Walk { entries: contents.len(), text: usize::MAX });
+    source.run(SourceJob::Walk { entries: contents.len(), text: usize::MAX, checks: false });
     (dir, source)
 }
 

@@ -38,3 +38,27 @@ fn thousands_of_files_that_are_there_are_compared_with_few_open() {
         }
     }
 }
+
+#[test]
+fn who_finds_no_file_to_open_is_told_that_this_side_is_busy() {
+    let bench = Bench::new();
+    let names: Vec<String> = (0..12).map(|number| format!("file {number}")).collect();
+    names.iter().for_each(|name| bench.file(name, 2_000_000));
+    for carrier in CARRIERS {
+        note(&format!("{carrier:?}"));
+        let receiver = receive_with(&bench, 64, &["--overwrite"]);
+        let options = [&["--rate", "8Mbit"], carrier].concat();
+        let options = if carrier.is_empty() { &options[..] } else { carrier };
+        let start = |name: &String| bench.start_sending(&receiver, &[name], options);
+        let senders: Vec<Running> = names.iter().map(start).collect();
+        let ended: Vec<_> = senders.into_iter().map(Running::finish).collect();
+        for (name, outcome) in names.iter().zip(&ended) {
+            match outcome.code {
+                Some(0) => bench.expect_equal(&[name]),
+                Some(6) => assert!(outcome.stderr.contains("again later"), "{}", outcome.stderr),
+                code => panic!("{code:?}: {}", outcome.stderr),
+            }
+        }
+        assert!(ended.iter().filter(|outcome| outcome.code == Some(0)).count() >= 3);
+    }
+}

@@ -16,7 +16,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 /// Bytes of a file that is long enough to be killed in the middle of.
@@ -76,6 +76,27 @@ fn a_sender_that_was_killed_goes_on_over_either_carrier() {
         let sent = sent.expect_code(0);
         assert!(resumed(&sent) >= 4 * MIB, "{sent:?}");
         receiver.finish().expect_code(0).expect_words(&["resumed"]);
+        bench.expect_arrived(&["long"]);
+    }
+}
+
+/// What waits is a claim: both sides look before it counts.
+#[test]
+fn a_bit_that_was_flipped_while_a_file_waited_comes_again() {
+    for options in CARRIERS {
+        let bench = Bench::new();
+        bench.file("long", LONG);
+        let receiver = bench.receive(&["--once"]);
+        cut_off(&bench, &receiver, SLOWLY);
+        let waiting = halves(&bench, ".part").pop().expect("it waits");
+        let waiting = fs::File::options().read(true).write(true).open(waiting).expect("ours");
+        let mut byte = [0];
+        waiting.read_exact_at(&mut byte, MIB + 77).expect("it has come");
+        waiting.write_all_at(&[byte[0] ^ 1], MIB + 77).expect("ours");
+        drop(waiting);
+        let sent = bench.send(&receiver, &["long"], &[options, &["--json"]].concat());
+        assert!(resumed(&sent.expect_code(0)) >= 3 * MIB);
+        receiver.finish().expect_code(0);
         bench.expect_arrived(&["long"]);
     }
 }

@@ -105,6 +105,13 @@ pub enum Report {
     },
     /// Those bytes are not what the sender says; they must come again.
     Again(Range<u64>),
+    /// That group was said to be kept and is not what the sender has: its bytes must come after all.
+    Changed {
+        /// The file.
+        index: u32,
+        /// The group.
+        group: u64,
+    },
     /// The entry is verified, on stable storage, and has its name.
     Committed {
         /// The entry.

@@ -13,6 +13,7 @@ impl Receiving {
         match report {
             Report::Accepted { index } => self.judge(index),
             Report::Again(range) => self.demands.push(Demand::Again(range)),
+            Report::Changed { index, group } => self.want_again(index, group),
             Report::Committed { index, hash } => {
                 Message::Committed { index, hash }.put(&mut self.outgoing);
                 let entry = self.entries.get_mut(index);
@@ -60,6 +61,16 @@ impl Receiving {
         self.ledger.resume(range.end - range.start);
         self.demands.push(Demand::Cancel(range));
         Message::Kept { index, first, values }.put(&mut self.outgoing);
+    }
+
+    /// Bytes of that group have to come after all.
+    fn want_again(&mut self, index: u32, group: u64) {
+        let Some(entry) = self.entries.get(index).filter(|entry| !entry.is_settled) else { return };
+        let (start, size) = (entry.range.start, entry.range.end - entry.range.start);
+        let range = group_range(group, size);
+        self.ledger.resume_less(range.end - range.start);
+        self.demands.push(Demand::Again(start + range.start..start + range.end));
+        Message::Again { index, first: group, count: 1 }.put(&mut self.outgoing);
     }
 
     /// The entry would come.

@@ -1,9 +1,9 @@
 //! What an earlier transfer brought is read back, and compared with what the sender says of it: beside the
 //! transfer, when nothing else is to be done.
 
-use super::Sink;
+use super::{Sink, no_memory};
 use crate::transfer::commit::storage_failure;
-use crate::transfer::hash::{group_range, group_value};
+use crate::transfer::hash::{Hash, group_range, group_value};
 use crate::transfer::incoming::Storage;
 use crate::transfer::job::Report;
 use crate::transfer::outcome::{Failure, Reason};
@@ -66,13 +66,16 @@ impl Sink {
                 open.groups.put(group, value);
                 self.try_complete(index);
             }
-            _ => self.on_changed(index),
+            _ => self.on_changed(index, group, theirs),
         }
         true
     }
 
-    /// What is there of a file is not what was written down.
-    fn on_changed(&mut self, index: u32) {
+    /// What is there of a group is not what was written down: it comes again, if it is known what it is to be.
+    fn on_changed(&mut self, index: u32, group: u64, theirs: Option<Hash>) {
+        if let Some(theirs) = theirs {
+            return self.want_again(index, group, theirs);
+        }
         let open = self.open_file(index).expect("its caller has seen it");
         let text = format!(
             "what an earlier transfer brought of \"{}\" was changed at the receiver, or was another file's; it \
@@ -80,5 +83,17 @@ impl Sink {
             open.path
         );
         self.fail(index, Failure::new(Reason::Integrity, text));
+    }
+    fn want_again(&mut self, index: u32, group: u64, theirs: Hash) {
+        let file = self.files.get_mut(index).expect("its caller has seen it");
+        let range = group_range(group, file.size());
+        let start = file.range.start;
+        let open = file.open().expect("its caller has seen it");
+        if !open.expected.put(group, theirs) {
+            return self.fail(index, no_memory());
+        }
+        let lost = self.written.remove(&(start + range.start..start + range.end));
+        self.room.owed += open.owed_of(lost);
+        self.reports.push(Report::Changed { index, group });
     }
 }

@@ -43,7 +43,7 @@ fn a_port_where_nothing_listens_is_known_by_its_refusal() {
 fn a_listener_for_tcp_only_is_told_apart_from_nobody() {
     let port = free_port();
     let _listener = TcpListener::bind(("127.0.0.1", port)).expect("free");
-    let said = ["127.0.0.1 answers on TCP port", "not as volley", &port.to_string(), "volley recv"];
+    let said = ["127.0.0.1 accepts connections on TCP port", "says nothing", &port.to_string()];
     send_to(port, "").expect_words(&said);
 }
 

@@ -382,19 +382,21 @@ fn a_share_that_sends_bytes_to_one_who_only_looks_is_left() {
 }
 
 #[test]
-fn strangers_at_a_share_get_no_word_and_roles_that_do_not_exist_neither() {
+fn strangers_at_a_share_get_no_word_and_roles_that_do_not_exist_a_sentence() {
     let bench = Bench::new();
     bench.file("file", 5);
     let sharer = bench.share(&["file"], &[]);
     let mut hello = Vec::new();
     Record::Hello { versions: vec![VERSION], role: Role::Lister }.write_to(&mut hello);
     *hello.last_mut().expect("a role") = 4;
-    for first in [&b"GET / HTTP/1.1\r\n\r\n"[..], &hello] {
+    for (first, is_stranger) in [(&b"GET / HTTP/1.1\r\n\r\n"[..], true), (&hello, false)] {
         let mut stream = TcpStream::connect(&sharer.address).expect("it listens");
         stream.write_all(first).expect("it reads");
         let mut answer = Vec::new();
         let _ = std::io::Read::read_to_end(&mut stream, &mut answer);
-        assert!(answer.is_empty(), "{answer:?}");
+        let answer = String::from_utf8_lossy(&answer);
+        assert_eq!(answer.is_empty(), is_stranger, "{answer:?}");
+        assert_eq!(answer.contains("install the same version"), !is_stranger, "{answer:?}");
     }
     bench.get(&sharer, &[]).expect_code(0);
     sharer.stop();

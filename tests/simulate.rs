@@ -261,7 +261,7 @@ fn a_run_is_told_with_its_reasons() {
         // Sentences go over several lines.
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let volley = told("--explain --arq volley --drop 9 --loss 0% --packets 24 --seed 1");
+    let volley = told("--explain --arq volley --cc cubic --drop 9 --loss 0% --packets 24 --seed 1");
     for sentence in [
         "the sender says HELLO",
         "slow start: 12000 bytes may be in flight",

@@ -40,6 +40,7 @@ impl Receiving {
             }
             Report::Would { index, replaces, there } => self.foretell(index, replaces, there),
             Report::Finished => {
+                self.tell_judged();
                 Message::Finished.put(&mut self.outgoing);
                 self.is_finished = true;
             }
@@ -142,11 +143,15 @@ impl Receiving {
         if self.hearing.is_over() {
             return Vec::new();
         }
+        self.tell_judged();
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// Says how far entries have been judged: behind the refusals that were known by then, and before the end.
+    fn tell_judged(&mut self) {
         if self.judged > self.told && !self.is_plan {
             (self.told, self.told_end) = (self.judged, self.judged_end);
-            // Behind the refusals that were known when the entries were judged.
             Message::Accept { below: self.judged }.put(&mut self.outgoing);
         }
-        std::mem::take(&mut self.outgoing)
     }
 }

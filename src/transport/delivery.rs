@@ -59,13 +59,21 @@ pub struct Delivery {
     first_sent_at: Instant,
     /// Until so many bytes are delivered, what arrives was sent by somebody who had nothing more to send.
     app_limited_until: u64,
+    /// What was sent before says nothing of this path.
+    begun_at: Instant,
 }
 
 impl Delivery {
     /// Nothing is delivered yet.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { delivered: 0, delivered_at: now, first_sent_at: now, app_limited_until: 0 }
+        Self {
+            delivered: 0,
+            delivered_at: now,
+            first_sent_at: now,
+            app_limited_until: 0,
+            begun_at: now,
+        }
     }
 
     /// Bytes acknowledged in all.
@@ -104,14 +112,16 @@ impl Delivery {
     ) -> Option<DeliverySample> {
         self.delivered += bytes;
         self.delivered_at = now;
-        let newest =
-            packets.iter().max_by_key(|packet| (packet.delivery.delivered, packet.number))?;
+        let newest = packets
+            .iter()
+            .filter(|packet| packet.sent_at >= self.begun_at)
+            .max_by_key(|packet| (packet.delivery.delivered, packet.number))?;
         let prior = newest.delivery;
         let sending = newest.sent_at.since(prior.first_sent_at);
         self.first_sent_at = newest.sent_at;
         let interval = sending.max(now.since(prior.delivered_at));
         (interval >= min_rtt).then_some(DeliverySample {
-            bytes: self.delivered - prior.delivered,
+            bytes: self.delivered.saturating_sub(prior.delivered),
             interval,
             prior_delivered: prior.delivered,
             prior_in_flight: prior.in_flight,

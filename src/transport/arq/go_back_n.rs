@@ -40,6 +40,13 @@ impl Arq for GoBackN {
         Some(frame)
     }
 
+    fn on_sent(&mut self, frame: u64, deadline: Instant) {
+        let place = frame.checked_sub(self.base).and_then(|place| usize::try_from(place).ok());
+        if let Some(timer) = place.and_then(|place| self.timers.get_mut(place)) {
+            *timer = deadline;
+        }
+    }
+
     /// Acknowledgements are cumulative: who has this frame has all before it.
     fn on_ack(&mut self, frame: u64) {
         while self.base <= frame && self.base < self.end {

@@ -46,6 +46,9 @@ pub trait Arq: Debug + Send {
     /// `has_new` says whether there are frames that were never sent.
     fn next(&mut self, deadline: Instant, has_new: bool) -> Option<u64>;
 
+    /// The frame leaves only now, after it had to be fetched: its timer is to fire at `deadline`.
+    fn on_sent(&mut self, frame: u64, deadline: Instant);
+
     /// The receiver has that frame.
     fn on_ack(&mut self, frame: u64);
 

@@ -50,6 +50,14 @@ impl Arq for SelectiveRepeat {
         Some(frame)
     }
 
+    fn on_sent(&mut self, frame: u64, deadline: Instant) {
+        if let Some(Some(timer)) = self.outstanding.get_mut(&frame) {
+            self.timers.remove(&(*timer, frame));
+            *timer = deadline;
+            self.timers.insert((deadline, frame));
+        }
+    }
+
     fn on_ack(&mut self, frame: u64) {
         match self.outstanding.remove(&frame) {
             Some(Some(timer)) => {

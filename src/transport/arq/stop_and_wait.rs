@@ -24,6 +24,12 @@ impl Arq for StopAndWait {
         Some(self.frame)
     }
 
+    fn on_sent(&mut self, frame: u64, deadline: Instant) {
+        if frame == self.frame && self.timer.is_some() {
+            self.timer = Some(deadline);
+        }
+    }
+
     fn on_ack(&mut self, frame: u64) {
         if frame == self.frame && (self.timer.is_some() || self.is_again) {
             self.frame += 1;

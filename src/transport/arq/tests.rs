@@ -76,3 +76,17 @@ fn only_selective_repeat_keeps_what_is_out_of_order() {
         assert!(keeps(strategy, &(100..200), 100) && keeps(strategy, &(0..100), 100));
     }
 }
+
+#[test]
+fn the_time_of_a_frame_that_had_to_be_fetched_begins_when_it_leaves() {
+    for strategy in [Strategy::StopAndWait, Strategy::GoBackN, Strategy::SelectiveRepeat] {
+        let mut arq = sender_of(strategy, 1);
+        assert_eq!(arq.next(at(1_000), true), Some(0));
+        arq.on_sent(0, at(30));
+        arq.on_sent(1, at(5));
+        assert_eq!(arq.timer(), Some(at(30)), "{strategy:?}");
+        assert_eq!(arq.on_timeout(), Some(0));
+        arq.on_sent(0, at(40));
+        assert_eq!(arq.timer(), None, "{strategy:?}: its turn comes again");
+    }
+}

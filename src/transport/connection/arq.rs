@@ -20,6 +20,9 @@ use std::ops::Range;
 /// Bytes of IPv4 and UDP headers that a line carries with each datagram.
 const IP_AND_UDP: usize = 28;
 
+/// The timer of a frame that is still being fetched fires after this, which is never.
+const FETCH_MAX: Duration = Duration::from_secs(1 << 20);
+
 /// The sender's side of a strategy, and which packets and bytes its frames are.
 #[derive(Debug)]
 pub(super) struct Frames {
@@ -140,14 +143,10 @@ impl Connection {
         frames: &mut Frames,
         payload: usize,
     ) -> Option<(u64, Segment)> {
-        let timeout = frames.config.timeout.unwrap_or_else(|| {
-            // As long as it has been silent: the wait doubles until something is heard again.
-            let pto = self.probe_timeout();
-            let silence = now.since(*frames.heard_at.get_or_insert(now));
-            silence.clamp(pto, PTO_MAX.max(pto))
-        });
+        frames.heard_at.get_or_insert(now);
         loop {
-            let frame = frames.arq.next(now + timeout, self.space_out.has_next())?;
+            // Its time begins when it leaves.
+            let frame = frames.arq.next(now + FETCH_MAX, self.space_out.has_next())?;
             if frame == frames.count {
                 let segment = self.space_out.next(payload as u64);
                 let segment = segment.expect("there is a next one");
@@ -165,15 +164,30 @@ impl Connection {
 
     /// The frame leaves now, under the next number.
     pub(super) fn on_frame_sent(&mut self, now: Instant, frame: u64) {
-        let number = self.sent.next_number();
+        let (number, pto) = (self.sent.next_number(), self.probe_timeout());
         self.sent.skip();
         if let Some(frames) = &mut self.frames {
+            let timeout = frames.config.timeout.unwrap_or_else(|| {
+                // As long as it has been silent: the wait doubles until something is heard again.
+                let silence = now.since(*frames.heard_at.get_or_insert(now));
+                silence.clamp(pto, PTO_MAX.max(pto))
+            });
+            frames.arq.on_sent(frame, now + timeout);
             frames.packets.insert(number, (frame, now));
             if let Some(outstanding) = frames.outstanding.get_mut(&frame) {
                 outstanding.number = Some(number);
             }
+            self.timers.set(Timer::Frame, frames.arq.timer());
         }
         self.restart_keep_alive(now);
+    }
+
+    /// The frame could not be fetched: its turn comes again at once.
+    pub(super) fn on_frame_abandoned(&mut self, frame: u64) {
+        if let Some(frames) = &mut self.frames {
+            frames.arq.on_sent(frame, Instant::ZERO);
+            self.timers.set(Timer::Frame, frames.arq.timer());
+        }
     }
 
     /// Tells the strategy which frames an acknowledgement is about.

@@ -150,12 +150,13 @@ impl Connection {
         }
     }
 
-    /// A batch will not be sent: its bytes are still to go. A frame is repeated by its strategy's timer.
+    /// A batch will not be sent: its bytes are still to go.
     pub fn abandon(&mut self, batch: &Batch) {
         for slot in batch.slots() {
             self.reserved -= (slot.payload.len() + PACKET_OVERHEAD) as u64;
-            if slot.frame.is_none() {
-                self.space_out.on_lost(&slot.range());
+            match slot.frame {
+                Some(frame) => self.on_frame_abandoned(frame),
+                None => self.space_out.on_lost(&slot.range()),
             }
         }
     }

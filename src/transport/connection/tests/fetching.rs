@@ -40,3 +40,32 @@ fn what_could_not_be_fetched_was_never_sent() {
     let next = sender.space_out.next(10_000).expect("still to go");
     assert_eq!(next.range.start, train.slots()[0].offset);
 }
+
+#[test]
+fn a_frame_is_not_repeated_before_it_has_left() {
+    let arq = ArqConfig { strategy: Strategy::StopAndWait, ..ArqConfig::default() };
+    let config = Config { arq, ..config(CongestionChoice::Cubic) };
+    let mut pair = Pair::with(config, &losing(0.0, 25 * MS), 1);
+    pair.connect();
+    pair.sender().release(60_000);
+    let (now, mut train, mut other) = (pair.now, Batch::default(), Batch::default());
+    let sender = pair.sender();
+    while {
+        assert!(sender.poll_unfilled(now, &mut train, true));
+        train.slots().is_empty()
+    } {}
+    let later = now + 5_000 * MS;
+    sender.handle_timeout(later);
+    while sender.poll_unfilled(later, &mut other, true) {
+        assert!(other.slots().is_empty(), "it is still being fetched");
+    }
+    assert!(sender.depart(later, &mut train));
+    assert_eq!(sender.stats().retransmissions, 0);
+    let much_later = later + 5_000 * MS;
+    sender.handle_timeout(much_later);
+    while {
+        assert!(sender.poll_unfilled(much_later, &mut other, true));
+        other.slots().is_empty()
+    } {}
+    assert!(other.slots()[0].again, "now it is repeated");
+}

@@ -305,10 +305,11 @@ impl ReceiveBuffers {
 /// `EAFNOSUPPORT`, for which the standard library has no name of its own.
 const EAFNOSUPPORT: i32 = 97;
 
-/// Whether the system says that no way leads there.
+/// Whether the system says that no way leads there, or that it has no address to send from.
 #[must_use]
 pub fn is_no_route(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable};
+    matches!(error.kind(), AddrNotAvailable | HostUnreachable | NetworkUnreachable)
 }
 
 /// Whether the system has no addresses of that family at all: IPv6 is off, as a rule.

@@ -367,6 +367,20 @@ fn hidden_names_are_taken_where_the_user_said_so() {
 }
 
 #[test]
+fn nothing_is_said_behind_the_last_word() {
+    let mut receiving = Receiving::new(false);
+    say(&mut receiving, &offer(1, "a")).expect("a file");
+    say(&mut receiving, &Message::OfferEnd).expect("the end");
+    while receiving.next_job().is_some() {}
+    receiving.on_report(Report::Left { index: 0 });
+    while receiving.next_job().is_some() {}
+    receiving.on_report(Report::Finished);
+    let said = answers(&mut receiving);
+    let expected = [Message::Left { index: 0 }, Message::Accept { below: 1 }, Message::Finished];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn it_is_complete_when_every_file_has_an_outcome() {
     let mut receiving = Receiving::new(false);
     say(&mut receiving, &offer(1, "a")).expect("an offer");
@@ -382,7 +396,7 @@ fn it_is_complete_when_every_file_has_an_outcome() {
     assert!(matches!(jobs.last(), Some(Job::Finish)), "{jobs:?}");
     receiving.on_report(Report::Finished);
     assert!(receiving.is_complete());
-    assert_eq!(answers(&mut receiving).last(), Some(&Message::Accept { below: 2 }));
+    assert!(answers(&mut receiving).ends_with(&[Message::Accept { below: 2 }, Message::Finished]));
     assert!(receiving.take_demands().contains(&Demand::Cancel(1..2)));
 }
 

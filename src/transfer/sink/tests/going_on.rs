@@ -299,7 +299,8 @@ fn what_waits_is_a_claim_and_wrong_bytes_never_get_a_name() {
             bench.offer(0, "a", 0..bytes.len() as u64);
             let mut reports = bench.write(3 * GROUP, &bytes[3 * GROUP as usize..]);
             reports.extend(compared(&mut bench, &bytes, tells_values));
-            if tells_values {
+            // The last group, which that journal claims as well, is told in any case.
+            if tells_values || how.starts_with("a journal") {
                 come_again(&mut bench, &bytes, &reports);
                 continue;
             }

@@ -1,10 +1,8 @@
 //! Progress bars: indicatif composes them, and the thread that writes the terminal draws the latest of them.
 //!
 //! A frame of indicatif says how to get from the one before to this one, and its cursor is where that left it. Where
-//! nobody takes what is written, frames are dropped; so only the rows of a frame are kept, and [`Screen`] knows what
+//! nobody takes what is written, frames are dropped; so only the rows of a frame are kept, and `Screen` knows what
 //! stands on the terminal.
-//!
-//! [`Screen`]: super::terminal::Screen
 
 use super::queue::OutputQueue;
 use super::terminal::{self, Word};

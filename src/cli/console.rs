@@ -1,5 +1,5 @@
 //! Where words go: standard error for people, standard output for programs. A closed stream is no
-//! reason to fail, and one that nobody reads is no reason to stand still: each has a queue ([`OutputQueue`]).
+//! reason to fail, and one that nobody reads is no reason to stand still: each has a queue (`OutputQueue`).
 
 use super::bars::{self, Bar};
 use super::queue::{OutputQueue, WAITING_MAX, Worth};

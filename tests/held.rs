@@ -138,7 +138,7 @@ fn what_goes_on_for_long_ends_by_one_signal_whatever_is_held() {
     let port = free_port();
     for line in [
         "demo".to_owned(),
-        "compare --size 100kB".to_owned(),
+        "compare --size 20MB".to_owned(),
         "simulate --size 3GB --delay 300ms --loss 5% --seed 1".to_owned(),
         "simulate --sweep loss=0%..30%:0.5% --repeat 1000 --size 1MB --seed 1".to_owned(),
         format!("relay --listen 127.0.0.1:0 --to 127.0.0.1:{port} --json"),

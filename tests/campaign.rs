@@ -29,6 +29,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use volley::net::Interrupt;
 use volley::net::tcp::record::{Record, RecordReader};
+use volley::transfer::entry::{Attributes, Entry, Kind};
+use volley::transfer::message::Message;
 use volley::wire::handshake::Role;
 
 /// Bytes of the file that goes through lossy links.
@@ -385,19 +387,28 @@ fn a_stream_lives_as_long_as_both_sides_show_that_they_do() {
     write(Record::Hello { versions: vec![1], role: Role::Sender });
     let first = reader.next(&mut |_| false).expect("a record");
     assert_eq!(first, Some(Record::Welcome { version: 1 }));
-    for _ in 0..8 {
+    let mut offer = Vec::new();
+    let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
+    let kind = Kind::File { size: 1, is_sparse: false, attributes, source: None };
+    Message::Offer(Entry { path: "file".into(), kind }).put(&mut offer);
+    write(Record::Messages(&offer));
+    let mut next = || match reader.next(&mut |_| false).expect("a record") {
+        Some(Record::Messages(messages)) => Ok(messages.is_empty()),
+        Some(Record::Close { code, reason }) => {
+            Err((code, String::from_utf8_lossy(reason).into_owned()))
+        }
+        other => panic!("{other:?}"),
+    };
+    // Less than the minute in which something has to move.
+    for _ in 0..4 {
         write(LIFE);
         // The receiver has nothing to say either, every 5 s.
-        assert_eq!(reader.next(&mut |_| false).expect("a record"), Some(LIFE));
+        while !next().expect("it waits") {}
     }
     let (end, took) = timed(|| {
         loop {
-            match reader.next(&mut |_| false).expect("a record") {
-                Some(LIFE) => {}
-                Some(Record::Close { code, reason }) => {
-                    break (code, String::from_utf8_lossy(reason).into_owned());
-                }
-                other => panic!("{other:?}"),
+            if let Err(end) = next() {
+                break end;
             }
         }
     });
@@ -552,7 +563,7 @@ fn a_listener_serves_through_faults_for_as_long_as_asked_and_does_not_grow() {
         "--loss 5% --delay 5ms",
         "--corrupt 2% --duplicate 5% --jitter 3ms --delay 5ms",
         "--reorder 20% --rate 20Mbit",
-        "--burst-loss 2%:20 --delay 10ms",
+        "--burst-loss 2%:5 --delay 10ms",
     ];
     let _turn = alone();
     let bench = Bench::new();
@@ -562,8 +573,12 @@ fn a_listener_serves_through_faults_for_as_long_as_asked_and_does_not_grow() {
     for round in 0..soak().max(FAULTS.len()) {
         names.iter().for_each(|name| bench.file(name, 200_000 + 40_000 * (round % 20) as u64));
         let send = |index: usize| {
-            let options = FAULTS[(round + 2 * index) % FAULTS.len()];
-            bench.send(&receiver, &[names[index]], &words(options))
+            let mut options = FAULTS[(round + 2 * index) % FAULTS.len()].to_owned();
+            // Of all seeds, some lose a whole handshake.
+            if options.contains("--delay") || options.contains("--rate") {
+                options += &format!(" --seed {}", seed() + (names.len() * round + index) as u64);
+            }
+            bench.send(&receiver, &[names[index]], &words(&options))
         };
         expect_all_done(&side_by_side(names.len(), names.len(), send), names.len());
         bench.expect_equal(&names);

@@ -38,6 +38,7 @@ pub mod send_space;
 pub mod sent_packets;
 pub mod skipped;
 pub mod stats;
+pub mod tail;
 pub mod timers;
 pub mod trace;
 

@@ -76,6 +76,12 @@ impl SendSpace {
         !self.lost.is_empty() || fresh < self.sendable_end(fresh)
     }
 
+    /// Whether all that was released has been sent at least once.
+    #[must_use]
+    pub fn is_all_sent(&self) -> bool {
+        self.next_fresh() >= self.released
+    }
+
     /// Whether only the receiver's credit keeps new bytes back.
     #[must_use]
     pub fn is_blocked(&self) -> bool {

@@ -39,6 +39,7 @@ use super::send_space::SendSpace;
 use super::sent_packets::SentPackets;
 use super::skipped::Skipped;
 use super::stats::Stats;
+use super::tail::Tail;
 use super::timers::{Timer, Timers};
 use super::trace::Trace;
 use crate::base::time::Instant;
@@ -114,6 +115,7 @@ pub struct Connection {
     control_out: ControlSender,
     control_in: ControlReceiver,
     space_out: SendSpace,
+    tail: Tail,
     space_in: RecvSpace,
     credit: CreditGrant,
     takes_data: bool,
@@ -208,6 +210,7 @@ impl Connection {
             control_out: ControlSender::default(),
             control_in: ControlReceiver::default(),
             space_out: SendSpace::default(),
+            tail: Tail::default(),
             space_in: RecvSpace::default(),
             credit: CreditGrant::new(now),
             takes_data,

@@ -3,7 +3,7 @@
 //! path, and what could not be read was never sent.
 
 use super::Connection;
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD, Slot};
 use crate::transport::send_space::Segment;
 use crate::transport::sent_packets::Content;
@@ -13,6 +13,10 @@ use crate::wire::header::PacketType;
 
 /// Bytes of one train, at most: what one segmentation offload buffer holds.
 const TRAIN_BYTES: usize = 65_000;
+
+/// The path is idle as long as a round trip takes at most this much longer than the shortest.
+const IDLE_FACTOR: f64 = 1.25;
+const IDLE_SLACK: Duration = Duration::from_millis(2);
 
 impl Connection {
     pub(super) fn poll_data(&mut self, now: Instant, batch: &mut Batch, may_be_data: bool) -> bool {
@@ -25,14 +29,18 @@ impl Connection {
             return self.poll_frames(now, batch);
         }
         let is_probe = self.probes > 0 && self.has_data_to_probe_with();
-        if !is_probe && !self.space_out.has_next() {
+        let has_next = is_probe || self.space_out.has_next();
+        if has_next {
+            self.is_app_limited = false;
+        } else {
             self.note_lack();
+        }
+        if !has_next && !self.has_copy() {
             if self.space_out.is_blocked() {
                 self.trace.blocked(now, self.space_out.credit());
             }
             return false;
         }
-        self.is_app_limited = false;
         let datagram = usize::from(self.datagram_size());
         let train = if is_probe { 1 } else { self.train_length(now, datagram) };
         let payload = datagram - PACKET_OVERHEAD;
@@ -76,11 +84,28 @@ impl Connection {
     }
 
     fn next_segment(&mut self, payload: u64, is_probe: bool) -> Option<Segment> {
-        self.space_out.next(payload).or_else(|| {
-            let oldest = self.oldest_outstanding_data().filter(|_| is_probe)?;
-            let range = oldest.start..oldest.end.min(oldest.start + payload);
-            Some(Segment { range, again: true })
-        })
+        if let Some(segment) = self.space_out.next(payload) {
+            if segment.again && self.space_out.is_all_sent() {
+                self.tail.insure(segment.range.clone(), self.stats.observed_loss().get());
+            }
+            return Some(segment);
+        }
+        let range = if is_probe {
+            let oldest = self.oldest_outstanding_data()?;
+            oldest.start..oldest.end.min(oldest.start + payload)
+        } else if self.has_copy() {
+            self.tail.next(payload, &self.space_out)?
+        } else {
+            return None;
+        };
+        Some(Segment { range, again: true })
+    }
+
+    /// Whether there is a copy to send, and it would take nobody's place: where packets wait, it would only wait
+    /// as well.
+    fn has_copy(&mut self) -> bool {
+        let is_idle = self.rtt.smoothed() <= self.rtt.min().mul_f64(IDLE_FACTOR) + IDLE_SLACK;
+        is_idle && self.space_out.is_all_sent() && self.tail.has_next(&self.space_out)
     }
 
     /// Puts a packet with those bytes into the train; of a classic strategy, that frame.

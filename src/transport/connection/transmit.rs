@@ -25,6 +25,9 @@ pub(super) const ACK_ROOM: usize = 80;
 /// At most this much of a control packet says what is missing.
 const HAVE_ROOM: usize = 700;
 
+/// On a path that loses this share or more, the last word goes twice.
+const COPIED_LOSS: f64 = 0.02;
+
 /// Round trips shorter than this: what is in flight is in the peer's socket buffer.
 const LOCAL_RTT: Duration = Duration::from_millis(2);
 
@@ -160,6 +163,11 @@ impl Connection {
         }
         batch.set_packet(self.header(PacketType::Control, 0), &contents, 0);
         self.on_control_sent(now, batch.bytes().len(), content);
+        if stream_due && !self.has_data_to_send() && self.stats.observed_loss().get() >= COPIED_LOSS
+        {
+            // Nothing else is on its way that would tell of a loss: only a probe timeout would.
+            self.probes = self.probes.max(1);
+        }
         true
     }
 

@@ -217,6 +217,29 @@ fn a_queue_of_ten_seconds_is_no_reason_to_send_again() {
     assert!(stats.spurious_retransmissions * 100 <= stats.data_packets_sent, "{stats:?}");
 }
 
+/// The last window, and each loss of a repetition in it, would cost a round trip for itself.
+#[test]
+fn what_is_lost_at_the_end_goes_several_times_and_takes_no_round_trip_each_time() {
+    let rate = Rate::from_bits_per_second(100_000_000);
+    let bottleneck = Some(Bottleneck { rate, queue: 600_000 });
+    let link = LinkConfig { bottleneck, ..losing(0.3, 25 * MS) };
+    let mut rounds: Vec<f64> = (1..=9)
+        .map(|seed| {
+            let rate = Rate::from_bits_per_second(60_000_000);
+            let mut pair = Pair::over(CongestionChoice::Fixed(rate), &link, seed);
+            pair.connect();
+            pair.sender().release(3_000_000);
+            pair.receiver().set_total(3_000_000);
+            pair.run_until(60, |pair| pair.sender().space_out.is_all_sent());
+            let all_sent = pair.now;
+            finish(&mut pair, 3_000_000);
+            pair.now.since(all_sent).as_secs_f64() / 0.05
+        })
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    assert!(rounds[4] < 4.0, "{rounds:?}");
+}
+
 /// Both machines sleep; for the monotonic clock that goes on it is an hour in which nothing happened.
 #[test]
 fn an_hour_in_which_nobody_was_served_is_an_end_by_silence_and_no_panic() {

@@ -264,7 +264,7 @@ fn tell(console: &Console, finished: &Finished, impairment: &Impairment) {
         stats.retransmissions,
         stats.data_packets_sent,
         stats.needed_retransmissions(),
-        stats.spurious_retransmissions,
+        stats.unneeded_retransmissions(),
     ));
 }
 

@@ -145,7 +145,7 @@ fn transport(summary: &Summary<'_>, stats: &Stats) -> Value {
         "data_packets_sent": stats.data_packets_sent,
         "retransmissions": {
             "needed": stats.needed_retransmissions(),
-            "spurious": stats.spurious_retransmissions,
+            "spurious": stats.unneeded_retransmissions(),
         },
         "probe_timeouts": stats.probe_timeouts,
         "observed_loss": stats.observed_loss().get(),

@@ -194,7 +194,7 @@ impl Summary<'_> {
                 stats.data_packets_sent,
                 stats.retransmissions,
                 stats.needed_retransmissions(),
-                stats.spurious_retransmissions.min(stats.retransmissions)
+                stats.unneeded_retransmissions()
             ),
         );
         let loss = stats.observed_loss();

@@ -29,8 +29,8 @@ pub struct RecvSpace {
     /// The end of the highest byte received.
     reached: u64,
     total: Option<u64>,
-    /// Bytes that count as received though nobody sent them.
-    cancelled: u64,
+    /// What counts as received though it never came.
+    cancelled: RangeSet,
     written: u64,
     duplicates: u64,
 }
@@ -45,7 +45,7 @@ impl Default for RecvSpace {
             allowed: CREDIT_BACKLOG,
             reached: 0,
             total: None,
-            cancelled: 0,
+            cancelled: RangeSet::new(),
             written: 0,
             duplicates: 0,
         }
@@ -60,7 +60,9 @@ impl RecvSpace {
             return Arrival::Refused;
         }
         if self.received.contains_all(range) {
-            self.duplicates += 1;
+            // What nobody wants may have been sent once: that is no copy.
+            self.duplicates +=
+                u64::from(self.cancelled.intersection(range.clone()).next().is_none());
             return Arrival::Duplicate;
         }
         let needs_room = !self.received.covers_or_touches(range);
@@ -78,11 +80,11 @@ impl RecvSpace {
 
     /// Nobody will send those bytes, or wants them: they no longer count as missing.
     pub fn cancel(&mut self, range: Range<u64>) {
-        let below = range.start..range.end.min(self.limit);
-        let beyond = range.start.max(self.limit)..range.end;
-        let fresh = self.received.insert(below);
-        self.missing -= fresh;
-        self.cancelled += fresh + self.received.insert(beyond);
+        for gap in self.received.gaps(range.clone()).collect::<Vec<_>>() {
+            self.cancelled.insert(gap);
+        }
+        self.missing -= self.received.insert(range.start..range.end.min(self.limit));
+        self.received.insert(range.start.max(self.limit)..range.end);
     }
 
     /// Moves the limit to the offset below which `allowed` bytes are missing, if that is further. Each
@@ -114,7 +116,7 @@ impl RecvSpace {
     /// Bytes that were handed on and are not written yet.
     #[must_use]
     pub fn unwritten(&self) -> u64 {
-        self.received.total().saturating_sub(self.cancelled + self.written)
+        self.received.total().saturating_sub(self.cancelled.total() + self.written)
     }
 
     /// Bytes that had been handed on did not survive: they are missing again.
@@ -122,6 +124,7 @@ impl RecvSpace {
         let below = range.start..range.end.min(self.limit);
         self.missing += self.received.remove(&below);
         self.received.remove(range);
+        self.cancelled.remove(range);
     }
 
     /// The transfer space ends here.
@@ -182,6 +185,19 @@ mod tests {
         let mut space = RecvSpace { limit: 0, missing: 0, ..RecvSpace::default() };
         space.extend(allowed);
         space
+    }
+
+    #[test]
+    fn what_nobody_wants_is_no_copy_when_it_comes() {
+        let mut space = RecvSpace::default();
+        space.take(0..1_000);
+        space.cancel(500..3_000);
+        assert_eq!(space.judge(&(1_000..2_000)), Arrival::Duplicate);
+        assert_eq!(space.duplicates(), 0);
+        assert_eq!(space.judge(&(0..1_000)), Arrival::Duplicate);
+        assert_eq!((space.duplicates(), space.unwritten()), (1, 1_000));
+        space.reject(&(1_000..2_000));
+        assert_eq!(space.judge(&(1_000..2_000)), Arrival::New);
     }
 
     #[test]

@@ -48,7 +48,13 @@ impl Stats {
     /// Retransmissions that brought something.
     #[must_use]
     pub fn needed_retransmissions(&self) -> u64 {
-        self.retransmissions.saturating_sub(self.spurious_retransmissions)
+        self.retransmissions - self.unneeded_retransmissions()
+    }
+
+    /// Retransmissions that brought nothing. A link that repeats datagrams makes the peer count more.
+    #[must_use]
+    pub fn unneeded_retransmissions(&self) -> u64 {
+        self.spurious_retransmissions.min(self.retransmissions)
     }
 
     /// The share of decided packets that were lost: what the path looks like from here.

@@ -71,6 +71,9 @@ pub enum Phase {
 
 /// A congestion controller.
 pub trait Congestion: Debug + Send {
+    /// The round trip is known before anything is sent: what goes first can be spread over it.
+    fn on_handshake(&mut self, _rtt: &Rtt) {}
+
     /// A packet goes, with that many bytes in flight before it.
     fn on_sent(&mut self, _now: Instant, _in_flight: u64) {}
 

@@ -104,6 +104,7 @@ impl Connection {
         self.peer_id = welcome.connection_id;
         self.set_peer(welcome.parameters);
         self.rtt.update(now.since(sent_at), Duration::ZERO);
+        self.congestion.on_handshake(&self.rtt);
         self.timers.set(Timer::Hello, None);
         self.on_valid_packet(now);
         // The responder may not send anything else before it has heard from us again.

@@ -19,6 +19,11 @@ use super::{AckSample, Congestion, INITIAL_WINDOW_PACKETS, LossSample, Phase, in
 use crate::base::time::{Duration, Instant};
 use crate::transport::rtt::Rtt;
 
+/// The first window of a path whose round trip is known: it is paced, so that no queue has to hold it, and it
+/// is no more than this rate's.
+const FIRST_PACKETS: f64 = 32.0;
+const FIRST_RATE: f64 = 20e6 / 8.0;
+
 /// After start-up the window follows the rate for so many rounds, and what is lost from this one on is
 /// the path's.
 const SETTLING_ROUNDS: u32 = 6;
@@ -206,6 +211,12 @@ impl Ebb {
 }
 
 impl Congestion for Ebb {
+    fn on_handshake(&mut self, rtt: &Rtt) {
+        let at_once = INITIAL_WINDOW_PACKETS as f64 * self.datagram;
+        let spread = (FIRST_RATE * rtt.smoothed().as_secs_f64()).min(FIRST_PACKETS * self.datagram);
+        self.cwnd = self.cwnd.max(spread.max(at_once));
+    }
+
     fn on_ack(&mut self, sample: &AckSample<'_>) {
         let ended = self.gauge.on_ack(sample);
         let variation = self.gauge.variation();

@@ -106,7 +106,7 @@ fn a_panic_in_one_connection_ends_that_connection_only() {
             budget: Budget::default(),
         };
         let service = Service::Receive(reception);
-        let order = Order { service, once: false, impairment: None, traces: false };
+        let order = Order { service, once: false, max_rate: None, impairment: None, traces: false };
         let seen = Arc::new(Seen::default());
         let (observer, interrupt) = (observe(&seen, doom), Interrupt::default());
         let stop = interrupt.clone();

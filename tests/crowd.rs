@@ -111,6 +111,7 @@ impl Drop for Idlers {
 fn config() -> Config {
     Config {
         congestion: CongestionChoice::Cubic,
+        max_rate: None,
         arq: ArqConfig::default(),
         max_datagram: 1_472,
         socket_buffer: 1 << 20,

@@ -79,6 +79,7 @@ fn hopeless(draws: &mut Xoshiro256PlusPlus) -> Vec<u8> {
         max_ack_delay: Duration::ZERO,
         socket_buffer: 0,
         strategy: Strategy::Volley,
+        max_rate: None,
     };
     let id = ConnectionId(draws.next_u32() | 1);
     let hello = |versions: Vec<u16>, role| {

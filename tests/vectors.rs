@@ -14,6 +14,7 @@ const PARAMETERS: Parameters = Parameters {
     max_ack_delay: Duration::from_millis(5),
     socket_buffer: 1 << 22,
     strategy: Strategy::Volley,
+    max_rate: None,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -54,9 +55,12 @@ fn a_whole_hello_and_its_welcome() {
     let mut body = Vec::new();
     hello.put(&mut body);
     expect_shown(&packet(PacketType::Hello, ConnectionId::NONE, &body, 1_200));
-    let mut body = Vec::new();
-    Welcome { connection_id: theirs, version: VERSION, parameters: PARAMETERS }.put(&mut body);
-    expect_shown(&packet(PacketType::Welcome, ours, &body, CRC_LEN));
+    for max_rate in [None, Some("5Mbit".parse().expect("a rate"))] {
+        let mut body = Vec::new();
+        let parameters = Parameters { max_rate, ..PARAMETERS };
+        Welcome { connection_id: theirs, version: VERSION, parameters }.put(&mut body);
+        expect_shown(&packet(PacketType::Welcome, ours, &body, CRC_LEN));
+    }
 }
 
 #[test]

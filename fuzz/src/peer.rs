@@ -74,6 +74,7 @@ pub(crate) fn config(flags: u8) -> Config {
             0 => CongestionChoice::Cubic,
             _ => CongestionChoice::Fixed(rate),
         },
+        max_rate: (flags & 6 == 6).then_some(rate),
         max_datagram: if flags & 2 == 0 { 1472 } else { 9000 },
         socket_buffer: if flags & 4 == 0 { 4 << 20 } else { 0 },
         max_train: if flags & 8 == 0 { 44 } else { 1 },
@@ -101,6 +102,7 @@ pub(crate) fn parameters(input: &mut Input<'_>) -> Parameters {
         max_datagram,
         max_ack_delay: Duration::from_micros(input.u32().min(1_000_000).into()),
         socket_buffer: input.u32().into(),
+        max_rate: None,
     }
 }
 

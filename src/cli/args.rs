@@ -12,7 +12,7 @@ use crate::transfer::name::TreePath;
 use crate::transport::arq::{ArqConfig, Strategy};
 use clap::{Args, Parser, Subcommand};
 pub use compare::Compare;
-pub use ends::{DialOptions, IntakeOptions, ListenOptions, RateOptions};
+pub use ends::{DialOptions, IntakeOptions, LimitOptions, ListenOptions, RateOptions};
 pub use existing::ExistingOptions;
 pub use simulate::{Simulate, View};
 use std::ffi::OsString;
@@ -120,6 +120,9 @@ pub struct Send {
     /// Who decides what is sent again.
     #[command(flatten)]
     pub arq: ArqOptions,
+    /// What a transfer may take.
+    #[command(flatten)]
+    pub limit: LimitOptions,
     /// How to reach the other side.
     #[command(flatten)]
     pub dial: DialOptions,
@@ -158,6 +161,9 @@ pub struct Get {
     /// How files are taken in.
     #[command(flatten)]
     pub intake: IntakeOptions,
+    /// What a transfer may take.
+    #[command(flatten)]
+    pub limit: LimitOptions,
     /// How to reach the other side.
     #[command(flatten)]
     pub dial: DialOptions,
@@ -199,6 +205,9 @@ pub struct Recv {
     /// How files are taken in.
     #[command(flatten)]
     pub intake: IntakeOptions,
+    /// What a transfer may take.
+    #[command(flatten)]
+    pub limit: LimitOptions,
     /// Where to listen, and for how long.
     #[command(flatten)]
     pub listen: ListenOptions,
@@ -219,6 +228,9 @@ pub struct Share {
     /// How the rate is chosen.
     #[command(flatten)]
     pub rate: RateOptions,
+    /// What a transfer may take.
+    #[command(flatten)]
+    pub limit: LimitOptions,
     /// Where to listen, and for how long.
     #[command(flatten)]
     pub listen: ListenOptions,

@@ -173,7 +173,8 @@ impl Scene {
             budget: Budget::default(),
         };
         let service = Service::Receive(reception);
-        let serving = listen::Order { service, once: true, impairment: None, traces: false };
+        let serving =
+            listen::Order { service, once: true, max_rate: None, impairment: None, traces: false };
         // Both sides end at once.
         let over = interrupt.of_part();
         let until = over.clone();
@@ -191,6 +192,7 @@ impl Scene {
             addresses,
             bind: None,
             congestion: CongestionChoice::Fixed(RATE),
+            max_rate: None,
             arq: ArqConfig::default(),
             impairment: Some(impairment.clone()),
             traces: true,

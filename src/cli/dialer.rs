@@ -1,7 +1,7 @@
 //! What `volley send` and `volley get` have in common: they go to a listener, show how far they are, and
 //! say how it ended.
 
-use super::args::{ArqOptions, DialOptions, RateOptions};
+use super::args::{ArqOptions, DialOptions, LimitOptions, RateOptions};
 use super::console::Console;
 use super::destination::Destination;
 use super::link_options::LinkOptions;
@@ -11,7 +11,7 @@ use super::progress::Meter;
 use super::signals::obituary;
 use super::{Stop, show_peer, summary};
 use crate::base::time::Duration;
-use crate::base::units::show_duration;
+use crate::base::units::{Rate, show_duration};
 use crate::net::call::{Call as Way, TRANSFER, Ways};
 use crate::net::part::Errand;
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial};
@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex};
 /// How to go to a listener.
 pub(super) struct Call {
     pub(super) congestion: CongestionChoice,
+    max_rate: Option<Rate>,
     pub(super) arq: ArqConfig,
     pub(super) impairment: Option<Impairment>,
     bind: Option<SocketAddr>,
@@ -38,7 +39,7 @@ impl Call {
     /// # Errors
     /// They make no sense together.
     pub(super) fn new(
-        options: &DialOptions,
+        (options, limit): (&DialOptions, LimitOptions),
         link: &LinkOptions,
         rate: Option<RateOptions>,
         arq: Option<ArqOptions>,
@@ -64,6 +65,7 @@ impl Call {
         };
         Ok(Self {
             congestion,
+            max_rate: limit.max_rate,
             arq: arq.config(),
             impairment,
             bind: bind.map(|local| local.socket_address(0)),
@@ -90,6 +92,7 @@ impl Call {
             addresses,
             bind: self.bind,
             congestion: self.congestion,
+            max_rate: self.max_rate,
             arq: self.arq,
             impairment: self.impairment.clone(),
             traces,

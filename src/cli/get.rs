@@ -20,7 +20,7 @@ pub fn run(order: &Get, output: &Output, interrupt: &Interrupt) -> Result<(), St
     let directory = order.directory.as_deref();
     let source = words::source(&order.source, directory)?;
     require_open(order.dial.open, "get")?;
-    let call = Call::new(&order.dial, &order.link, None, None)?;
+    let call = Call::new((&order.dial, order.limit), &order.link, None, None)?;
     let into = directory.unwrap_or(Path::new("."));
     let console = intake::console(into, order.output, output);
     let _deadline = Deadline::after(order.dial.timeout, interrupt);

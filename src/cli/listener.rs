@@ -1,7 +1,7 @@
 //! What `volley recv` and `volley share` have in common: they listen, say what to type on the other
 //! machine, and serve whoever comes.
 
-use super::args::ListenOptions;
+use super::args::{LimitOptions, ListenOptions};
 use super::console::Console;
 use super::dialer::announce;
 use super::link_options::LinkOptions;
@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex};
 /// How to listen.
 pub(super) struct Listening<'a> {
     pub(super) options: &'a ListenOptions,
+    pub(super) limit: LimitOptions,
     pub(super) link: &'a LinkOptions,
     pub(super) console: Console,
     /// Which way the files go.
@@ -102,6 +103,7 @@ pub(super) fn serve(
     let serving = Order {
         service,
         once: order.once || takes_one,
+        max_rate: listening.limit.max_rate,
         impairment: impairment.clone(),
         traces: output.wants_traces(),
     };

@@ -17,6 +17,7 @@ pub fn run(order: &Recv, output: &Output, interrupt: &Interrupt) -> Result<(), S
     stdout::refuse_options(&order.directory, &order.intake, order.output)?;
     let listening = Listening {
         options: &order.listen,
+        limit: order.limit,
         link: &order.link,
         console: intake::console(&order.directory, order.output, output),
         direction: Direction::Received,

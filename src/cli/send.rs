@@ -24,7 +24,8 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
     let stdin_name = stdin::take(&mut paths, order.name.as_ref())?;
     let mut selection = order.tree.select(paths).map_err(Stop::Usage)?;
     require_open(order.dial.open, "send")?;
-    let call = Call::new(&order.dial, &order.link, Some(order.rate), Some(order.arq))?;
+    let call =
+        Call::new((&order.dial, order.limit), &order.link, Some(order.rate), Some(order.arq))?;
     // A plan leaves nothing behind.
     let report_file = order.report.file.as_deref().filter(|_| !order.dry_run);
     let target = report_file.map(Target::new).transpose()?;

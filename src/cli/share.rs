@@ -26,6 +26,7 @@ pub fn run(order: &Share, output: &Output, interrupt: &Interrupt) -> Result<(), 
     let selection = order.tree.select(order.paths.clone()).map_err(Stop::Usage)?;
     let listening = Listening {
         options: &order.listen,
+        limit: order.limit,
         link: &order.link,
         console: output.console(order.output.quiet),
         direction: Direction::Sent,

@@ -102,7 +102,8 @@ impl Call {
     fn try_once(&self, observer: &Observer, interrupt: &Interrupt) -> Result<Finished, Failure> {
         let order = &self.order;
         let over_tcp = |addresses| {
-            let order = tcp::Order { errand: order.errand.clone(), addresses, congestion: None };
+            let (errand, max_rate) = (order.errand.clone(), order.max_rate);
+            let order = tcp::Order { errand, addresses, congestion: None, max_rate };
             tcp::dial(&order, observer, interrupt)
         };
         match self.ways {

@@ -8,6 +8,7 @@ use super::udp::{Path, Udp, is_no_family};
 use super::{Carrier, Finished, Impairment, ImpairmentCounts, Interrupt, Notice, Observer};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
+use crate::base::units::Rate;
 use crate::link::LinkCounts;
 use crate::transfer::ending::Standpoint;
 use crate::transfer::outcome::{Failure, Reason};
@@ -40,6 +41,8 @@ pub struct Order {
     pub bind: Option<SocketAddr>,
     /// How to choose the rate, where this side sends.
     pub congestion: CongestionChoice,
+    /// What the transfer may take of the line at most.
+    pub max_rate: Option<Rate>,
     /// Who decides what is sent again.
     pub arq: ArqConfig,
     /// An imperfect link in front of the socket.
@@ -128,7 +131,7 @@ impl Attempt {
             .map_err(socket_failure)?;
         let path = Path { peer: address, local: None };
         let connection_id = engine.fresh_connection_id();
-        let config = engine.config(path, order.congestion, order.arq);
+        let config = engine.config(path, (order.congestion, order.max_rate), order.arq);
         let role = order.errand.role();
         let connection = Connection::initiate(engine.now(), config, connection_id, role);
         let id = engine.add(part.session(connection), connection_id, path, None);

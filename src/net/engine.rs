@@ -22,6 +22,7 @@ use super::udp::{Path, Udp};
 use super::worker::{Reports, Told};
 use super::{Impairment, Observer};
 use crate::base::time::{Duration, Instant};
+use crate::base::units::Rate;
 use crate::os::clock::{self, Clock};
 use crate::os::wait::{Ready, Waiter};
 use crate::transfer::outcome::{Failure, Reason};
@@ -129,9 +130,15 @@ impl Engine {
 
     /// The configuration of a connection to `path`.
     #[must_use]
-    pub fn config(&self, path: Path, congestion: CongestionChoice, arq: ArqConfig) -> Config {
+    pub fn config(
+        &self,
+        path: Path,
+        (congestion, max_rate): (CongestionChoice, Option<Rate>),
+        arq: ArqConfig,
+    ) -> Config {
         Config {
             congestion,
+            max_rate,
             arq,
             max_datagram: self.port.udp.max_datagram(path.peer),
             socket_buffer: self.port.udp.receive_buffer(),

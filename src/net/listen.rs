@@ -7,6 +7,7 @@ use super::udp::{Path, Udp, is_no_family};
 use super::{Carrier, Impairment, Interrupt, Notice, Observer, tcp};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
+use crate::base::units::Rate;
 use crate::os::clock;
 use crate::os::limits;
 use crate::transfer::outcome::{Failure, Reason};
@@ -36,6 +37,8 @@ pub struct Order {
     pub service: Service,
     /// End after one transfer that completed.
     pub once: bool,
+    /// What each transfer may take of the line at most.
+    pub max_rate: Option<Rate>,
     /// An imperfect link in front of the datagram socket.
     pub impairment: Option<Impairment>,
     /// Whether to tell what happens to each packet.
@@ -242,7 +245,7 @@ impl Serving {
         let places = Places::with_files(files.unwrap_or(usize::MAX));
         engine.seat_in(places.clone());
         let shared = (places.clone(), engine.numbers());
-        let door = tcp::Door::open(tcp, &order.service, observer, shared)?;
+        let door = tcp::Door::open(tcp, (&order.service, order.max_rate), observer, shared)?;
         Ok(Self {
             engine,
             door,
@@ -307,7 +310,8 @@ impl Serving {
         };
         let part = order.service.part(hello.role, Carrier::Udp);
         let connection_id = engine.fresh_connection_id();
-        let config = engine.config(path, order.service.congestion(), ArqConfig::default());
+        let rate = (order.service.congestion(), order.max_rate);
+        let config = engine.config(path, rate, ArqConfig::default());
         let connection =
             Connection::respond(engine.now(), config, connection_id, hello, header.packet_number);
         let id = self.engine.add(part.session(connection), connection_id, path, place);

@@ -14,6 +14,7 @@ pub mod probe;
 mod receive;
 pub mod record;
 mod send;
+mod throttle;
 
 pub use connect::{Order, dial};
 pub use door::Door;
@@ -22,6 +23,7 @@ use self::channel::Channel;
 use self::receive::Download;
 use self::record::{Record, RecordReader};
 use self::send::Upload;
+use self::throttle::ThrottledStream;
 use super::Finished;
 use super::part::Part;
 
@@ -129,7 +131,7 @@ fn choose_congestion(_: &Socket, _: &str) -> io::Result<()> {
 }
 
 /// Carries a transfer over a stream whose ends have greeted each other.
-fn carry(channel: Channel, reader: RecordReader<Stream>, part: Part) -> Finished {
+fn carry(channel: Channel, reader: RecordReader<ThrottledStream>, part: Part) -> Finished {
     match part {
         Part::Listing(receiving) => Download::new(channel, receiving, None).run(reader),
         Part::Receiving(receiving, sink) => {

@@ -389,6 +389,7 @@ mod tests {
     fn offered(size: u64) -> Session {
         let config = Config {
             congestion: CongestionChoice::Cubic,
+            max_rate: None,
             arq: ArqConfig::default(),
             max_datagram: 1_472,
             socket_buffer: 1 << 20,

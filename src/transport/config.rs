@@ -183,6 +183,8 @@ impl FromStr for CongestionChoice {
 pub struct Config {
     /// How to choose the rate.
     pub congestion: CongestionChoice,
+    /// What the transfer may take of the line at most, in bits of IP packets, whichever side sends.
+    pub max_rate: Option<Rate>,
     /// Who decides what is sent again, and when.
     pub arq: ArqConfig,
     /// The largest datagram to try, in bytes of UDP payload.

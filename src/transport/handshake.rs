@@ -203,6 +203,7 @@ pub fn question(id: ConnectionId) -> Vec<u8> {
             max_ack_delay: MAX_ACK_DELAY,
             socket_buffer: 0,
             strategy: Strategy::Volley,
+            max_rate: None,
         },
         cookie: Vec::new(),
     };
@@ -298,6 +299,7 @@ mod tests {
                 max_ack_delay: Duration::ZERO,
                 socket_buffer: 0,
                 strategy: Strategy::Volley,
+                max_rate: None,
             },
             cookie: cookie.to_vec(),
         };

@@ -12,7 +12,7 @@
 //!    [`batch::Slot`]s the owner fills with file bytes, seals, and sends by [`batch::Batch::path`];
 //! 6. [`Connection::poll_timeout`]: wait until then, or for a datagram.
 //!
-//! The connection itself is glue: handshake, sent packets, loss detection, RTT, pacer, congestion,
+//! The connection itself is glue: handshake, sent packets, loss detection, RTT, pacer, rate limit, congestion,
 //! delivery rate, ACK tracker, flow control, MTU search, paths, control stream and timers each have their own file and know
 //! nothing of each other.
 
@@ -31,6 +31,7 @@ pub mod loss;
 pub mod mtu;
 pub mod pacer;
 pub mod path;
+pub mod rate_limit;
 pub mod recv_space;
 pub mod refusal;
 pub mod rtt;

@@ -5,7 +5,7 @@ use crate::base::time::{Duration, Instant};
 /// A train leaves in one piece where it takes no longer than this at the pacing rate.
 const QUANTUM: Duration = Duration::from_millis(1);
 
-/// As much as this much time would have let go is made up for.
+/// As much as this much time would have let go is made up for, unless said otherwise.
 const CATCH_UP: Duration = Duration::from_millis(4);
 
 /// No train is longer than one segmentation offload buffer.
@@ -17,13 +17,20 @@ pub struct Pacer {
     /// Bytes that may go now; negative where a train went ahead of its time.
     tokens: f64,
     refilled: Instant,
+    catch_up: Duration,
 }
 
 impl Pacer {
     /// A pacer that lets `burst` bytes go at once.
     #[must_use]
     pub fn new(now: Instant, burst: u64) -> Self {
-        Self { tokens: burst as f64, refilled: now }
+        Self { tokens: burst as f64, refilled: now, catch_up: CATCH_UP }
+    }
+
+    /// The same, which makes up for as much as `catch_up` would have let go.
+    #[must_use]
+    pub fn catching_up(self, catch_up: Duration) -> Self {
+        Self { catch_up, ..self }
     }
 
     /// How many bytes may go now at `rate` bytes per second, in packets of `packet` bytes; or when
@@ -39,7 +46,7 @@ impl Pacer {
         let elapsed = now.since(self.refilled).as_secs_f64();
         self.refilled = now;
         // A sender that the scheduler woke late catches up; more would be a burst.
-        let most = self.tokens.max(quantum + rate * CATCH_UP.as_secs_f64());
+        let most = self.tokens.max(quantum + rate * self.catch_up.as_secs_f64());
         self.tokens = (self.tokens + elapsed * rate).min(most);
         // Waiting for a whole train saves wake-ups; a train is at least two packets.
         if self.tokens >= quantum {

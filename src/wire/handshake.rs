@@ -2,6 +2,7 @@
 
 use super::cursor::{Malformed, Reader, put_short_string, put_varint};
 use super::header::ConnectionId;
+use crate::base::units::Rate;
 use std::time::Duration;
 
 /// The protocol version that this code speaks.
@@ -12,6 +13,9 @@ pub const NO_VERSION: u16 = 0;
 
 /// A HELLO is padded to this many bytes, so that no answer can be larger than what asked for it.
 pub const HELLO_LEN: usize = 1200;
+
+/// The least that may be asked for as the most: two full packets take less than half a second.
+pub const MAX_RATE_LEAST: Rate = Rate::from_bits_per_second(64_000);
 
 /// The longest cookie.
 pub const COOKIE_MAX: usize = 64;
@@ -80,6 +84,8 @@ pub struct Parameters {
     pub socket_buffer: u64,
     /// Who decides what is sent again: the initiator's choice, repeated by a responder that follows it.
     pub strategy: Strategy,
+    /// What this side's user allows the transfer to take of the line, whichever side sends.
+    pub max_rate: Option<Rate>,
 }
 
 /// A way to repeat what was lost.
@@ -110,9 +116,10 @@ impl Parameters {
     const MAX_ACK_DELAY_US: u64 = 2;
     const SOCKET_BUFFER: u64 = 3;
     const STRATEGY: u64 = 4;
+    const MAX_RATE: u64 = 5;
 
     fn put(&self, out: &mut Vec<u8>) {
-        out.push(4);
+        out.push(4 + u8::from(self.max_rate.is_some()));
         let delay = u64::try_from(self.max_ack_delay.as_micros()).unwrap_or(0);
         for (id, value) in [
             (Self::MAX_DATAGRAM, u64::from(self.max_datagram)),
@@ -122,6 +129,10 @@ impl Parameters {
         ] {
             put_varint(out, id);
             put_varint(out, value);
+        }
+        if let Some(rate) = self.max_rate {
+            put_varint(out, Self::MAX_RATE);
+            put_varint(out, rate.bits_per_second());
         }
     }
 
@@ -138,6 +149,7 @@ impl Parameters {
             max_ack_delay: Duration::from_millis(25),
             socket_buffer: 0,
             strategy: Strategy::Volley,
+            max_rate: None,
         };
         for _ in 0..count {
             let (id, value) = (reader.varint()?, reader.varint()?);
@@ -148,6 +160,9 @@ impl Parameters {
                 }
                 Self::SOCKET_BUFFER => found.socket_buffer = value,
                 Self::STRATEGY => strategy = value,
+                Self::MAX_RATE => {
+                    found.max_rate = Some(Rate::from_bits_per_second(value).max(MAX_RATE_LEAST));
+                }
                 _ => {}
             }
         }
@@ -339,6 +354,7 @@ mod tests {
             max_ack_delay: Duration::from_millis(5),
             socket_buffer: 4 << 20,
             strategy: Strategy::GoBackN,
+            max_rate: Some(Rate::from_bits_per_second(5_000_000)),
         }
     }
 
@@ -411,6 +427,10 @@ mod tests {
         for strategy in [4, 255, 1 << 32, MOST] {
             assert!(saying(&[(4, strategy)]).is_err(), "{strategy}");
         }
+        for rate in [0, 1, 63_999, 64_000] {
+            assert_eq!(saying(&[(5, rate)]).map(|said| said.max_rate), Ok(Some(MAX_RATE_LEAST)));
+        }
+        assert_eq!(saying(&[]).map(|said| said.max_rate), Ok(None));
         assert!(saying(&[(99, MOST), (63, 0)]).is_ok(), "what is unknown is skipped");
         assert!(saying(&[(99, 0); 17]).is_err(), "and bounded");
     }

@@ -161,6 +161,7 @@ const PARAMETERS: Parameters = Parameters {
     max_ack_delay: Duration::from_millis(5),
     socket_buffer: 0,
     strategy: Strategy::Volley,
+    max_rate: None,
 };
 
 pub(crate) struct UdpLiar {

@@ -4,8 +4,9 @@
 use super::ManifestOptions;
 use super::existing::ExistingOptions;
 use crate::base::time::Duration;
-use crate::base::units::parse_duration;
+use crate::base::units::{Rate, UnitError, parse_duration};
 use crate::transport::config::CongestionChoice;
+use crate::wire::handshake::MAX_RATE_LEAST;
 use clap::Args;
 
 /// How a listener is reached.
@@ -38,6 +39,16 @@ pub struct RateOptions {
     /// where packets get lost at random), or fixed:RATE for a line that is yours
     #[arg(long, value_name = "CC", default_value = "ebb")]
     pub cc: CongestionChoice,
+}
+
+/// What a transfer may take.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct LimitOptions {
+    /// Take no more of the line than this for a transfer, whichever side sends: bits of IP packets per second, as
+    /// --rate counts them, at least 64kbit. Where both sides ask for that the lesser counts; many transfers of one
+    /// listener may take as much each
+    #[arg(long, visible_alias = "bwlimit", value_name = "RATE", value_parser = parse_max_rate)]
+    pub max_rate: Option<Rate>,
 }
 
 /// How files are taken in.
@@ -80,6 +91,14 @@ pub struct ListenOptions {
     /// The local address to listen on: ADDR or ADDR:PORT
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<String>,
+}
+
+fn parse_max_rate(text: &str) -> Result<Rate, String> {
+    let rate: Rate = text.parse().map_err(|error: UnitError| error.to_string())?;
+    if rate < MAX_RATE_LEAST {
+        return Err("it is too slow for datagrams of 1,500 bytes; write at least 64kbit".into());
+    }
+    Ok(rate)
 }
 
 fn parse_retry(text: &str) -> Result<Duration, String> {

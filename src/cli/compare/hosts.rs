@@ -160,7 +160,7 @@ fn serving(inbox: &Path) -> Result<listen::Order, Failure> {
         budget: Budget::default(),
     };
     let service = Service::Receive(reception);
-    Ok(listen::Order { service, once: true, impairment: None, traces: false })
+    Ok(listen::Order { service, once: true, max_rate: None, impairment: None, traces: false })
 }
 
 /// What everything has cost since the process began, the lab itself left out.

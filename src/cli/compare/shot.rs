@@ -66,8 +66,9 @@ impl Shot {
         let (errand, addresses) = (Errand::Send(Arc::new(selection)), self.addresses.clone());
         match way {
             Way::Tcp { congestion } => {
-                let congestion = congestion.clone();
-                tcp::dial(&tcp::Order { errand, addresses, congestion }, observer, interrupt)
+                let (congestion, max_rate) = (congestion.clone(), None);
+                let order = tcp::Order { errand, addresses, congestion, max_rate };
+                tcp::dial(&order, observer, interrupt)
             }
             Way::Udp { congestion, arq } => {
                 let order = dial::Order {
@@ -75,6 +76,7 @@ impl Shot {
                     addresses,
                     bind: None,
                     congestion: *congestion,
+                    max_rate: None,
                     arq: *arq,
                     impairment: None,
                     traces,

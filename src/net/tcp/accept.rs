@@ -3,6 +3,7 @@
 use super::channel::{Channel, End};
 use super::record::{Opening, Record};
 use super::{Stream, carry};
+use crate::base::units::Rate;
 use crate::net::part::Service;
 use crate::net::places::{GIVEN_AWAY, Place, Seat};
 use crate::net::{Carrier, Notice, Observer};
@@ -15,6 +16,7 @@ use std::thread::JoinHandle;
 /// The streams being served.
 pub(super) struct Streams {
     service: Service,
+    max_rate: Option<Rate>,
     observer: Observer,
     end: End,
     served: Vec<Served>,
@@ -35,8 +37,9 @@ impl std::fmt::Debug for Streams {
 
 impl Streams {
     /// No streams yet.
-    pub(super) fn new(service: &Service, observer: Observer) -> Self {
-        Self { service: service.clone(), observer, end: End::default(), served: Vec::new() }
+    pub(super) fn new(service: &Service, max_rate: Option<Rate>, observer: Observer) -> Self {
+        let (service, end) = (service.clone(), End::default());
+        Self { service, max_rate, observer, end, served: Vec::new() }
     }
 
     /// Whom they serve.
@@ -53,7 +56,8 @@ impl Streams {
     ) {
         let (stream, end) = (Stream::new(stream), self.end.of_part());
         let link = (id, stream.clone(), peer);
-        let channel = Channel::new(link, self.service.standpoint(), &end, &self.observer);
+        let standpoint = self.service.standpoint();
+        let channel = Channel::new(link, standpoint, &end, &self.observer, self.max_rate);
         let Ok(channel) = channel else {
             return;
         };

@@ -2,8 +2,10 @@
 
 use super::outlet::{Outlet, Pulse};
 use super::record::{Record, RecordReader};
+use super::throttle::ThrottledStream;
 use super::{CONNECT_TIMEOUT, Stream, lost, prepare};
 use crate::base::time::{Duration, Instant};
+use crate::base::units::Rate;
 use crate::net::places::Seat;
 use crate::net::{Carrier, Finished, Interrupt, Notice, Observer, SIGTERM};
 use crate::os::clock::Clock;
@@ -81,6 +83,8 @@ pub(super) struct Channel {
     pub(super) end: End,
     pub(super) observer: Observer,
     pub(super) standpoint: Standpoint,
+    /// What this side's user allows at most.
+    pub(super) max_rate: Option<Rate>,
     /// Its place at a listener.
     seat: Option<Seat>,
     /// The other side is gone without a word.
@@ -100,19 +104,23 @@ impl Channel {
         standpoint: Standpoint,
         end: &End,
         observer: &Observer,
+        max_rate: Option<Rate>,
     ) -> io::Result<Self> {
         prepare(&stream)?;
         // A receiver that reads no more is known by its silence, to the thread of the sender that reads.
         let patience = (!standpoint.is_sender).then_some(super::SILENCE);
+        // Files are slow where they are sent, or taken; answers are not.
+        let written = max_rate.filter(|_| standpoint.is_sender);
         Ok(Self {
             id,
-            outlet: Outlet::new(&stream, &end.interrupt, patience),
+            outlet: Outlet::new(&stream, &end.interrupt, patience, written),
             stream,
             peer,
             clock: Clock::start(),
             end: end.clone(),
             observer: observer.clone(),
             standpoint,
+            max_rate,
             seat: None,
             is_peer_lost: false,
             next_progress: Instant::ZERO,
@@ -126,14 +134,16 @@ impl Channel {
     }
 
     /// What reads the records of the other side. There is one reader at a time.
-    pub(super) fn reader(&self) -> RecordReader<Stream> {
-        RecordReader::new(self.stream.clone(), self.end.interrupt.clone())
+    pub(super) fn reader(&self) -> RecordReader<ThrottledStream> {
+        let read = self.max_rate.filter(|_| !self.standpoint.is_sender);
+        let stream = ThrottledStream::new(self.stream.clone(), read);
+        RecordReader::new(stream, self.end.interrupt.clone())
     }
 
     /// The first record of the other side, as long as it comes soon.
     pub(super) fn first<'a>(
         &self,
-        reader: &'a mut RecordReader<Stream>,
+        reader: &'a mut RecordReader<ThrottledStream>,
     ) -> io::Result<Option<Record<'a>>> {
         let deadline = self.clock.now() + CONNECT_TIMEOUT;
         let clock = self.clock;

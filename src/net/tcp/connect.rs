@@ -2,8 +2,10 @@
 
 use super::channel::{Channel, End};
 use super::record::{Record, RecordReader};
+use super::throttle::ThrottledStream;
 use super::{CONNECT_TIMEOUT, PATIENCE, Stream, carry, choose_congestion, lost};
 use crate::base::text::{disarm, show_error};
+use crate::base::units::Rate;
 use crate::net::part::Errand;
 use crate::net::probe::udp_answers;
 use crate::net::udp::is_no_route;
@@ -25,6 +27,8 @@ pub struct Order {
     pub addresses: Vec<SocketAddr>,
     /// Which of the kernel's congestion controls to use; the one it prefers unless named.
     pub congestion: Option<String>,
+    /// What the transfer may take of the line at most.
+    pub max_rate: Option<Rate>,
 }
 
 /// Carries an errand over TCP.
@@ -49,7 +53,8 @@ pub fn dial(
     let broken = |error: io::Error| lost(&error, peer, standpoint.again());
     let end = End::of(interrupt);
     let stream = Stream::new(stream);
-    let channel = Channel::new((1, stream, peer), standpoint, &end, observer).map_err(broken)?;
+    let link = (1, stream, peer);
+    let channel = Channel::new(link, standpoint, &end, observer, order.max_rate).map_err(broken)?;
     let mut reader = channel.reader();
     let versions = vec![VERSION];
     // What is heard says more than that this could not be written.
@@ -62,7 +67,7 @@ pub fn dial(
 }
 
 /// Waits for the listener's first word.
-fn greet(channel: &Channel, reader: &mut RecordReader<Stream>) -> Result<(), Failure> {
+fn greet(channel: &Channel, reader: &mut RecordReader<ThrottledStream>) -> Result<(), Failure> {
     let listener = channel.standpoint.listener();
     let first = channel.first(reader);
     if let Some(failure) = channel.end.failure() {

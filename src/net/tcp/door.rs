@@ -5,6 +5,7 @@ use super::accept::{Streams, judge};
 use super::lobby::{Guest, Lobby};
 use super::record::Opening;
 use crate::base::time::{Duration, Instant};
+use crate::base::units::Rate;
 use crate::net::Observer;
 use crate::net::engine::Numbers;
 use crate::net::part::Service;
@@ -47,7 +48,7 @@ impl Door {
     /// The system has no descriptors or no thread to spare.
     pub fn open(
         listener: TcpListener,
-        service: &Service,
+        (service, max_rate): (&Service, Option<Rate>),
         observer: Observer,
         (places, numbers): (Places, Numbers),
     ) -> io::Result<Self> {
@@ -58,7 +59,7 @@ impl Door {
             waiter,
             clock: Clock::start(),
             lobby: Lobby::default(),
-            streams: Streams::new(service, observer),
+            streams: Streams::new(service, max_rate, observer),
             places,
             numbers,
             accepts_from: Instant::ZERO,

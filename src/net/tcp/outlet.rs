@@ -2,7 +2,9 @@
 
 use super::Stream;
 use super::record::{Record, is_timeout};
+use super::throttle::Throttle;
 use crate::base::time::{Duration, Instant};
+use crate::base::units::Rate;
 use crate::net::Interrupt;
 use crate::os::clock::Clock;
 use crate::transfer::stall::{Motion, StallClock, WorkClock};
@@ -25,6 +27,26 @@ pub(super) struct Labour {
     pub(super) offered: AtomicU64,
 }
 
+/// A stream, and how fast it may be written to.
+#[derive(Debug)]
+struct Line {
+    stream: Stream,
+    throttle: Option<Throttle>,
+}
+
+impl Line {
+    /// Writes some of `bytes`, once something may go.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(throttle) = &mut self.throttle else {
+            return (&*self.stream).write(bytes);
+        };
+        let most = throttle.wait().min(bytes.len());
+        let count = (&*self.stream).write(&bytes[..most])?;
+        throttle.note(count);
+        Ok(count)
+    }
+}
+
 /// Writes whole records to a stream whose writes time out now and then.
 #[derive(Clone, Debug)]
 pub(super) struct Outlet(Arc<Inner>);
@@ -32,7 +54,7 @@ pub(super) struct Outlet(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     /// The lock is held for one record.
-    stream: Mutex<Stream>,
+    stream: Mutex<Line>,
     interrupt: Interrupt,
     clock: Clock,
     labour: Labour,
@@ -45,10 +67,17 @@ struct Inner {
 
 impl Outlet {
     /// An outlet into `stream` that gives up when interrupted, or after nothing could be written for
-    /// `patience`; without one, when the peer reads nothing and has no work that explains it.
-    pub(super) fn new(stream: &Stream, interrupt: &Interrupt, patience: Option<Duration>) -> Self {
+    /// `patience`; without one, when the peer reads nothing and has no work that explains it. It is written to at
+    /// `max_rate` at most.
+    pub(super) fn new(
+        stream: &Stream,
+        interrupt: &Interrupt,
+        patience: Option<Duration>,
+        max_rate: Option<Rate>,
+    ) -> Self {
+        let throttle = max_rate.map(Throttle::new);
         Self(Arc::new(Inner {
-            stream: Mutex::new(stream.clone()),
+            stream: Mutex::new(Line { stream: stream.clone(), throttle }),
             interrupt: interrupt.clone(),
             clock: Clock::start(),
             labour: Labour::default(),
@@ -69,14 +98,14 @@ impl Outlet {
     pub(super) fn write(&self, record: &Record<'_>) -> io::Result<()> {
         let mut bytes = Vec::new();
         record.write_to(&mut bytes);
-        let stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner);
         if self.0.is_stuck.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::TimedOut.into());
         }
         let mut patience = Patience::of(&self.0);
         let mut written = 0;
         while written < bytes.len() {
-            match (&**stream).write(&bytes[written..]) {
+            match stream.write(&bytes[written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => written += count,
                 Err(error) if is_timeout(&error) => {

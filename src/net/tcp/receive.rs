@@ -3,7 +3,8 @@
 use super::channel::{Channel, Stop};
 use super::order::Order;
 use super::record::{Record, RecordReader, violation_of};
-use super::{Stream, until_silent};
+use super::throttle::ThrottledStream;
+use super::until_silent;
 use crate::base::time::{Duration, Instant};
 use crate::net::worker::CHECKPOINT;
 use crate::net::{Finished, Notice, internal_error};
@@ -56,7 +57,7 @@ impl Download {
     }
 
     /// Receives, and tells how it ended.
-    pub(super) fn run(mut self, reader: RecordReader<Stream>) -> Finished {
+    pub(super) fn run(mut self, reader: RecordReader<ThrottledStream>) -> Finished {
         let pulse = self.channel.pulse().ok();
         // A panic in one connection ends that connection only.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.talk(reader)))
@@ -77,7 +78,7 @@ impl Download {
         channel.finished(receiving.report(failure, None))
     }
 
-    fn talk(&mut self, mut reader: RecordReader<Stream>) -> Result<(), Stop> {
+    fn talk(&mut self, mut reader: RecordReader<ThrottledStream>) -> Result<(), Stop> {
         self.channel.tell_started();
         loop {
             let clock = self.channel.clock;

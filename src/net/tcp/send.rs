@@ -6,7 +6,8 @@
 use super::channel::{Channel, Stop};
 use super::outlet::Outlet;
 use super::record::{Record, RecordReader, violation_of};
-use super::{CHUNK, Stream, until_silent};
+use super::throttle::{self, ThrottledStream};
+use super::{CHUNK, until_silent};
 use crate::base::text::show_error;
 use crate::base::time::Duration;
 use crate::net::{Finished, internal_error};
@@ -62,6 +63,8 @@ pub(super) struct Upload {
     at: u64,
     /// What goes after all, though it was not to go.
     restored: VecDeque<Range<u64>>,
+    /// Bytes of file in one record.
+    piece: usize,
     sent: u64,
     stall: StallClock,
 }
@@ -70,11 +73,12 @@ impl Upload {
     pub(super) fn new(channel: Channel, sending: Box<Sending>, source: Box<Source>) -> Self {
         let stall = StallClock::new(channel.clock.now(), false);
         let (waiting, restored) = Default::default();
-        Self { channel, sending, source, waiting, at: 0, restored, sent: 0, stall }
+        let piece = throttle::piece(channel.max_rate, CHUNK);
+        Self { channel, sending, source, waiting, at: 0, restored, piece, sent: 0, stall }
     }
 
     /// Sends, and tells how it ended.
-    pub(super) fn run(mut self, reader: RecordReader<Stream>) -> Finished {
+    pub(super) fn run(mut self, reader: RecordReader<ThrottledStream>) -> Finished {
         // A panic in one connection ends that connection only.
         let run = catch_unwind(AssertUnwindSafe(|| self.exchange(reader)));
         let failure = run.unwrap_or_else(|_| Err(internal_error())).err();
@@ -82,7 +86,7 @@ impl Upload {
         self.channel.finished(self.sending.report(failure, None))
     }
 
-    fn exchange(&mut self, reader: RecordReader<Stream>) -> Result<(), Failure> {
+    fn exchange(&mut self, reader: RecordReader<ThrottledStream>) -> Result<(), Failure> {
         let (heard, reading) = self.start_reading(reader).map_err(|error| self.lack(&error))?;
         let pulse = self.channel.pulse().map_err(|error| self.lack(&error))?;
         let talked = catch_unwind(AssertUnwindSafe(|| self.talk(&heard)));
@@ -120,7 +124,7 @@ impl Upload {
 
     fn start_reading(
         &self,
-        reader: RecordReader<Stream>,
+        reader: RecordReader<ThrottledStream>,
     ) -> io::Result<(Receiver<Heard>, JoinHandle<()>)> {
         let (tell, heard) = channel();
         let (clock, outlet) = (self.channel.clock, self.channel.outlet.clone());
@@ -213,9 +217,9 @@ impl Upload {
     /// Where the next bytes are that the receiver wants.
     fn next_piece(&self) -> Option<Range<u64>> {
         if let Some(restored) = self.restored.front() {
-            return Some(restored.start..restored.end.min(restored.start + CHUNK as u64));
+            return Some(restored.start..restored.end.min(restored.start + self.piece as u64));
         }
-        self.sending.next_wanted(self.at, CHUNK as u64)
+        self.sending.next_wanted(self.at, self.piece as u64)
     }
 
     fn send_piece(&mut self, piece: Range<u64>) -> Result<(), Stop> {
@@ -252,7 +256,9 @@ impl Upload {
     }
 
     fn write_messages(&self, messages: &[u8]) -> io::Result<()> {
-        messages.chunks(CHUNK).try_for_each(|piece| self.channel.write(&Record::Messages(piece)))
+        messages
+            .chunks(self.piece)
+            .try_for_each(|piece| self.channel.write(&Record::Messages(piece)))
     }
 
     fn tell_progress(&mut self) {
@@ -298,7 +304,7 @@ impl Upload {
 
 /// The reading thread: passes on what the receiver says.
 fn listen(
-    mut reader: RecordReader<Stream>,
+    mut reader: RecordReader<ThrottledStream>,
     (clock, outlet): (Clock, &Outlet),
     (tell, waiting): &(Sender<Heard>, Arc<AtomicUsize>),
 ) {

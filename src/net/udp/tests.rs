@@ -96,7 +96,7 @@ fn carry(size: usize, listener_sends: bool, seed: u64) -> u64 {
     let mut listener = Listener::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).expect("loopback");
     let failed = listener.udp().trouble(seed);
     let address = listener.address();
-    let order = Order { service, once: true, impairment: None, traces: false };
+    let order = Order { service, once: true, max_rate: None, impairment: None, traces: false };
     let quiet: Observer = Arc::new(|_| {});
     let observer = quiet.clone();
     let serving =
@@ -106,6 +106,7 @@ fn carry(size: usize, listener_sends: bool, seed: u64) -> u64 {
         addresses: vec![address],
         bind: None,
         congestion,
+        max_rate: None,
         arq: ArqConfig::default(),
         impairment: None,
         traces: false,

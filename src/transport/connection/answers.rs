@@ -103,6 +103,7 @@ impl Connection {
         self.state = State::Established;
         self.peer_id = welcome.connection_id;
         self.set_peer(welcome.parameters);
+        self.set_limit(now);
         self.rtt.update(now.since(sent_at), Duration::ZERO);
         self.congestion.on_handshake(&self.rtt);
         self.timers.set(Timer::Hello, None);

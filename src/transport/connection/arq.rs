@@ -10,15 +10,13 @@ use crate::transport::arq::{self, Arq, ArqConfig, Strategy};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD};
 use crate::transport::config::{ACK_WINDOW, PTO_MAX};
 use crate::transport::loss::LossRule;
+use crate::transport::rate_limit::IP_AND_UDP;
 use crate::transport::send_space::Segment;
 use crate::transport::timers::Timer;
 use crate::transport::trace::TraceEvent;
 use crate::wire::frame::Ack;
 use std::collections::BTreeMap;
 use std::ops::Range;
-
-/// Bytes of IPv4 and UDP headers that a line carries with each datagram.
-const IP_AND_UDP: usize = 28;
 
 /// The timer of a frame that is still being fetched fires after this, which is never.
 const FETCH_MAX: Duration = Duration::from_secs(1 << 20);
@@ -116,8 +114,11 @@ impl Connection {
         let Some(mut frames) = self.frames.take() else {
             return false;
         };
+        let datagram = usize::from(self.mtu.current());
+        let limited = self.limit_allowance(now, datagram);
         let most = if frames.config.line.is_some() { 1 } else { self.config.max_train };
-        let payload = usize::from(self.mtu.current()) - PACKET_OVERHEAD;
+        let most = most.min(limited.unwrap_or(0));
+        let payload = datagram - PACKET_OVERHEAD;
         while batch.slots().len() < most && frames.line_free_at <= now {
             let Some((frame, segment)) = self.next_frame(now, &mut frames, payload) else { break };
             let range = segment.range.clone();
@@ -130,7 +131,7 @@ impl Connection {
                 break;
             }
         }
-        let line = frames.line_free_at;
+        let line = frames.line_free_at.max(limited.err().unwrap_or(now));
         self.timers.set(Timer::Pace, Some(line).filter(|line| *line > now));
         self.timers.set(Timer::Frame, frames.arq.timer());
         self.frames = Some(frames);

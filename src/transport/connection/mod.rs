@@ -32,6 +32,7 @@ use super::loss::LossDetector;
 use super::mtu::MtuSearch;
 use super::pacer::Pacer;
 use super::path::Paths;
+use super::rate_limit::RateLimit;
 use super::recv_space::RecvSpace;
 use super::refusal::Refusals;
 use super::rtt::Rtt;
@@ -103,6 +104,8 @@ pub struct Connection {
     delivery: Delivery,
     congestion: Box<dyn Congestion>,
     pacer: Pacer,
+    /// The lesser of what both sides' users allow.
+    limit: Option<RateLimit>,
     mtu: MtuSearch,
     pto_count: u32,
     /// Packets that may go whatever the window says (RFC 9002 6.2.4).
@@ -165,6 +168,7 @@ impl Connection {
         let mut connection = Self::new(now, config, State::Established, takes_data);
         connection.peer_id = hello.connection_id;
         connection.set_peer(hello.parameters);
+        connection.set_limit(now);
         connection.is_validated = false;
         connection.welcome_due = Some(number);
         connection.welcome = Some(Welcome {
@@ -201,6 +205,7 @@ impl Connection {
             delivery: Delivery::new(now),
             congestion,
             pacer: Pacer::new(now, burst),
+            limit: None,
             mtu,
             pto_count: 0,
             probes: 0,
@@ -353,6 +358,12 @@ impl Connection {
         }
     }
 
+    /// Whoever has the files keeps to what either side's user allows.
+    fn set_limit(&mut self, now: Instant) {
+        let allowed = [self.config.max_rate, self.peer.max_rate].into_iter().flatten().min();
+        self.limit = allowed.filter(|_| !self.takes_data).map(|rate| RateLimit::new(now, rate));
+    }
+
     fn on_valid_packet(&mut self, now: Instant) {
         self.refusals.reset();
         self.timers.set(Timer::Idle, Some(now + IDLE_TIMEOUT));
@@ -368,5 +379,6 @@ fn parameters(config: &Config) -> Parameters {
         max_ack_delay: MAX_ACK_DELAY,
         socket_buffer: config.socket_buffer,
         strategy: config.arq.strategy,
+        max_rate: config.max_rate,
     }
 }

@@ -22,6 +22,7 @@ mod cost;
 mod fetching;
 mod hostile;
 mod impaired;
+mod limited;
 mod moving;
 mod network;
 
@@ -37,6 +38,7 @@ fn losing(loss: f64, delay: Duration) -> LinkConfig {
 fn config(congestion: CongestionChoice) -> Config {
     Config {
         congestion,
+        max_rate: None,
         arq: ArqConfig::default(),
         max_datagram: 1472,
         socket_buffer: 4 << 20,
@@ -74,6 +76,8 @@ struct Pair {
     captured: Option<Vec<(bool, PathId, Vec<u8>)>>,
     /// Whether each datagram arrives twice.
     echoes: bool,
+    /// What the responder is told.
+    responder: Config,
 }
 
 impl Pair {
@@ -86,6 +90,7 @@ impl Pair {
     }
 
     fn with(config: Config, link: &LinkConfig, seed: u64) -> Self {
+        let responder = self::config(CongestionChoice::Cubic);
         let side = |connection, direction| Side {
             connection,
             control: Vec::new(),
@@ -105,6 +110,7 @@ impl Pair {
             damaged_early: 0,
             captured: None,
             echoes: false,
+            responder,
         }
     }
 
@@ -143,7 +149,7 @@ impl Pair {
     }
 
     fn deliver(&mut self, to_sender: bool, path: PathId, datagram: &[u8]) {
-        let Self { now, sender, receiver, taken, has_room, .. } = self;
+        let Self { now, sender, receiver, taken, has_room, responder, .. } = self;
         let side = if to_sender { sender } else { receiver };
         if side.connection.is_none() {
             let Some(content) = protection::open(datagram) else {
@@ -152,9 +158,8 @@ impl Pair {
             };
             let hello = Hello::read(content).expect("well-formed");
             let number = Header::read(datagram).expect("well-formed").packet_number;
-            let config = config(CongestionChoice::Cubic);
             let id = ConnectionId(22);
-            side.connection = Some(Connection::respond(*now, config, id, &hello, number));
+            side.connection = Some(Connection::respond(*now, *responder, id, &hello, number));
             return;
         }
         let connection = side.connection.as_mut().expect("just made");

@@ -71,13 +71,19 @@ impl Connection {
             return 0;
         }
         let rate = self.congestion.pacing_rate(&self.rtt);
-        match self.pacer.allowance(now, rate, datagram as u64) {
-            Ok(bytes) => {
+        let paced = self.pacer.allowance(now, rate, datagram as u64);
+        let limited = self.limit_allowance(now, datagram);
+        match (paced, limited) {
+            (Ok(bytes), Ok(most)) => {
                 let bytes = usize::try_from(bytes.min(room)).unwrap_or(usize::MAX).min(TRAIN_BYTES);
-                (bytes / datagram).clamp(1, self.config.max_train)
+                (bytes / datagram).min(most).clamp(1, self.config.max_train)
             }
-            Err(later) => {
-                self.timers.set(Timer::Pace, Some(later));
+            (paced, limited) => {
+                if limited.err() > paced.err() {
+                    // The user holds back, not the path: the window learns nothing (RFC 9002 7.8).
+                    self.note_lack();
+                }
+                self.timers.set(Timer::Pace, limited.err().max(paced.err()));
                 0
             }
         }

@@ -59,6 +59,9 @@ impl Connection {
         if sends && let Some(frames) = &mut self.frames {
             frames.occupy_line(now, batch);
         }
+        if sends && let Some(limit) = &mut self.limit {
+            limit.on_sent(batch);
+        }
         sends
     }
 
@@ -114,8 +117,7 @@ impl Connection {
 
     fn poll_control(&mut self, now: Instant, batch: &mut Batch) -> bool {
         let ack_due = self.acks.deadline().is_some_and(|due| due <= now);
-        let may_send = self.probes > 0 || self.sent.bytes_in_flight() < self.window();
-        let stream_due = may_send && self.control_out.has_next();
+        let stream_due = self.control_out.has_next() && self.may_send_stream(now);
         let probe_due = self.probes > 0 && !self.has_data_to_probe_with();
         if !(ack_due || stream_due || probe_due || self.have_due || self.ping_due) {
             return false;
@@ -169,6 +171,24 @@ impl Connection {
             self.probes = self.probes.max(1);
         }
         true
+    }
+
+    /// Whether a piece of the control stream may go; where only the user's limit holds it back, it is woken.
+    fn may_send_stream(&mut self, now: Instant) -> bool {
+        if self.probes > 0 {
+            return true;
+        }
+        let has_room = self.sent.bytes_in_flight() < self.window();
+        let limited = self.limit_allowance(now, usize::from(self.datagram_size()));
+        if has_room && let Err(later) = limited {
+            self.timers.set(Timer::Pace, Some(later));
+        }
+        has_room && limited.is_ok()
+    }
+
+    /// How many datagrams of that size the user's limit lets go now, or when it does.
+    pub(super) fn limit_allowance(&mut self, now: Instant, size: usize) -> Result<usize, Instant> {
+        self.limit.as_mut().map_or(Ok(usize::MAX), |limit| limit.allowance(now, size))
     }
 
     /// Puts the next piece of the control stream; where a probe has none, the oldest piece again, or

@@ -231,7 +231,13 @@ fn whatever_a_peer_says_of_itself_the_bytes_arrive() {
                 let mut pair = Pair::new(CongestionChoice::Cubic, 0.02, MS, 1);
                 pair.run_until(5, |pair| pair.sender().is_established());
                 let strategy = Strategy::Volley;
-                let says = Parameters { max_datagram, max_ack_delay, socket_buffer, strategy };
+                let says = Parameters {
+                    max_datagram,
+                    max_ack_delay,
+                    socket_buffer,
+                    strategy,
+                    max_rate: None,
+                };
                 pair.sender().set_peer(says);
                 pair.transfer(300_000);
                 assert!(

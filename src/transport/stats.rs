@@ -45,6 +45,12 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// DATA packets sent whose bytes had not been sent before.
+    #[must_use]
+    pub fn first_sends(&self) -> u64 {
+        self.data_packets_sent - self.retransmissions
+    }
+
     /// Retransmissions that brought something.
     #[must_use]
     pub fn needed_retransmissions(&self) -> u64 {

@@ -13,7 +13,12 @@ const PIECES_MAX: usize = 4096;
 const ALL_LOST_ONCE_IN: f64 = 128.0;
 
 /// No piece is copied more often.
-const COPIES_MAX: u8 = 4;
+const COPIES_MAX: u8 = 2;
+
+/// All copies together are no more than this share of what was sent for the first time, and so many besides: what
+/// was taken for lost and was only late is not multiplied.
+const SHARE: u64 = 4;
+const COPIES_FREE: u64 = 16;
 
 /// A path that seems to lose less is taken to lose that much: something was lost.
 const LOSS_MIN: f64 = 0.001;
@@ -22,6 +27,8 @@ const LOSS_MIN: f64 = 0.001;
 #[derive(Clone, Debug, Default)]
 pub struct Tail {
     pieces: VecDeque<(Range<u64>, u8)>,
+    /// Copies that went.
+    copied: u64,
 }
 
 impl Tail {
@@ -32,8 +39,12 @@ impl Tail {
         }
     }
 
-    /// Whether there is a copy to send. Forgets what has arrived.
-    pub fn has_next(&mut self, space: &SendSpace) -> bool {
+    /// Whether there is a copy to send, after `first` packets of bytes that had not been sent before. Forgets what
+    /// has arrived.
+    pub fn has_next(&mut self, space: &SendSpace, first: u64) -> bool {
+        if self.copied >= first / SHARE + COPIES_FREE {
+            return false;
+        }
         while let Some((piece, copies)) = self.pieces.front() {
             if *copies > 0 && !space.has_delivered(piece) {
                 return true;
@@ -45,11 +56,12 @@ impl Tail {
 
     /// The next piece to copy, of `max` bytes at most: each in turn, so that one burst of losses does not take all
     /// copies of one.
-    pub fn next(&mut self, max: u64, space: &SendSpace) -> Option<Range<u64>> {
-        if !self.has_next(space) {
+    pub fn next(&mut self, max: u64, space: &SendSpace, first: u64) -> Option<Range<u64>> {
+        if !self.has_next(space, first) {
             return None;
         }
         let (piece, copies) = self.pieces.pop_front()?;
+        self.copied += 1;
         let copy = piece.start..piece.end.min(piece.start.saturating_add(max));
         self.pieces.push_back((piece, copies - 1));
         Some(copy)
@@ -71,7 +83,7 @@ mod tests {
     #[test]
     fn a_path_that_loses_more_gets_more_copies() {
         let losses = [0.0, 0.001, 0.01, 0.05, 0.2, 0.3, 1.0];
-        assert_eq!(losses.map(copies), [0, 0, 1, 1, 3, 4, 4]);
+        assert_eq!(losses.map(copies), [0, 0, 1, 1, 2, 2, 2]);
     }
 
     #[test]
@@ -82,11 +94,20 @@ mod tests {
         let mut tail = Tail::default();
         tail.insure(0..1_000, 0.2);
         tail.insure(1_000..2_000, 0.01);
-        assert_eq!(tail.next(1_000, &space), Some(0..1_000));
-        assert_eq!(tail.next(700, &space), Some(1_000..1_700));
-        assert_eq!(tail.next(1_000, &space), Some(0..1_000));
+        assert_eq!(tail.next(1_000, &space, 3), Some(0..1_000));
+        assert_eq!(tail.next(700, &space, 3), Some(1_000..1_700));
+        assert_eq!(tail.next(1_000, &space, 3), Some(0..1_000));
         space.on_acked(&(0..1_000));
-        assert_eq!(tail.next(1_000, &space), None);
+        assert_eq!(tail.next(1_000, &space, 3), None);
+    }
+
+    #[test]
+    fn copies_are_no_more_than_a_share_of_what_went_first() {
+        let space = SendSpace::default();
+        let mut tail = Tail::default();
+        (0..100).for_each(|index| tail.insure(index..index + 1, 0.2));
+        let copies = std::iter::from_fn(|| tail.next(1, &space, 80)).count();
+        assert_eq!(copies, 36);
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Connection {
             let oldest = self.oldest_outstanding_data()?;
             oldest.start..oldest.end.min(oldest.start + payload)
         } else if self.has_copy() {
-            self.tail.next(payload, &self.space_out)?
+            self.tail.next(payload, &self.space_out, self.stats.first_sends())?
         } else {
             return None;
         };
@@ -111,7 +111,9 @@ impl Connection {
     /// as well.
     fn has_copy(&mut self) -> bool {
         let is_idle = self.rtt.smoothed() <= self.rtt.min().mul_f64(IDLE_FACTOR) + IDLE_SLACK;
-        is_idle && self.space_out.is_all_sent() && self.tail.has_next(&self.space_out)
+        is_idle
+            && self.space_out.is_all_sent()
+            && self.tail.has_next(&self.space_out, self.stats.first_sends())
     }
 
     /// Puts a packet with those bytes into the train; of a classic strategy, that frame.

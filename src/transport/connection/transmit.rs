@@ -165,12 +165,16 @@ impl Connection {
         }
         batch.set_packet(self.header(PacketType::Control, 0), &contents, 0);
         self.on_control_sent(now, batch.bytes().len(), content);
-        if stream_due && !self.has_data_to_send() && self.stats.observed_loss().get() >= COPIED_LOSS
-        {
+        if stream_due && self.is_last_word() && self.stats.observed_loss().get() >= COPIED_LOSS {
             // Nothing else is on its way that would tell of a loss: only a probe timeout would.
             self.probes = self.probes.max(1);
         }
         true
+    }
+
+    /// Whether nothing follows what has just been said.
+    fn is_last_word(&self) -> bool {
+        !self.control_out.has_next() && !self.has_data_to_send()
     }
 
     /// Whether a piece of the control stream may go; where only the user's limit holds it back, it is woken.

@@ -91,12 +91,12 @@ pub(super) fn serve(
     let bind = bind.map_err(Stop::Usage)?.map(|local| local.socket_address(order.port));
     let _deadline = Deadline::after(order.timeout, interrupt);
     limits::raise_open_files();
+    check_open_files()?;
     let listener = match bind {
         Some(address) => Listener::bind_to(address)?,
         None => Listener::bind(None, order.port)?,
     };
     let Opened { service, headlines, takes_one, kept } = open()?;
-    check_open_files()?;
     greet(console, &headlines, (&words, takes_one), listener.address());
     output.listening(listener.address());
     announce(console, impairment.as_ref());
@@ -126,8 +126,9 @@ pub(super) fn serve(
 
 /// Fails where the system lets this program open too few files to serve anybody.
 fn check_open_files() -> Result<(), Failure> {
-    /// One transfer's: its stream, the file, what is written down of it, and directories.
-    const NEEDED: u64 = 8;
+    /// What transfers leave alone, without the streams and wakers that are open by now; and one transfer's: its
+    /// stream, the file, what is written down of it, and directories.
+    const NEEDED: u64 = 9 + 8;
     match limits::open_files() {
         Some((limit, left)) if left < NEEDED => Err(Failure::new(
             Reason::Other,

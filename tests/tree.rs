@@ -227,3 +227,37 @@ fn many_files_are_one_line_and_little_memory() {
         expect_same(&bench.from().join("tree"), &bench.to().join("tree"), true);
     }
 }
+
+/// As with the caches of package managers: nobody may write to the directories, not even their owner.
+#[test]
+fn a_read_only_directory_takes_what_is_added_to_it_and_stays_one() {
+    for carrier in CARRIERS {
+        let bench = Bench::new();
+        let set_mode = |path: &Path, mode| {
+            fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+        };
+        set_mode(bench.to().parent().expect("the bench"), 0o755);
+        set_mode(&bench.to(), 0o777);
+        fs::create_dir_all(bench.from().join("tree/sub")).expect("room");
+        let Some(receiver) = start_as_ordinary_user(&bench.to(), &RECEIVE) else { return };
+        let receiver = Receiver::listen(receiver);
+        let closed = ["tree", "tree/sub"];
+        let set_closed = |root: &Path, mode| {
+            closed.iter().for_each(|path| set_mode(&root.join(path), mode));
+        };
+        for name in ["tree/sub/first", "tree/sub/second", "tree/third"] {
+            set_closed(&bench.from(), 0o755);
+            bench.file(name, 5_000);
+            set_closed(&bench.from(), 0o555);
+            bench.send(&receiver, &["tree"], carrier).expect_code(0);
+            bench.expect_equal(&[name]);
+            for path in closed {
+                let there = fs::metadata(bench.to().join(path)).expect("there");
+                assert_eq!(there.permissions().mode() & 0o777, 0o555, "{path} after {name}");
+            }
+        }
+        set_closed(&bench.from(), 0o755);
+        set_closed(&bench.to(), 0o755);
+        receiver.stop();
+    }
+}

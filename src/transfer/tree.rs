@@ -4,6 +4,11 @@
 //! link is followed on the way. So it leads below the receiver's directory, whatever anybody exchanges for
 //! what meanwhile.
 
+#[cfg(unix)]
+mod unlocked;
+
+#[cfg(unix)]
+use self::unlocked::Unlocked;
 use super::area::Partial;
 use super::directory::Directory;
 use super::disk::{Call, OpenedFile, again};
@@ -26,7 +31,7 @@ const OPEN_MAX: usize = 16;
 /// written to the file system: one by one each would wait for the disk.
 pub(super) const SYNCED_SINGLY_MAX: usize = 8;
 
-/// Bytes of the paths of directories that wait for their attributes, at most: half a million of them.
+/// Bytes of the paths of directories that wait for their attributes or modes, at most: half a million of them.
 const MADE_BYTES_MAX: usize = 64 << 20;
 
 /// What remembering one costs beside its path.
@@ -49,6 +54,9 @@ pub(super) struct Tree {
     made_bytes: usize,
     /// The same, for a transfer that goes on with this one.
     list: Made,
+    /// Directories that were read-only, and are not for the time of this transfer.
+    #[cfg(unix)]
+    unlocked: Vec<Unlocked>,
 }
 
 /// Directories whose new names may not be there after a crash, and why.
@@ -78,6 +86,8 @@ impl Tree {
             touched: BTreeSet::new(),
             made: Vec::new(),
             made_bytes: 0,
+            #[cfg(unix)]
+            unlocked: Vec::new(),
         }
     }
 
@@ -144,20 +154,20 @@ impl Tree {
     /// # Errors
     /// Something else is there, or as the system says.
     pub(super) fn make(&mut self, path: &TreePath, attributes: Attributes) -> io::Result<()> {
-        let cost = path.as_str().len() + MADE_COST;
-        if self.made_bytes + cost > MADE_BYTES_MAX {
-            return Err(io::Error::other("these are more directories than one transfer may make"));
-        }
-        let parent = self.parent(path)?;
+        self.has_room(path.as_str())?;
         let mut builder = cap_std::fs::DirBuilder::new();
         // The system takes away what the user's umask says. Until the end we need to get into it.
         #[cfg(unix)]
         cap_std::fs::DirBuilderExt::mode(&mut builder, u32::from(attributes.mode | 0o700));
-        self.directory.disk().ask(&Call::MakeDir(path.as_str()))?;
-        let is_new = match parent.create_dir_with(path.name(), &builder) {
+        let disk = self.directory.disk().clone();
+        let made = self.add_to_parent(path, |parent| {
+            disk.ask(&Call::MakeDir(path.as_str()))?;
+            parent.create_dir_with(path.name(), &builder)
+        });
+        let is_new = match made {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if !parent.symlink_metadata(path.name())?.is_dir() {
+                if !self.parent(path)?.symlink_metadata(path.name())?.is_dir() {
                     return Err(error);
                 }
                 // Who made it may have been killed before it was on stable storage.
@@ -167,11 +177,25 @@ impl Tree {
             Err(error) => return Err(error),
         };
         if is_new {
-            self.made_bytes += cost;
+            self.remember(path.as_str())?;
             self.made.push((path.clone(), attributes));
             self.touch(path);
             self.list.note(path)?;
         }
+        Ok(())
+    }
+
+    /// What is remembered of a directory is within its bound.
+    fn has_room(&self, path: &str) -> io::Result<()> {
+        if self.made_bytes + path.len() + MADE_COST > MADE_BYTES_MAX {
+            return Err(io::Error::other("these are more directories than one transfer may make"));
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, path: &str) -> io::Result<()> {
+        self.has_room(path)?;
+        self.made_bytes += path.len() + MADE_COST;
         Ok(())
     }
 
@@ -185,10 +209,28 @@ impl Tree {
         path: &TreePath,
         overwrite: bool,
     ) -> io::Result<()> {
-        let parent = self.parent(path)?;
-        partial.rename(&parent, (path.as_str(), path.name()), overwrite)?;
+        self.add_to_parent(path, |parent| {
+            partial.rename(parent, (path.as_str(), path.name()), overwrite)
+        })?;
         self.touch(path);
         Ok(())
+    }
+
+    /// Adds a name to the directory that `path` lies in.
+    fn add_to_parent(
+        &mut self,
+        path: &TreePath,
+        add: impl Fn(&Dir) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let parent = self.parent(path)?;
+        match add(&parent) {
+            #[cfg(unix)]
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let Some(below) = path.parent() else { return Err(error) };
+                if self.unlock(below, &parent)? { add(&parent) } else { Err(error) }
+            }
+            added => added,
+        }
     }
 
     /// Puts everything that was written to the file system of the directory on stable storage, in one
@@ -265,6 +307,8 @@ impl Tree {
             });
         }
         self.list.finish(&dressed);
+        #[cfg(unix)]
+        self.lock_again();
     }
 
     /// The name of that path is to be on stable storage after the next [`Tree::sync_names`].

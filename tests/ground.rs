@@ -5,7 +5,7 @@ mod common;
 
 use common::process::{RECEIVE, can};
 use common::tree::{expect_same, make_random};
-use common::{Bench, CARRIERS, Receiver, Running, seed};
+use common::{Bench, CARRIERS, Receiver, Running, seed, wait_until};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -238,4 +238,59 @@ fn a_partial_area_that_is_removed_in_the_middle_costs_that_transfer_and_no_other
         receiver.stop();
         bench.expect_arrived(&["file"]);
     }
+}
+
+#[test]
+fn a_directory_that_goes_is_told_and_one_that_comes_in_its_place_is_used() {
+    for carrier in CARRIERS {
+        let bench = Bench::new();
+        bench.file("file", 5_000);
+        let inbox = bench.to().join("inbox");
+        fs::create_dir(&inbox).expect("room");
+        let line = ["recv", "inbox", "--open", "--bind", "127.0.0.1", "--port", "0"];
+        let receiver = Receiver::listen(Running::start(&bench.to(), &line));
+        bench.send(&receiver, &["file"], carrier).expect_code(0);
+        fs::remove_dir_all(&inbox).expect("ours");
+        for _ in 0..2 {
+            let sent = bench.send(&receiver, &["file"], carrier).expect_code(1);
+            sent.expect_words(&["directory is not there any more"]);
+        }
+        fs::create_dir(&inbox).expect("room");
+        bench.send(&receiver, &["file"], carrier).expect_code(0);
+        assert_eq!(fs::metadata(inbox.join("file")).expect("there").len(), 5_000);
+        receiver.stop();
+    }
+}
+
+/// As when a disk is unplugged: nothing goes to what is below it.
+#[test]
+fn a_file_system_that_is_unmounted_is_missed_until_it_is_back() {
+    if !can(&["unshare", "-rm", "sh", "-c", "mount -t tmpfs none /mnt && umount -l /mnt"]) {
+        return;
+    }
+    let bench = Bench::new();
+    bench.file("file", 5_000);
+    for below in ["disk", "disk/inbox"] {
+        fs::create_dir(bench.to().join(below)).expect("room");
+    }
+    // Two files from outside say when it goes and comes.
+    let script = "mount -t tmpfs none disk; mkdir disk/inbox; \"$@\" & \
+                  until [ -e ../away ]; do sleep 0.05; done; umount -l disk; touch ../is_away; \
+                  until [ -e ../back ]; do sleep 0.05; done; mount -t tmpfs none disk; \
+                  mkdir disk/inbox; touch ../is_back; wait";
+    let outside = ["unshare", "-rm", "sh", "-c", script, "sh"];
+    let line = ["recv", "disk/inbox", "--open", "--bind", "127.0.0.1", "--port", "0"];
+    let receiver = Receiver::listen(Running::start_in(&outside, &bench.to(), &line));
+    let tell = |told: &str, done: &str| {
+        fs::write(bench.to().with_file_name(told), "").expect("room");
+        wait_until(done, || bench.to().with_file_name(done).exists());
+    };
+    bench.send(&receiver, &["file"], &[]).expect_code(0);
+    tell("away", "is_away");
+    let sent = bench.send(&receiver, &["file"], &[]).expect_code(1);
+    sent.expect_words(&["is not mounted any more"]);
+    tell("back", "is_back");
+    bench.send(&receiver, &["file"], &[]).expect_code(0);
+    drop(receiver);
+    assert_eq!(fs::read_dir(bench.to().join("disk/inbox")).expect("there").count(), 0);
 }

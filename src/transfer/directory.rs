@@ -4,6 +4,9 @@
 //! component, so nothing that happens to the path outside, and no name a sender proposes, leads
 //! anywhere else.
 
+mod whereabouts;
+
+use self::whereabouts::mount_of;
 use super::area::{Area, Partial, Waiting, sweep};
 use super::disk::{Call, Disk, OpenedFile};
 use super::hash::Hash;
@@ -32,6 +35,10 @@ pub struct Directory {
     claims: Claims,
     /// What earlier transfers left unfinished; nothing, where it is only looked at.
     waiting: Option<Waiting>,
+    /// Where its file system is mounted.
+    mount: Option<PathBuf>,
+    /// The directory that has come into its place.
+    latest: Mutex<Option<Arc<Self>>>,
 }
 
 impl Directory {
@@ -49,9 +56,12 @@ impl Directory {
     /// # Errors
     /// As [`Directory::open`].
     pub fn open_on(disk: Disk, path: &Path) -> Result<Self, Failure> {
-        let failure = |error: io::Error| opening_failure(path, &error);
-        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(failure)?;
-        let waiting = sweep(&dir, &disk).map_err(failure)?;
+        Self::try_open(disk, path).map_err(|error| opening_failure(path, &error))
+    }
+
+    fn try_open(disk: Disk, path: &Path) -> io::Result<Self> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        let waiting = sweep(&dir, &disk)?;
         Ok(Self::of(dir, disk, path, Some(waiting)))
     }
 
@@ -72,13 +82,16 @@ impl Directory {
     }
 
     fn of(dir: Dir, disk: Disk, path: &Path, waiting: Option<Waiting>) -> Self {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         Self {
-            path: path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+            mount: mount_of(&path),
+            path,
             dir: Arc::new(dir),
             disk,
             area: Mutex::default(),
             claims: Claims::default(),
             waiting,
+            latest: Mutex::default(),
         }
     }
 

@@ -25,11 +25,16 @@ fn suffer(deed: Deed, number: usize) -> usize {
     tree::make_source(&from, 1);
     tree::make_target(&to);
     let (before, sent) = (tree::contents(&to), tree::contents(&from));
-    let calls = Arc::new(AtomicUsize::new(0));
-    let (count, [place, away]) = (calls.clone(), [to.clone(), moved.clone()]);
+    let [calls, begun] = [0, usize::MAX].map(|count| Arc::new(AtomicUsize::new(count)));
+    let (count, looked, [place, away]) =
+        (calls.clone(), begun.clone(), [to.clone(), moved.clone()]);
     let mut order = Order::new(&from, &to);
-    order.disks[1] = Disk::watched(Arc::new(move |_: &Call<'_>| {
-        if count.fetch_add(1, Ordering::Relaxed) == number {
+    order.disks[1] = Disk::watched(Arc::new(move |call: &Call<'_>| {
+        let at = count.fetch_add(1, Ordering::Relaxed);
+        if matches!(call, Call::Look("")) {
+            looked.fetch_min(at, Ordering::Relaxed);
+        }
+        if at == number {
             match deed {
                 Deed::Deleted => fs::remove_dir_all(&place)?,
                 Deed::Replaced => {
@@ -50,6 +55,12 @@ fn suffer(deed: Deed, number: usize) -> usize {
             let is_told = over.as_ref().map_or(true, |over| over.received.verdict().is_some());
             // In the end all was committed, and was there.
             assert!(is_told || number > calls / 2, "{number} of {calls}");
+        }
+        // A transfer that has not begun has no directory yet.
+        Deed::Replaced if number <= begun.load(Ordering::Relaxed) => {
+            assert!(tree::contents(&moved) == before, "{number}: nothing comes into the older one");
+            assert!(over.is_ok_and(|over| over.sent.verdict().is_none()), "{number}");
+            assert!(tree::contents(&to) == sent, "{number}");
         }
         Deed::Replaced => {
             assert_eq!(names(&to), 0, "{number}: nothing comes into another directory");

@@ -1,10 +1,12 @@
 //! What a sink needs of what all transfers share, before it does anything.
 
 use super::Sink;
-use crate::base::text::show_error;
+use crate::transfer::commit::{Commits, storage_failure};
 use crate::transfer::incoming::CLAIMS_MAX;
+use crate::transfer::name::TreePath;
 use crate::transfer::open_files::OPEN_MAX;
 use crate::transfer::outcome::{Failure, Reason};
+use std::sync::Arc;
 
 /// Files that a transfer must be able to have open: the file system, its list of directories, a directory, a
 /// partial file, one that is kept for later and its journal, one that is compared, and one for a moment.
@@ -17,13 +19,21 @@ const DIRECTORIES: usize = 15;
 const CONVENIENT: usize = OPEN_MAX - 1 + 2 * (CLAIMS_MAX - 1) + DIRECTORIES;
 
 impl Sink {
-    /// Takes what it needs of open files, and what is convenient if there is plenty.
+    /// For the entry of that path, the first one: sees that the directory is there, takes what it needs of
+    /// open files, and what is convenient if there is plenty.
     ///
     /// # Errors
-    /// Other transfers have them.
-    pub(super) fn begin(&mut self) -> Result<(), Failure> {
+    /// It is not there, or other transfers have them.
+    pub(super) fn begin(&mut self, path: &TreePath) -> Result<(), Failure> {
         if !self.held.is_empty() {
             return Ok(());
+        }
+        let fail = |error| storage_failure(path, &error);
+        let directory = self.maker.directory.current().map_err(fail)?;
+        if !Arc::ptr_eq(&directory, &self.maker.directory) {
+            let keeping = self.policy.keeping.clone();
+            self.commits = Commits::new(directory.clone(), keeping, self.maker.token);
+            self.maker.directory = directory;
         }
         let descriptors = &self.policy.descriptors;
         let needed = descriptors.take(NEEDED).ok_or_else(|| {
@@ -32,10 +42,7 @@ impl Sink {
         })?;
         let spare = descriptors.take_spare(CONVENIENT);
         let part = |most: usize| most * spare.count() / CONVENIENT;
-        self.commits.begin(1 + part(DIRECTORIES)).map_err(|error| {
-            let text = format!("the receiver cannot open its directory: {}", show_error(&error));
-            Failure::new(Reason::Other, text)
-        })?;
+        self.commits.begin(1 + part(DIRECTORIES)).map_err(fail)?;
         self.maker.handles.limit(1 + part(OPEN_MAX - 1));
         self.maker.claims_max = 1 + part(CLAIMS_MAX - 1);
         self.held = vec![needed, spare];

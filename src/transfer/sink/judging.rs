@@ -31,7 +31,8 @@ impl Sink {
         self.files.push(Incoming { range, state: State::Over });
         let Some(offered) = wanted else { return };
         let place = (offered.0.clone(), 0);
-        if let Err(failure) = self.begin().and_then(|()| self.judge(index, offered, place)) {
+        if let Err(failure) = self.begin(&place.0).and_then(|()| self.judge(index, offered, place))
+        {
             self.reports.push(Report::Failed { index, failure });
         }
     }

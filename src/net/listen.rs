@@ -308,7 +308,7 @@ impl Serving {
         let Ok(header) = Header::read(datagram) else {
             return;
         };
-        let part = order.service.part(hello.role, Carrier::Udp);
+        let part = order.service.part(hello.role, Carrier::Udp, path.peer.ip());
         let connection_id = engine.fresh_connection_id();
         let rate = (order.service.congestion(), order.max_rate);
         let config = engine.config(path, rate, ArqConfig::default());

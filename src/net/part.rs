@@ -3,6 +3,7 @@
 //! comes, and both give this side's part in each transfer.
 
 use super::Carrier;
+use super::places::host_of;
 use crate::os::clock;
 use crate::transfer::budget::Budget;
 use crate::transfer::directory::Directory;
@@ -19,6 +20,7 @@ use crate::transport::Connection;
 use crate::transport::config::CongestionChoice;
 use crate::transport::handshake::Duty;
 use crate::wire::handshake::Role;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How files are taken in.
@@ -106,9 +108,9 @@ impl Errand {
     /// Something of what is to be sent is not there.
     pub(super) fn part(&self, carrier: Carrier) -> Result<Part, Failure> {
         match self {
-            Self::Get(reception) => Ok(reception.part(carrier, false)),
+            Self::Get(reception) => Ok(reception.part(carrier, false, None)),
             Self::List => Ok(Part::Listing(Box::new(Receiving::listing()))),
-            Self::PlanGet(reception) => Ok(reception.part(carrier, true)),
+            Self::PlanGet(reception) => Ok(reception.part(carrier, true, None)),
             Self::PlanSend(selection) => {
                 Part::sending(Sending::planning(selection), selection).opened()
             }
@@ -131,11 +133,13 @@ impl Service {
         Standpoint { is_sender: self.duty() == Duty::Share, is_initiator: false }
     }
 
-    /// The part in the transfer of one who has been admitted with that role. Nothing on a disk is looked at.
-    pub(super) fn part(&self, initiator: Role, carrier: Carrier) -> Part {
+    /// The part in the transfer of `peer`, who has been admitted with that role. Nothing on a disk is looked at.
+    pub(super) fn part(&self, initiator: Role, carrier: Carrier, peer: IpAddr) -> Part {
         let selection = match self {
             // A sender that only wants to know says so itself.
-            Self::Receive(reception) => return reception.part(carrier, false),
+            Self::Receive(reception) => {
+                return reception.part(carrier, false, Some(host_of(peer)));
+            }
             Self::Share { selection, .. } => selection,
         };
         let sending = match initiator {
@@ -156,12 +160,13 @@ impl Service {
 }
 
 impl Reception {
-    fn part(&self, carrier: Carrier, is_plan: bool) -> Part {
+    fn part(&self, carrier: Carrier, is_plan: bool, origin: Option<IpAddr>) -> Part {
         let can_repeat = carrier == Carrier::Udp;
         let Budget { descriptors, memory } = self.budget.clone();
         let account = memory.account();
         let keeping = self.keeping.clone();
-        let policy = SinkPolicy { keeping, can_repeat, descriptors, account: account.clone() };
+        let policy =
+            SinkPolicy { keeping, can_repeat, descriptors, account: account.clone(), origin };
         let receiving = match self.keeping.handover {
             Some(_) => Receiving::one_file(),
             None => Receiving::new(self.takes_hidden),

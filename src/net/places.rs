@@ -308,7 +308,7 @@ impl Table {
 }
 
 /// What counts as one address: over IPv6 a network, for a host there has 2^64 addresses to choose from.
-fn host_of(peer: IpAddr) -> IpAddr {
+pub(super) fn host_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
         v4 @ IpAddr::V4(_) => v4,

@@ -3,8 +3,10 @@
 //! What a receiver that was killed leaves in it is swept away by the next one, but for unfinished files that
 //! a later transfer can go on with: these stay for a week.
 
+pub(super) mod leftovers;
 mod sweep;
 
+use self::leftovers::there;
 use self::sweep::has_one_name;
 pub(super) use self::sweep::sweep;
 use super::disk::{Call, Disk, OpenedFile};
@@ -12,8 +14,10 @@ use super::name::PARTIAL_AREA;
 use cap_std::fs::{Dir, OpenOptions};
 use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 /// What the names of an unfinished file's two halves end with.
 const DATA: &str = ".part";
@@ -38,6 +42,15 @@ pub(super) struct Area {
 pub struct Partial {
     area: Arc<Area>,
     name: String,
+}
+
+/// Whose files they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Owner {
+    /// Keeps those of this transfer apart from others'.
+    pub token: u64,
+    /// From where it came; nothing, where this side went there.
+    pub origin: Option<IpAddr>,
 }
 
 /// Files that wait for a transfer that goes on with them.
@@ -89,13 +102,6 @@ impl Area {
         Ok(Self { dir, disk: disk.clone(), is_haunted, _lock: None })
     }
 
-    /// The names of unfinished files that begin so.
-    pub(super) fn unfinished(&self, beginning: &str) -> io::Result<Vec<String>> {
-        let mut stems = self.stems(DATA)?;
-        stems.retain(|stem| stem.starts_with(beginning));
-        Ok(stems)
-    }
-
     /// What stands before `end` in all names that end so.
     fn stems(&self, end: &str) -> io::Result<Vec<String>> {
         self.disk.ask(&Call::Look(PARTIAL_AREA))?;
@@ -106,6 +112,12 @@ impl Area {
             stems.extend(stem.map(str::to_owned));
         }
         Ok(stems)
+    }
+
+    /// When the file of that name was written last, if it is there.
+    fn modified(&self, name: &str) -> io::Result<Option<SystemTime>> {
+        let Some(metadata) = there(self.dir.symlink_metadata(name))? else { return Ok(None) };
+        Ok(Some(metadata.modified()?.into_std()))
     }
 }
 

@@ -8,7 +8,7 @@ mod failures;
 
 pub(super) use self::failures::{exists, storage_failure};
 use self::failures::{failure_of, placing_failure};
-use super::area::Partial;
+use super::area::{Owner, Partial};
 use super::directory::Directory;
 use super::disk::OpenedFile;
 use super::entry::Attributes;
@@ -109,8 +109,8 @@ impl Found {
 }
 
 impl Commits {
-    pub(super) fn new(directory: Arc<Directory>, keeping: Keeping, token: u64) -> Self {
-        let tree = Tree::new(directory, token);
+    pub(super) fn new(directory: Arc<Directory>, keeping: Keeping, owner: Owner) -> Self {
+        let tree = Tree::new(directory, owner);
         Self { tree, keeping, ready: Vec::new(), ready_bytes: 0, unmade: None }
     }
 

@@ -7,7 +7,8 @@
 mod whereabouts;
 
 use self::whereabouts::mount_of;
-use super::area::{Area, Partial, Waiting, sweep};
+use super::area::leftovers::{Kind, Leftovers, lock, there};
+use super::area::{Area, Owner, Partial, Waiting, sweep};
 use super::disk::{Call, Disk, OpenedFile};
 use super::hash::Hash;
 use super::journal::Key;
@@ -18,6 +19,7 @@ use crate::base::text::{escape_os, show_error};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
@@ -33,6 +35,7 @@ pub struct Directory {
     /// The area that the newest partial file is in; others may hold older ones.
     area: Mutex<Weak<Area>>,
     claims: Claims,
+    lists: Leftovers,
     /// What earlier transfers left unfinished; nothing, where it is only looked at.
     waiting: Option<Waiting>,
     /// Where its file system is mounted.
@@ -90,6 +93,7 @@ impl Directory {
             disk,
             area: Mutex::default(),
             claims: Claims::default(),
+            lists: Leftovers::new(Kind::List),
             waiting,
             latest: Mutex::default(),
         }
@@ -160,12 +164,17 @@ impl Directory {
         })
     }
 
-    /// Begins a file that a later transfer can go on with.
+    /// Begins a file that a later transfer can go on with, by its key, size and mode, for who comes from
+    /// `origin`.
     ///
     /// # Errors
     /// Something of it is there and somebody else works on it, or as the system says.
-    pub(super) fn begin_unfinished(&self, key: Key, size: u64, mode: u16) -> io::Result<Claim> {
-        self.in_area(|area| self.claims.begin(area, key, size, mode))
+    pub(super) fn begin_unfinished(
+        &self,
+        origin: Option<IpAddr>,
+        file: (Key, u64, u16),
+    ) -> io::Result<Claim> {
+        self.in_area(|area| self.claims.begin(area, origin, file))
     }
 
     /// Takes up what an earlier transfer, or one that is under way, has of that file, and tells which groups
@@ -184,18 +193,26 @@ impl Directory {
 
     /// Bytes that an earlier transfer, or one that is under way, has written down of that file. It stays as it
     /// is.
-    pub(super) fn already_there(&self, key: Key, size: u64) -> u64 {
-        let area = Area::look(&self.dir, &self.disk).map(Arc::new);
-        // What cannot be read would come again.
-        area.and_then(|area| Unfinished::written_down(&area, key, size)).unwrap_or(0)
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn already_there(&self, key: Key, size: u64) -> io::Result<u64> {
+        let area = there(Area::look(&self.dir, &self.disk))?.map(Arc::new);
+        area.map_or(Ok(0), |area| Unfinished::written_down(&area, key, size))
     }
 
-    /// Makes an empty list of directories.
-    pub(super) fn create_list(&self, token: u64) -> io::Result<(Partial, OpenedFile)> {
+    /// Makes an empty list of directories, locked while it is open.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn create_list(&self, owner: Owner) -> io::Result<(Partial, OpenedFile)> {
+        let stem = format!("{:016x}", owner.token);
         self.in_area(|area| {
-            let list = Partial::list(area, &format!("{token:016x}"));
+            self.lists.make_room(area, (&stem, owner.origin), |_| false, |_| false)?;
+            let list = Partial::list(area, &stem);
             // What was in one of that name has been read.
             let file = list.create_anew(0o600)?;
+            lock(&file)?;
             Ok((list, file))
         })
     }

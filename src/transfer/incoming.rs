@@ -1,6 +1,6 @@
 //! A file on its way into the receiver's directory.
 
-use super::area::Partial;
+use super::area::{Owner, Partial};
 use super::check::Check;
 use super::directory::Directory;
 use super::disk::OpenedFile;
@@ -245,8 +245,7 @@ impl Storage {
 #[derive(Debug)]
 pub(super) struct Maker {
     pub(super) directory: Arc<Directory>,
-    /// Keeps this transfer's partial files apart from others'.
-    pub(super) token: u64,
+    pub(super) owner: Owner,
     /// Files that are kept open for as long as they are under way.
     pub(super) claims: usize,
     /// How many of them, at most.
@@ -279,14 +278,16 @@ impl Maker {
     }
 
     fn make(&mut self, index: u32, open: &OpenFile, size: u64) -> io::Result<Storage> {
-        let (directory, mode) = (&self.directory, open.attributes.mode);
+        let (directory, owner, mode) = (&self.directory, self.owner, open.attributes.mode);
         let kept = open.key.filter(|_| self.has_room());
-        let storage = match kept.map(|key| directory.begin_unfinished(key, size, mode)) {
+        let storage = match kept
+            .map(|key| directory.begin_unfinished(owner.origin, (key, size, mode)))
+        {
             Some(Ok(claim)) => Storage::Kept(claim),
             // Somebody else has it: then it is not kept here.
             Some(Err(error)) if !is_taken(&error) => return Err(error),
             None | Some(Err(_)) => {
-                let (partial, file) = directory.create_partial(self.token, index, mode)?;
+                let (partial, file) = directory.create_partial(self.owner.token, index, mode)?;
                 self.handles.get(index, || Ok(file))?;
                 Storage::Once(partial)
             }

@@ -11,6 +11,7 @@ mod planning;
 mod rereading;
 mod verifying;
 
+use super::area::Owner;
 use super::budget::{Account, Descriptors, Held};
 use super::commit::{Commits, storage_failure};
 use super::directory::Directory;
@@ -28,6 +29,7 @@ use crate::base::range_set::RangeSet;
 use planning::Plan;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Groups that are verified and not written down, at most: what comes again after the program was killed.
@@ -44,6 +46,8 @@ pub struct SinkPolicy {
     pub descriptors: Descriptors,
     /// Memory for what senders say.
     pub account: Account,
+    /// From where the sender came; nothing, where this side went there.
+    pub origin: Option<IpAddr>,
 }
 
 /// The entries of one transfer on their way into a directory.
@@ -85,11 +89,12 @@ impl Sink {
     /// A sink into `directory`; `token` keeps its partial files apart from those of others.
     #[must_use]
     pub fn new(directory: Arc<Directory>, policy: SinkPolicy, token: u64) -> Self {
+        let owner = Owner { token, origin: policy.origin };
         Self {
-            commits: Commits::new(directory.clone(), policy.keeping.clone(), token),
+            commits: Commits::new(directory.clone(), policy.keeping.clone(), owner),
             maker: Maker {
                 directory,
-                token,
+                owner,
                 claims: 0,
                 claims_max: CLAIMS_MAX,
                 handles: OpenFiles::default(),

@@ -9,7 +9,7 @@ mod unlocked;
 
 #[cfg(unix)]
 use self::unlocked::Unlocked;
-use super::area::Partial;
+use super::area::{Owner, Partial};
 use super::directory::Directory;
 use super::disk::{Call, OpenedFile, again};
 use super::entry::Attributes;
@@ -75,9 +75,9 @@ impl Unsynced {
 }
 
 impl Tree {
-    pub(super) fn new(directory: Arc<Directory>, token: u64) -> Self {
+    pub(super) fn new(directory: Arc<Directory>, owner: Owner) -> Self {
         Self {
-            list: Made::new(directory.clone(), token),
+            list: Made::new(directory.clone(), owner),
             #[cfg(target_os = "linux")]
             file_system: None,
             directory,
@@ -172,7 +172,7 @@ impl Tree {
                 }
                 // Who made it may have been killed before it was on stable storage.
                 self.touch(path);
-                self.list.was_cut_off(path)
+                self.list.was_cut_off(path)?
             }
             Err(error) => return Err(error),
         };
@@ -372,7 +372,7 @@ mod tests {
     fn a_directory_that_cannot_be_synced_fails_what_it_holds_and_nothing_else() {
         let temp = tempfile::tempdir().expect("room");
         let directory = Arc::new(Directory::open(temp.path()).expect("writable"));
-        let mut tree = Tree::new(directory.clone(), 1);
+        let mut tree = Tree::new(directory.clone(), Owner::default());
         let path = |path: &str| TreePath::parse(path).expect("a path");
         let attributes = Attributes { mode: 0o755, seconds: 1, nanoseconds: 0 };
         ["a", "ab", "a/deep"].iter().for_each(|at| tree.make(&path(at), attributes).expect(at));
@@ -418,7 +418,7 @@ mod tests {
             });
             for round in 0..rounds() {
                 // A new one each time, so that nothing is held open from before.
-                let mut tree = Tree::new(directory.clone(), 1);
+                let mut tree = Tree::new(directory.clone(), Owner::default());
                 let path =
                     |name: &str| TreePath::parse(&format!("d/{name}{round}")).expect("a path");
                 let _ = tree.look(&path("file"));

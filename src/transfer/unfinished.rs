@@ -4,13 +4,14 @@
 //! over, with all that the earlier one has verified: that one's peer is most likely gone, and only its
 //! silence will tell. What loses its claim cannot write any more.
 
+use super::area::leftovers::{Kind, Leftovers, lock, there};
 use super::area::{Area, Partial};
 use super::disk::OpenedFile;
 use super::hash::{Hash, group_range};
 use super::journal::{Journal, Key};
-use std::collections::{BTreeSet, HashMap};
-use std::fs::TryLockError;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// What is kept of a file on its way, to go on with later.
@@ -34,12 +35,13 @@ impl Unfinished {
     /// # Errors
     /// Something is there, or as the system says.
     pub(super) fn begin(area: &Arc<Area>, key: Key, size: u64, mode: u16) -> io::Result<Self> {
-        forget_older(area, &key);
         area.settle()?;
         let stem = key.stem();
         let data = Partial::data(area, &stem);
         let opened = data.create(mode)?;
-        lock(&opened)?;
+        if !lock(&opened)? {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let journal_name = Partial::journal(area, &stem);
         let journal = begin_journal(&journal_name, key, size)
             .inspect_err(|_| discard(&data, &journal_name))?;
@@ -60,11 +62,11 @@ impl Unfinished {
         let Some(opened) = there(data.open())? else {
             return Ok(None);
         };
-        if lock(&opened).is_err() {
+        if !lock(&opened)? {
             return Ok(None);
         }
         let journal = match there(journal_name.open())? {
-            Some(file) if data.is_single()? => {
+            Some(file) if there(data.is_single())? == Some(true) => {
                 let len = file.file().metadata()?.len();
                 Journal::open(file, len, key, size)?
             }
@@ -136,10 +138,12 @@ impl Unfinished {
     pub(super) fn written_down(area: &Arc<Area>, key: Key, size: u64) -> io::Result<u64> {
         let stem = key.stem();
         // A journal without its file says nothing.
-        if !Partial::data(area, &stem).is_single()? {
+        if there(Partial::data(area, &stem).is_single())? != Some(true) {
             return Ok(0);
         }
-        let file = Partial::journal(area, &stem).open_as_it_is()?;
+        let Some(file) = there(Partial::journal(area, &stem).open_as_it_is())? else {
+            return Ok(0);
+        };
         let len = file.file().metadata()?.len();
         let mut groups = BTreeSet::new();
         if let Some(journal) = Journal::open(file, len, key, size)? {
@@ -193,33 +197,6 @@ fn discard(data: &Partial, journal: &Partial) {
 fn begin_journal(name: &Partial, key: Key, size: u64) -> io::Result<Journal> {
     // One that is there has lost its file.
     Journal::begin(name.create_anew(0o600)?, key, size)
-}
-
-/// What another version of the same file left is of no use any more, unless somebody still works on it.
-fn forget_older(area: &Arc<Area>, key: &Key) {
-    let older = area.unfinished(&key.path_stem()).unwrap_or_default();
-    for stem in older.into_iter().filter(|stem| *stem != key.stem()) {
-        let data = Partial::data(area, &stem);
-        if data.open().and_then(|opened| lock(&opened)).is_ok() {
-            discard(&data, &Partial::journal(area, &stem));
-        }
-    }
-}
-
-/// Keeps other programs from the file, for as long as it is open.
-fn lock(opened: &OpenedFile) -> io::Result<()> {
-    match opened.file().try_lock() {
-        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-        // Not every file system has locks.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
-    }
-}
-
-fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
-    match found {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        found => found.map(Some),
-    }
 }
 
 /// The right to write to an unfinished file.
@@ -277,10 +254,20 @@ fn taken_over() -> io::Error {
 }
 
 /// The claims on the unfinished files of a directory.
-#[derive(Debug, Default)]
-pub(super) struct Claims(Mutex<HashMap<Key, WeakClaim>>);
+#[derive(Debug)]
+pub(super) struct Claims {
+    known: Mutex<HashMap<Key, WeakClaim>>,
+    /// All unfinished files, claimed or not.
+    files: Leftovers,
+}
 
 type WeakClaim = Weak<Mutex<Option<Unfinished>>>;
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self { known: Mutex::default(), files: Leftovers::new(Kind::Unfinished) }
+    }
+}
 
 impl Claims {
     /// Takes up what there is of a file; of a transfer that is under way, too. Tells which groups of it are
@@ -318,25 +305,35 @@ impl Claims {
         Ok(Some(claim))
     }
 
-    /// Begins a file of which nothing is there.
+    /// Begins a file of which nothing is there, for who comes from `origin`. What another version of the same
+    /// file left is of no use any more.
     ///
     /// # Errors
     /// Something is there, or as the system says.
     pub(super) fn begin(
         &self,
         area: &Arc<Area>,
-        key: Key,
-        size: u64,
-        mode: u16,
+        origin: Option<IpAddr>,
+        (key, size, mode): (Key, u64, u16),
     ) -> io::Result<Claim> {
+        let (stem, path_stem) = (key.stem(), key.path_stem());
+        let held: HashSet<String> = {
+            let mut known = self.known();
+            known.retain(|_, claim| claim.strong_count() > 0);
+            known.keys().map(Key::stem).collect()
+        };
+        self.files.make_room(
+            area,
+            (&stem, origin),
+            |other| other != stem && other.starts_with(&path_stem),
+            |other| other == stem || held.contains(other),
+        )?;
         let claim = Claim::new(Unfinished::begin(area, key, size, mode)?);
-        let mut known = self.known();
-        known.retain(|_, claim| claim.strong_count() > 0);
-        known.insert(key, Arc::downgrade(&claim.0));
+        self.known().insert(key, Arc::downgrade(&claim.0));
         Ok(claim)
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Key, WeakClaim>> {
-        self.0.lock().expect("nobody panics while holding it")
+        self.known.lock().expect("nobody panics while holding it")
     }
 }

@@ -97,7 +97,7 @@ impl Streams {
 }
 
 fn serve(channel: Channel, service: &Service, role: Role) {
-    let part = service.part(role, Carrier::Tcp);
+    let part = service.part(role, Carrier::Tcp, channel.peer.ip());
     // What is wrong with the stream is found out by whoever reads from it.
     let _ = channel.write(&Record::Welcome { version: VERSION });
     let mut reader = channel.reader();

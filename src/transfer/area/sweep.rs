@@ -87,7 +87,7 @@ impl Halves {
     }
 }
 
-fn is_recent(written: SystemTime, now: SystemTime) -> bool {
+pub(super) fn is_recent(written: SystemTime, now: SystemTime) -> bool {
     now.duration_since(written).unwrap_or_default() < KEPT_FOR
 }
 
@@ -116,7 +116,7 @@ fn allocated(metadata: &cap_std::fs::Metadata) -> u64 {
 }
 
 /// What the file system takes for now: the clock by which the ages of its files count.
-fn now_of(area: &File) -> io::Result<SystemTime> {
+pub(super) fn now_of(area: &File) -> io::Result<SystemTime> {
     #[cfg(unix)]
     {
         use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};

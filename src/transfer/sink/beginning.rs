@@ -32,7 +32,7 @@ impl Sink {
         let directory = self.maker.directory.current().map_err(fail)?;
         if !Arc::ptr_eq(&directory, &self.maker.directory) {
             let keeping = self.policy.keeping.clone();
-            self.commits = Commits::new(directory.clone(), keeping, self.maker.token);
+            self.commits = Commits::new(directory.clone(), keeping, self.maker.owner);
             self.maker.directory = directory;
         }
         let descriptors = &self.policy.descriptors;

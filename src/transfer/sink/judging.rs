@@ -171,7 +171,8 @@ impl Sink {
             Kind::File { .. } => self.begin_file(index, (&path, kind), place.clone())?,
             Kind::Link { target } => {
                 let Self { maker, commits, .. } = self;
-                let partial = maker.directory.create_partial_link(maker.token, index, &target);
+                let partial =
+                    maker.directory.create_partial_link(maker.owner.token, index, &target);
                 let partial = partial.map_err(|error| storage_failure(&path, &error))?;
                 commits.link(index, place.clone(), partial, &target);
             }

@@ -2,7 +2,7 @@
 //! written, put on stable storage or taken over.
 
 use super::Sink;
-use crate::transfer::commit::{Found, exists};
+use crate::transfer::commit::{Found, exists, storage_failure};
 use crate::transfer::entry::Kind;
 use crate::transfer::hash::Hash;
 use crate::transfer::job::Report;
@@ -56,9 +56,10 @@ impl Sink {
         let mut there = 0;
         if let Kind::File { size, is_sparse, source, .. } = kind {
             let key = source.filter(|_| !self.policy.keeping.discards);
-            there = key.map_or(0, |source| {
-                self.maker.directory.already_there(Key::new(&path, source), size)
-            });
+            if let Some(source) = key {
+                let found = self.maker.directory.already_there(Key::new(&path, source), size);
+                there = found.map_err(|error| storage_failure(&path, &error))?;
+            }
             if !is_sparse {
                 self.room.owe(&self.maker.directory, &path, size - there)?;
             }

@@ -155,7 +155,8 @@ fn wrong_bytes_come_again_and_never_get_a_name() {
 fn spoilt_before_its_name(verify: bool) -> (Bench, Vec<Report>) {
     let mut bench = Bench::new(Existing::Refuse, true);
     let keeping = Keeping { verify, ..Keeping::default() };
-    bench.sink.commits = Commits::new(bench.sink.maker.directory.clone(), keeping, 1);
+    bench.sink.commits =
+        Commits::new(bench.sink.maker.directory.clone(), keeping, Owner::default());
     for (index, path) in [(0, "bad"), (1, "good")] {
         let wanted = Some((TreePath::parse(path).expect("a path"), file(4, false, PLAIN)));
         let range = u64::from(index) * 4..u64::from(index) * 4 + 4;

@@ -294,3 +294,46 @@ fn a_file_system_that_is_unmounted_is_missed_until_it_is_back() {
     drop(receiver);
     assert_eq!(fs::read_dir(bench.to().join("disk/inbox")).expect("there").count(), 0);
 }
+
+/// No file can be moved to another file system, nor through another mount of the same one.
+#[test]
+fn what_is_mounted_in_the_directory_takes_no_files_and_that_is_told_before_any_byte() {
+    let mount = "mkdir -p tree/disk tree/bound plain && mount -t tmpfs none tree/disk && \
+                 mount --bind plain tree/bound";
+    let temp = tempfile::tempdir().expect("room");
+    let tried = format!("cd {} && {mount}", temp.path().display());
+    if !can(&["unshare", "-rm", "sh", "-ec", &tried]) {
+        return;
+    }
+    for carrier in CARRIERS {
+        let bench = Bench::new();
+        for name in ["disk", "bound", "plain"] {
+            fs::create_dir_all(bench.from().join("tree").join(name)).expect("room");
+            bench.file(&format!("tree/{name}/file"), 3_000_000);
+        }
+        let script = format!("{mount} && exec \"$@\"");
+        let outside = ["unshare", "-rm", "sh", "-ec", &script, "sh"];
+        let receiver = Receiver::listen(Running::start_in(&outside, &bench.to(), &RECEIVE));
+        let told = ["tree/disk/file", "tree/bound/file", "on another file system", "receive into"];
+        let plan = [carrier, &["--dry-run"][..]].concat();
+        bench.send(&receiver, &["tree"], &plan).expect_code(1).expect_words(&told);
+        bench.send(&receiver, &["tree"], carrier).expect_code(1).expect_words(&told);
+        bench.expect_equal(&["tree/plain/file"]);
+        receiver.stop().expect_words(&["on another file system"]);
+    }
+}
+
+#[test]
+fn a_partial_area_on_another_file_system_is_refused() {
+    let mount = "mkdir .volley-partial && mount -t tmpfs none .volley-partial";
+    let temp = tempfile::tempdir().expect("room");
+    let tried = format!("cd {} && {mount}", temp.path().display());
+    if !can(&["unshare", "-rm", "sh", "-ec", &tried]) {
+        return;
+    }
+    let bench = Bench::new();
+    let script = format!("{mount} && exec \"$@\"");
+    let outside = ["unshare", "-rm", "sh", "-ec", &script, "sh"];
+    let refused = Running::start_in(&outside, &bench.to(), &RECEIVE).finish().expect_code(1);
+    refused.expect_words(&[".volley-partial in it is on another file system"]);
+}

@@ -4,9 +4,11 @@
 //! a later transfer can go on with: these stay for a week.
 
 pub(super) mod leftovers;
+pub(super) mod mount;
 mod sweep;
 
 use self::leftovers::there;
+use self::mount::Mount;
 use self::sweep::has_one_name;
 pub(super) use self::sweep::sweep;
 use super::disk::{Call, Disk, OpenedFile};
@@ -314,6 +316,10 @@ fn open(dir: &Dir, disk: &Disk) -> io::Result<Dir> {
         return Err(io::Error::other(format!("{PARTIAL_AREA} in it is no directory; remove it")));
     }
     let area = dir.open_dir(PARTIAL_AREA)?;
+    if Mount::of(&area)? != Mount::of(dir)? {
+        let text = format!("{PARTIAL_AREA} in it is on another file system; unmount or remove it");
+        return Err(io::Error::other(text));
+    }
     #[cfg(not(unix))]
     let _ = is_ours;
     #[cfg(unix)]

@@ -6,8 +6,8 @@
 mod contents;
 mod failures;
 
+use self::failures::{elsewhere, failure_of, placing_failure};
 pub(super) use self::failures::{exists, storage_failure};
-use self::failures::{failure_of, placing_failure};
 use super::area::{Owner, Partial};
 use super::directory::Directory;
 use super::disk::OpenedFile;
@@ -132,6 +132,17 @@ impl Commits {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
             Err(error) => Err(placing_failure(path, &error)),
             Ok(there) => Ok(Found::of(there)),
+        }
+    }
+
+    /// A file or a link can be moved to that path.
+    pub(super) fn expect_here(&mut self, path: &TreePath) -> Result<(), Failure> {
+        match self.tree.is_elsewhere(path) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(elsewhere(path)),
+            // What is planned has no directory yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(placing_failure(path, &error)),
         }
     }
 

@@ -9,6 +9,7 @@ mod unlocked;
 
 #[cfg(unix)]
 use self::unlocked::Unlocked;
+use super::area::mount::Mount;
 use super::area::{Owner, Partial};
 use super::directory::Directory;
 use super::disk::{Call, OpenedFile, again};
@@ -147,6 +148,18 @@ impl Tree {
         let parent = self.parent(path)?;
         self.directory.disk().ask(&Call::Look(path.as_str()))?;
         parent.read_link_contents(path.name())
+    }
+
+    /// Whether something is mounted on the way to that path: no partial file can be moved there.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn is_elsewhere(&mut self, path: &TreePath) -> io::Result<bool> {
+        if path.parent().is_none() {
+            return Ok(false);
+        }
+        let parent = self.parent(path)?;
+        Ok(Mount::of(&parent)? != Mount::of(self.directory.handle())?)
     }
 
     /// Makes a directory, unless there is one. One that was there keeps its attributes.

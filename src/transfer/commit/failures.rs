@@ -23,6 +23,15 @@ pub(in crate::transfer) fn exists(path: &TreePath, found: Found) -> Failure {
     Failure::new(Reason::Exists, text)
 }
 
+/// Something is mounted on the way to the place of an entry.
+pub(super) fn elsewhere(path: &TreePath) -> Failure {
+    let text = format!(
+        "what \"{path}\" lies in is on another file system than the receiver's directory, and no file can be \
+         moved there; receive into a directory on that file system"
+    );
+    Failure::new(Reason::Other, text)
+}
+
 /// Why something does not get its place.
 pub(super) fn placing_failure(path: &TreePath, error: &io::Error) -> Failure {
     match (error.kind(), path.parent()) {
@@ -33,6 +42,7 @@ pub(super) fn placing_failure(path: &TreePath, error: &io::Error) -> Failure {
             );
             Failure::new(Reason::Exists, text)
         }
+        (io::ErrorKind::CrossesDevices, _) => elsewhere(path),
         _ => storage_failure(path, error),
     }
 }

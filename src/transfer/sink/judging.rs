@@ -97,6 +97,9 @@ impl Sink {
         place: (TreePath, u32),
         found: Found,
     ) -> Result<(), Failure> {
+        if !self.policy.keeping.discards {
+            self.commits.expect_here(&place.0)?;
+        }
         if self.plan.is_some() {
             return self.foretell(index, offered, place, found);
         }

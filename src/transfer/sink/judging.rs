@@ -14,6 +14,7 @@ use crate::transfer::message::{AHEAD_MAX, VALUES_MAX};
 use crate::transfer::name::TreePath;
 use crate::transfer::outcome::Failure;
 use crate::transfer::values::Values;
+use std::io;
 use std::ops::Range;
 
 /// Groups behind the first missing one that a later transfer goes on with; further ones come again.
@@ -209,6 +210,7 @@ impl Sink {
         open.expected = Values::new(&self.policy.account);
         let told = self.reports.len();
         let there = self.take_up(index, &mut open, size);
+        let there = there.map_err(|error| storage_failure(path, &error))?;
         // How much of it is holes shows when it is written.
         if !is_sparse && let Err(failure) = self.room.owe(&self.maker.directory, path, size - there)
         {
@@ -222,13 +224,12 @@ impl Sink {
     }
 
     /// Takes up what an earlier transfer has of the file, and says how many bytes that are.
-    fn take_up(&mut self, index: u32, open: &mut OpenFile, size: u64) -> u64 {
-        let Some(key) = open.key.filter(|_| self.maker.has_room()) else { return 0 };
+    fn take_up(&mut self, index: u32, open: &mut OpenFile, size: u64) -> io::Result<u64> {
+        let Some(key) = open.key.filter(|_| self.maker.has_room()) else { return Ok(0) };
         let mut found = Vec::new();
         let taken =
             self.maker.directory.take_up(key, size, |group, value| found.push((group, value)));
-        // What cannot be taken up comes again.
-        let Ok(Some(claim)) = taken else { return 0 };
+        let Some(claim) = taken? else { return Ok(0) };
         open.storage = Some(Storage::Kept(claim));
         open.is_used = true;
         found.sort_unstable_by_key(|(group, _)| *group);
@@ -261,7 +262,7 @@ impl Sink {
             }
         }
         self.tell_kept(index, run);
-        there
+        Ok(there)
     }
 
     fn tell_kept(&mut self, index: u32, run: Option<(u64, Vec<Hash>)>) {

@@ -37,8 +37,14 @@ impl Item {
     /// What an error means for it.
     pub(super) fn failure(&self, error: &io::Error, disk: &Disk) -> Failure {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof if self.is_unchanged(disk) => sizeless(&self.place.show()),
-            io::ErrorKind::UnexpectedEof => self.changed("it became shorter"),
+            io::ErrorKind::UnexpectedEof => match self.stamp_now(disk) {
+                Ok(now) if now == self.stamp => sizeless(&self.place.show()),
+                Ok(_) => self.changed("it became shorter"),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    read_failure(&self.place.show(), &error)
+                }
+                Err(error) => self.failure(&error, disk),
+            },
             io::ErrorKind::NotFound => self.changed("it was removed or renamed"),
             _ => read_failure(&self.place.show(), error),
         }
@@ -50,10 +56,6 @@ impl Item {
     /// A sentence that says that it is not.
     pub(super) fn check_unchanged(&self, disk: &Disk) -> Result<(), Failure> {
         self.compare(self.stamp_now(disk).map_err(|error| self.failure(&error, disk))?)
-    }
-
-    fn is_unchanged(&self, disk: &Disk) -> bool {
-        self.stamp_now(disk).is_ok_and(|now| now == self.stamp)
     }
 
     fn stamp_now(&self, disk: &Disk) -> io::Result<Stamp> {

@@ -361,3 +361,33 @@ fn what_was_kept_is_read_when_there_is_nothing_else_to_do() {
     }
     assert_eq!(reports, [Report::Committed { index: 0, hash: Hash::of(&bytes) }]);
 }
+
+/// An error of the system is no answer: there may well be something, and it is not begun anew beside it.
+#[test]
+fn what_cannot_be_looked_for_is_told_and_not_taken_for_missing() {
+    let bytes = contents(2 * GROUP);
+    for (end, is_plan) in
+        [(".part", false), (".journal", false), (".part", true), (".journal", true)]
+    {
+        let mut bench = interrupted(&bytes, &[0]);
+        let disk = Disk::watched(Arc::new(move |call: &Call<'_>| match call {
+            Call::Look(path) if path.ends_with(end) => Err(io::ErrorKind::PermissionDenied.into()),
+            _ => Ok(()),
+        }));
+        bench.sink = bench.again();
+        let directory = Directory::open_on(disk, bench.temp.path()).expect("writable");
+        let mut other = Sink::new(Arc::new(directory), bench.sink.policy.clone(), 3);
+        if is_plan {
+            other.run(Job::Plan);
+        }
+        let wanted = Some((TreePath::parse("a").expect("a path"), file(2 * GROUP, false, PLAIN)));
+        let reports = other.run(Job::Offer { index: 0, wanted, range: 0..2 * GROUP });
+        let told = reports.iter().any(|report| {
+            matches!(report, Report::Failed { failure, .. } if failure.text.contains("denied"))
+        });
+        assert!(told, "{end}, {is_plan}: {reports:?}");
+        drop(other);
+        let reports = bench.offer(0, "a", 0..2 * GROUP);
+        assert_eq!(reports, [kept(&bytes, 0, 1), Report::Accepted { index: 0 }]);
+    }
+}

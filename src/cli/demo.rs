@@ -113,7 +113,8 @@ fn tell_of_packets(
     announce(&console, Some(impairment));
     let trace: Arc<Mutex<Trace>> = Arc::default();
     let recorder = Recorder::start(Strategy::Volley, Report::bounds(1));
-    let observer = recorder.beside(keep_trace(observe(&console, output), &trace));
+    let observer = recorder
+        .beside(keep_trace(observe(&console, CongestionChoice::Fixed(RATE), output), &trace));
     let finished = scene.play(impairment, &observer, interrupt)?;
     let summary = summary(&finished, Direction::Sent, Some(impairment));
     output.ended(&console, TRANSFER, &summary);

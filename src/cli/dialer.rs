@@ -1,6 +1,7 @@
 //! What `volley send` and `volley get` have in common: they go to a listener, show how far they are, and
 //! say how it ended.
 
+use super::advice::Advice;
 use super::args::{ArqOptions, DialOptions, LimitOptions, RateOptions};
 use super::console::Console;
 use super::destination::Destination;
@@ -160,19 +161,25 @@ fn show_whole(span: Duration) -> String {
 }
 
 /// Shows progress in one bar.
-pub(super) fn observe(console: &Console, output: &Output) -> Observer {
+pub(super) fn observe(
+    console: &Console,
+    congestion: CongestionChoice,
+    output: &Output,
+) -> Observer {
     let (console, output) = (console.clone(), output.clone());
-    let meter: Arc<Mutex<Option<Meter>>> = Arc::default();
+    let shown = Mutex::new((None::<Meter>, Advice::new(congestion)));
     Arc::new(move |notice| {
         output.notice(&notice);
         tell_detours(&console, &notice);
-        let mut meter = meter.lock().expect("nobody panics while holding it");
+        let mut shown = shown.lock().expect("nobody panics while holding it");
+        let (meter, advice) = &mut *shown;
         match notice {
             Notice::Started { peer, .. } => {
                 *meter = Some(Meter::new(&console, show_peer(peer)));
             }
             Notice::Progress { progress, .. } => {
-                if let Some(meter) = meter.as_mut() {
+                advice.consider(&console, progress.stats.as_ref());
+                if let Some(meter) = meter {
                     meter.update(&progress);
                 }
             }

@@ -43,7 +43,7 @@ pub fn run(order: &Get, output: &Output, interrupt: &Interrupt) -> Result<(), St
         false => Errand::Get(intake.reception()),
     };
     announce(&console, call.impairment.as_ref());
-    let (observer, traces) = (observe(&console, output), output.wants_traces());
+    let (observer, traces) = (observe(&console, call.congestion, output), output.wants_traces());
     let finished = call.make(errand, source, traces, &observer, interrupt)?;
     let impairment = call.impairment.as_ref();
     let done = conclude(&console, &finished, Direction::Received, impairment, output);

@@ -4,6 +4,7 @@
 //! commands), and each command runs to an exit code. People read standard error; standard output
 //! belongs to `--json` and `--jsonl` ([`output`]).
 
+mod advice;
 pub mod args;
 pub mod bars;
 pub mod compare;

@@ -37,7 +37,7 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
         selection.spool = Some(stdin::spool(name, &console, interrupt)?);
     }
     let recorder = Recorder::start(order.arq.arq, Report::bounds(1));
-    let mut observer = observe(&console, output);
+    let mut observer = observe(&console, call.congestion, output);
     if target.is_some() {
         observer = recorder.beside(observer);
     }

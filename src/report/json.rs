@@ -5,6 +5,7 @@ use super::relay::{RelaySummary, RelayWay};
 use super::summary::{Direction, LinkSummary, Summary, Way};
 use crate::link::{LinkConfig, LinkCounts};
 use crate::transfer::outcome::{Counts, Done, Failure, FileReport, Planned};
+use crate::transport::limits::Limit;
 use crate::transport::stats::Stats;
 use serde_json::{Value, json};
 
@@ -135,6 +136,7 @@ fn failure(failure: &Failure) -> Value {
 }
 
 fn transport(summary: &Summary<'_>, stats: &Stats) -> Value {
+    let limited = |limit| stats.limits.of(limit).as_secs_f64();
     json!({
         "throughput_bits_per_second": summary.throughput(stats).bits_per_second(),
         "wire_efficiency": summary.wire_efficiency(stats).get(),
@@ -154,6 +156,15 @@ fn transport(summary: &Summary<'_>, stats: &Stats) -> Value {
             "min": stats.min_rtt.as_secs_f64(),
         },
         "datagram_bytes_max": stats.datagram_size,
+        "limited_seconds": {
+            "path": limited(Limit::Path),
+            "window": limited(Limit::Window),
+            "receiver": limited(Limit::Receiver),
+            "answers": limited(Limit::Answers),
+            "source": limited(Limit::Source),
+            "asked_rate": limited(Limit::AskedRate),
+            "processor": limited(Limit::Sending),
+        },
     })
 }
 

@@ -5,6 +5,7 @@ use crate::base::time::Duration;
 use crate::base::units::{Rate, Share, show_duration, show_size};
 use crate::link::{LinkConfig, LinkCounts};
 use crate::transfer::outcome::{Counts, Done, FileReport, TransferReport};
+use crate::transport::limits::Limit;
 use crate::transport::stats::Stats;
 use std::fmt::Write;
 
@@ -201,6 +202,22 @@ impl Summary<'_> {
         let rtt = show_duration(stats.smoothed_rtt);
         let least = show_duration(stats.min_rtt);
         push(text, "path", &format!("{loss} loss observed, round trip {rtt} (least {least})"));
+        if let Some((limit, share)) = stats.limits.longest() {
+            push(text, "limited by", &format!("{}, {share} of the time", show_limit(limit)));
+        }
+    }
+}
+
+/// What kept the sender from sending more.
+fn show_limit(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Path => "the rate of the path",
+        Limit::Window => "the congestion window",
+        Limit::Receiver => "the receiver's writing",
+        Limit::Answers => "the receiver, which accepts, verifies and stores",
+        Limit::Source => "reading the files here",
+        Limit::AskedRate => "the rate that was asked for",
+        Limit::Sending => "this side's processor",
     }
 }
 
@@ -332,6 +349,7 @@ mod tests {
     use crate::transfer::entry::Sort;
     use crate::transfer::hash::Hash;
     use crate::transfer::outcome::{Failure, Ledger, Reason};
+    use crate::transport::limits::LimitTimes;
 
     fn file(name: &str, size: u64, failure: Option<Failure>) -> FileReport {
         FileReport {
@@ -377,6 +395,9 @@ mod tests {
 
     #[test]
     fn all_well_is_one_line_and_the_facts_below_it() {
+        let mut limits = LimitTimes::default();
+        limits.add(Limit::Path, Duration::from_millis(1900));
+        limits.add(Limit::Source, Duration::from_millis(100));
         let stats = Stats {
             bytes_sent: 1_100_000,
             datagrams_sent: 900,
@@ -387,6 +408,7 @@ mod tests {
             packets_acked: 752,
             smoothed_rtt: Duration::from_millis(51),
             min_rtt: Duration::from_millis(50),
+            limits,
             ..Stats::default()
         };
         let files = vec![file("a.bin", 1_000_000, None)];
@@ -404,6 +426,7 @@ mod tests {
   throughput  4.4 Mbit/s (1.05 MiB of UDP payload, 90.91 % of it file)
   packets     900 sent, 800 of them data; 50 sent again: 48 needed, 2 spurious
   path        6 % loss observed, round trip 51 ms (least 50 ms)
+  limited by  the rate of the path, 95 % of the time
   link        5 % loss, 25 ms delay each way, seed 7 (configured)
               out: 49 of 1000 datagrams lost, 4.9 %
               back: 49 of 1000 datagrams lost, 4.9 %

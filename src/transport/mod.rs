@@ -27,6 +27,7 @@ pub mod delivery;
 pub mod error;
 pub mod flow;
 pub mod handshake;
+pub mod limits;
 pub mod loss;
 pub mod mtu;
 pub mod pacer;

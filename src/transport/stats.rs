@@ -1,5 +1,6 @@
 //! What a connection counted. No formatting here.
 
+use super::limits::LimitTimes;
 use crate::base::time::Duration;
 use crate::base::units::Share;
 
@@ -42,6 +43,8 @@ pub struct Stats {
     pub bytes_in_flight: u64,
     /// Bytes of UDP payload in one datagram, at most.
     pub datagram_size: u16,
+    /// How long what kept the sender from sending more.
+    pub limits: LimitTimes,
 }
 
 impl Stats {

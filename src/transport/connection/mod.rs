@@ -28,6 +28,7 @@ use super::control_stream::{ControlReceiver, ControlSender};
 use super::delivery::Delivery;
 use super::error::End;
 use super::flow::CreditGrant;
+use super::limits::LimitClock;
 use super::loss::LossDetector;
 use super::mtu::MtuSearch;
 use super::pacer::Pacer;
@@ -112,6 +113,7 @@ pub struct Connection {
     probes: u8,
     /// The window had room left when there was nothing more to send.
     is_app_limited: bool,
+    limits: LimitClock,
     last_eliciting: Instant,
 
     acks: AckTracker,
@@ -210,6 +212,7 @@ impl Connection {
             pto_count: 0,
             probes: 0,
             is_app_limited: false,
+            limits: LimitClock::default(),
             last_eliciting: now,
             acks: AckTracker::default(),
             control_out: ControlSender::default(),

@@ -5,6 +5,8 @@
 use super::Connection;
 use crate::base::time::{Duration, Instant};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD, Slot};
+use crate::transport::config::CongestionChoice;
+use crate::transport::limits::Limit;
 use crate::transport::send_space::Segment;
 use crate::transport::sent_packets::Content;
 use crate::transport::timers::Timer;
@@ -23,6 +25,7 @@ impl Connection {
         if !may_be_data {
             // What has to be fetched first holds back, not the path.
             self.note_lack();
+            self.limits.enter(now, Limit::Source);
             return false;
         }
         if self.frames.is_some() {
@@ -36,6 +39,7 @@ impl Connection {
             self.note_lack();
         }
         if !has_next && !self.has_copy() {
+            self.limits.enter(now, self.limit_of_nothing_to_send());
             if self.space_out.is_blocked() {
                 self.trace.blocked(now, self.space_out.credit());
             }
@@ -61,13 +65,32 @@ impl Connection {
         }
         self.probes = self.probes.saturating_sub(1);
         self.pacer.on_sent(batch.bytes().len() as u64);
+        self.limits.enter(now, Limit::Sending);
         true
+    }
+
+    fn limit_of_pace(&self) -> Limit {
+        match self.config.congestion {
+            CongestionChoice::Fixed(_) => Limit::AskedRate,
+            CongestionChoice::Ebb | CongestionChoice::Cubic => Limit::Path,
+        }
+    }
+
+    fn limit_of_nothing_to_send(&self) -> Limit {
+        if self.space_out.is_blocked() {
+            Limit::Receiver
+        } else if self.sent.bytes_in_flight() > 0 {
+            Limit::Path
+        } else {
+            Limit::Answers
+        }
     }
 
     /// How many datagrams may go now; sets the pacer's timer where that is none.
     fn train_length(&mut self, now: Instant, datagram: usize) -> usize {
         let room = self.window().saturating_sub(self.claimed());
         if room < datagram as u64 && self.claimed() > 0 {
+            self.limits.enter(now, Limit::Window);
             return 0;
         }
         let rate = self.congestion.pacing_rate(&self.rtt);
@@ -82,6 +105,9 @@ impl Connection {
                 if limited.err() > paced.err() {
                     // The user holds back, not the path: the window learns nothing (RFC 9002 7.8).
                     self.note_lack();
+                    self.limits.enter(now, Limit::AskedRate);
+                } else {
+                    self.limits.enter(now, self.limit_of_pace());
                 }
                 self.timers.set(Timer::Pace, limited.err().max(paced.err()));
                 0

@@ -61,6 +61,7 @@ impl Connection {
             congestion_window: self.congestion.window(),
             bytes_in_flight: self.sent.bytes_in_flight(),
             datagram_size: self.mtu.current(),
+            limits: self.limits.times(),
             ..self.stats
         }
     }

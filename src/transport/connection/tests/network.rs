@@ -248,3 +248,19 @@ fn an_hour_in_which_nobody_was_served_is_an_end_by_silence_and_no_panic() {
     pair.run_until(4_000, |pair| pair.sender.end.is_some() && pair.receiver.end.is_some());
     assert!(pair.sender.end.is_some());
 }
+
+#[test]
+fn control_bytes_keep_to_the_window_on_a_path_that_loses() {
+    let fixed = CongestionChoice::Fixed(Rate::from_bits_per_second(1_000_000));
+    let mut pair = Pair::over(fixed, &losing(0.1, 25 * MS), 1);
+    pair.connect();
+    (0..64).for_each(|_| pair.sender().write_control(&[1; 25_000]));
+    let mut most = 0;
+    pair.run_until(60, |pair| {
+        if pair.now > Instant::ZERO + 400 * MS {
+            most = most.max(pair.sender().stats().bytes_in_flight);
+        }
+        pair.sender().control_waiting() == 0
+    });
+    assert!(most <= 30_000, "{most}");
+}

@@ -141,7 +141,7 @@ fn cross_32_bits(size: u64, carrier: &[&str]) {
     let _turn = alone();
     expect_room();
     let bench = Bench::new();
-    bench.sparse_file("sparse", size);
+    bench.long_file("sparse", size);
     let receiver = bench.receive(&["--once"]);
     bench.send(&receiver, &["sparse"], carrier).expect_code(0);
     receiver.finish().expect_code(0);
@@ -243,7 +243,7 @@ fn send_garbage(address: &str, is_over: &AtomicBool) -> u64 {
 fn crowd(bench: &Bench, receiver: &Receiver, names: &[String]) -> Vec<Outcome> {
     // Those that will be killed, and those that stall, one over each carrier.
     let others = ["killed udp", "killed tcp", "stalled udp", "stalled tcp"];
-    others.iter().for_each(|name| bench.sparse_file(name, 8 << 30));
+    others.iter().for_each(|name| bench.long_file(name, 8 << 30));
     let start_other = |index: usize| {
         let options = [CARRIERS[0], &["--cc", "fixed:20Mbit"]].concat();
         let options = if index.is_multiple_of(2) { &options[..] } else { CARRIERS[1] };
@@ -337,7 +337,7 @@ fn a_sender_that_falls_silent_is_missed_after_30_seconds() {
 /// The same over TCP.
 fn in_the_middle_of_a_stream(size: u64, receiver_options: &[&str]) -> (Bench, Receiver, Running) {
     let bench = Bench::new();
-    bench.sparse_file("file", size);
+    bench.long_file("file", size);
     let receiver = bench.receive(receiver_options);
     let sender = bench.start_sending(&receiver, &["file"], &["--tcp", "--retry", "0"]);
     bench.wait_for_first_bytes();
@@ -389,7 +389,7 @@ fn a_stream_lives_as_long_as_both_sides_show_that_they_do() {
     assert_eq!(first, Some(Record::Welcome { version: 1 }));
     let mut offer = Vec::new();
     let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
-    let kind = Kind::File { size: 1, is_sparse: false, attributes, source: None };
+    let kind = Kind::File { size: 1, holes: None, attributes, source: None };
     Message::Offer(Entry { path: "file".into(), kind }).put(&mut offer);
     write(Record::Messages(&offer));
     let mut next = || match reader.next(&mut |_| false).expect("a record") {

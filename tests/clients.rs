@@ -116,12 +116,12 @@ fn a_panic_in_one_connection_ends_that_connection_only() {
             Running::start(&bench.from(), &words)
         };
         bench.file("udp", 500_000);
-        bench.sparse_file("tcp", 64 << 20);
+        bench.long_file("tcp", 64 << 20);
         let healthy = [send("udp", &["--cc", "fixed:2Mbit"]), send("tcp", CARRIERS[1])];
         wait_until("both are served", || *seen.started.lock().expect("not held") == 2);
         seen.dooms.store(true, Ordering::Relaxed);
         for (name, carrier) in ["a", "b"].into_iter().zip(CARRIERS) {
-            bench.sparse_file(name, 64 << 20);
+            bench.long_file(name, 64 << 20);
             let sent = send(name, carrier).finish().expect_code(1);
             sent.expect_words(&["the other side", "an internal error"]);
         }

@@ -290,7 +290,7 @@ fn slow_record(host: u8, listener: &str) -> TcpStream {
 /// A file is offered, of which nothing comes.
 fn empty_promise(host: u8, listener: &str) -> TcpStream {
     let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
-    let kind = Kind::File { size: 1 << 20, is_sparse: false, attributes, source: None };
+    let kind = Kind::File { size: 1 << 20, holes: None, attributes, source: None };
     let (mut offer, mut record) = (Vec::new(), Vec::new());
     Message::Offer(Entry { path: format!("promise {host}"), kind }).put(&mut offer);
     Record::Messages(&offer).write_to(&mut record);

@@ -12,12 +12,14 @@ use rand::{Rng, RngExt, SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use volley::transfer::directory::Directory;
 use volley::transfer::entry::{Attributes, Entry, Kind, SourceId};
 use volley::transfer::hash::{GROUP, Hash};
+use volley::transfer::holes::{BLOCK, Holes};
 use volley::transfer::job::Job;
 use volley::transfer::message::{Message, MessageReader};
 use volley::transfer::outcome::{Done, Reason, TransferReport};
@@ -75,7 +77,7 @@ fn try_seeds(count: u64) {
     assert!(failed.is_empty(), "VOLLEY_LIES=1 and VOLLEY_SEED of {failed:?}");
 }
 
-/// Files of each kind: none, one byte, one group, several.
+/// Files of each kind: none, one byte, one group, several, some of them in a hole.
 fn make_sources(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let sizes = [("a-few", 700), ("empty", 0), ("groups", 2 * GROUP + 1), ("one", 1)];
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(77);
@@ -85,7 +87,18 @@ fn make_sources(root: &Path) -> BTreeMap<String, Vec<u8>> {
         fs::write(root.join(name), &bytes).expect("room");
         (name.to_owned(), bytes)
     });
-    files.into()
+    let mut files = BTreeMap::from(files);
+    let mut hollow = vec![0; usize::try_from(4 * GROUP).expect("small")];
+    let ends = [0..100, 4 * GROUP - 50..4 * GROUP];
+    let file = fs::File::create(root.join("hollow")).expect("room");
+    file.set_len(4 * GROUP).expect("there are holes");
+    for Range { start, end } in ends {
+        let [from, to] = [start, end].map(|at| usize::try_from(at).expect("small"));
+        rng.fill_bytes(&mut hollow[from..to]);
+        file.write_all_at(&hollow[from..to], start).expect("room");
+    }
+    files.insert("hollow".to_owned(), hollow);
+    files
 }
 
 struct Play {
@@ -370,7 +383,7 @@ impl Play {
                 let attributes = Attributes { mode: 0o644, seconds: -1, nanoseconds: 0 };
                 let size = rng.random_range(0..3 * GROUP);
                 let source = Kind::is_identified(size).then_some(SourceId([1; 16]));
-                let kind = Kind::File { size, is_sparse: false, attributes, source };
+                let kind = Kind::File { size, holes: None, attributes, source };
                 Message::Offer(Entry { path: format!("new-{index}"), kind })
             }
             9 => Message::OfferEnd,
@@ -411,14 +424,19 @@ impl Play {
                 Message::Kept { index, first: first + u64::from(other / 2), values }
             }
             Message::Left { index } => Message::Left { index: index ^ other },
-            Message::Offer(Entry { path, kind: Kind::File { size, attributes, source, .. } })
-                if size > GROUP =>
-            {
-                let size = size + u64::from(other);
-                Message::Offer(Entry {
-                    path,
-                    kind: Kind::File { size, is_sparse: false, attributes, source },
-                })
+            Message::Offer(Entry {
+                path,
+                kind: Kind::File { size, holes, attributes, source },
+            }) if size > GROUP => {
+                // Sometimes a byte more, sometimes a hole more or less.
+                let size = size + u64::from(other / 3);
+                let holes = match other {
+                    1 => None,
+                    2 => Holes::new(size, [BLOCK..2 * BLOCK]),
+                    _ => holes,
+                };
+                let kind = Kind::File { size, holes, attributes, source };
+                Message::Offer(Entry { path, kind })
             }
             other => other,
         }

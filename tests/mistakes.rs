@@ -25,7 +25,7 @@ fn long_file(bench: &Bench, carrier: &[&str]) -> Vec<&'static str> {
         bench.file("long", 4_000_000);
         SLOWLY.to_vec()
     } else {
-        bench.sparse_file("long", 2 << 30);
+        bench.long_file("long", 2 << 30);
         CARRIERS[1].to_vec()
     }
 }

@@ -34,7 +34,7 @@ fn lose(bench: &Bench, port: u16, carrier: &[&str], options: &str) -> Running {
     if carrier.is_empty() {
         bench.file("file", 500_000);
     } else {
-        bench.sparse_file("file", 300 << 20);
+        bench.long_file("file", 300 << 20);
     }
     let rate = if carrier.is_empty() { "--cc fixed:2Mbit" } else { "--tcp" };
     let mut receiver = receive_at(bench, port);
@@ -243,7 +243,7 @@ fn who_was_never_there_and_who_says_that_it_ends_are_not_tried_again() {
         let sent = bench.volley(&words(&line)).expect_code(3);
         assert!(!sent.stderr.contains("trying again"), "{}", sent.stderr);
     }
-    bench.sparse_file("file", 2 << 30);
+    bench.long_file("file", 2 << 30);
     let receiver = bench.receive(&[]);
     let sender = bench.start_sending(&receiver, &["file"], CARRIERS[1]);
     bench.wait_for_first_bytes();

@@ -26,7 +26,7 @@ fn in_the_middle(bench: &Bench, carrier: &[&str], options: &[&str]) -> (Receiver
         bench.file("long", 2_000_000);
         &["--cc", "fixed:2Mbit"][..]
     } else {
-        bench.sparse_file("long", 2 << 30);
+        bench.long_file("long", 2 << 30);
         &[]
     };
     let sharer = bench.share(&["long"], &[slowly, options].concat());
@@ -347,7 +347,7 @@ fn put(mut stream: &TcpStream, record: &Record<'_>) {
 #[test]
 fn a_share_that_offers_what_lies_outside_is_refused_and_shown_as_it_is() {
     let entry = |path: &str| {
-        let kind = Kind::File { size: 0, is_sparse: false, attributes: ATTRIBUTES, source: None };
+        let kind = Kind::File { size: 0, holes: None, attributes: ATTRIBUTES, source: None };
         Entry { path: path.into(), kind }
     };
     let link = Entry { path: "l".into(), kind: Kind::Link { target: "../../x".into() } };
@@ -371,7 +371,7 @@ fn a_share_that_offers_what_lies_outside_is_refused_and_shown_as_it_is() {
 #[test]
 fn a_share_that_sends_bytes_to_one_who_only_looks_is_left() {
     let bench = Bench::new();
-    let kind = Kind::File { size: 100, is_sparse: false, attributes: ATTRIBUTES, source: None };
+    let kind = Kind::File { size: 100, holes: None, attributes: ATTRIBUTES, source: None };
     let (address, serving) = hostile(vec![Entry { path: "file".into(), kind }], Some(b"bytes"));
     let line = ["get", &address, "--open", "--tcp", "--list"];
     let list = Running::start(&bench.to(), &line).finish().expect_code(1);

@@ -136,10 +136,10 @@ fn make_sources(bench: &Bench, moment: Moment, long: u64) {
     match moment {
         Moment::Offered => {
             bench.file(BAD, SMALL);
-            bench.sparse_file("long", long);
+            bench.long_file("long", long);
         }
         Moment::Read => {
-            bench.sparse_file(BAD, long);
+            bench.long_file(BAD, long);
             bench.file("long", SMALL);
         }
     }

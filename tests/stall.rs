@@ -54,8 +54,8 @@ impl Scene {
     fn sending() -> Self {
         let directory = tempfile::tempdir().expect("room for temporary files");
         let path = directory.path().join("file");
-        let file = std::fs::File::create(&path).expect("room for temporary files");
-        file.set_len(SIZE).expect("room for temporary files");
+        let bytes = vec![1; usize::try_from(SIZE).expect("small")];
+        std::fs::write(&path, bytes).expect("room for temporary files");
         let selection = Selection { paths: vec![path], ..Selection::default() };
         let mut source = Source::new(&selection);
         source.open().expect("it is there");
@@ -226,7 +226,7 @@ fn a_sender_that_offers_and_sends_nothing_is_left_after_a_minute() {
     let ended = Scene::receiving().run(|peer, second, _| {
         if second == 1 {
             let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
-            let kind = Kind::File { size: SIZE, is_sparse: false, attributes, source: None };
+            let kind = Kind::File { size: SIZE, holes: None, attributes, source: None };
             say(peer, &Message::Offer(Entry { path: "file".into(), kind }));
         }
     });

@@ -46,7 +46,7 @@ fn a_peer_that_leaves_in_the_middle_is_never_the_end_of_a_file() {
         for limit in [40, 1_000_000] {
             note(&format!("{cut:?} after {limit} bytes"));
             let bench = Bench::new();
-            bench.sparse_file("file", 64 << 20);
+            bench.long_file("file", 64 << 20);
             let receiver = bench.receive(&["--json"]);
             let relay = TcpRelay::start(&receiver.address, 10_000, Some((limit, cut)));
             let sent = send_through(&bench, &relay, &["file"]).finish_before_silence();
@@ -64,7 +64,7 @@ fn a_peer_that_leaves_in_the_middle_is_never_the_end_of_a_file() {
 fn busy_both_ways(bench: &Bench, large: u64) -> Vec<String> {
     let mut names: Vec<String> = (0..100).map(|index| format!("file {index}")).collect();
     names.iter().for_each(|name| bench.file(name, 10_000));
-    bench.sparse_file("large", large);
+    bench.long_file("large", large);
     names.push("large".into());
     names
 }
@@ -131,7 +131,7 @@ fn a_stream_that_carries_a_kilobyte_at_a_time_fills_no_memory() {
 fn who_comes_second_to_a_receiver_for_one_transfer_is_told_the_truth() {
     for carrier in CARRIERS {
         let bench = Bench::new();
-        bench.sparse_file("second", 4 << 30);
+        bench.long_file("second", 4 << 30);
         bench.file("first", 5_000);
         let receiver = bench.receive(&["--once"]);
         let slow = [carrier, if carrier.is_empty() { &["--cc", "fixed:2Mbit"] } else { &[] }];
@@ -151,7 +151,7 @@ fn scatter(address: &str, pieces: usize) -> String {
     let stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
     let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
-    let kind = Kind::File { size: 1 << 20, is_sparse: false, attributes, source: None };
+    let kind = Kind::File { size: 1 << 20, holes: None, attributes, source: None };
     let mut offer = Vec::new();
     Message::Offer(Entry { path: "scattered".into(), kind }).put(&mut offer);
     let offsets = (0..pieces as u64).map(|piece| 2 * piece);

@@ -25,7 +25,7 @@ fn long_file(bench: &Bench, name: &str, carrier: &[&str]) -> Vec<&'static str> {
         bench.file(name, 2_000_000);
         SLOWLY.to_vec()
     } else {
-        bench.sparse_file(name, 2 << 30);
+        bench.long_file(name, 2 << 30);
         CARRIERS[1].to_vec()
     }
 }
@@ -337,7 +337,7 @@ fn files_that_change_while_they_are_sent_over_udp_are_not_committed() {
 fn files_that_change_while_they_are_sent_over_tcp_are_not_committed() {
     let bench = Bench::new();
     ["before", "shorter", "after"].iter().for_each(|name| bench.file(name, SMALL));
-    bench.sparse_file("longer", 256 << 20);
+    bench.long_file("longer", 256 << 20);
     let receiver = bench.receive(&[]);
     let sender = bench.start_sending(&receiver, &CHANGING, CARRIERS[1]);
     bench.wait_for_bytes_beyond(SMALL);

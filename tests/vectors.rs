@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 use std::time::Duration;
+use volley::transfer::entry::{Attributes, Entry, Kind, SourceId};
 use volley::transfer::hash::{GROUP, Groups, group_count, group_range, group_value};
+use volley::transfer::holes::{BLOCK, Holes};
+use volley::transfer::message::Message;
 use volley::wire::handshake::{Hello, Parameters, Role, Strategy, Suite, VERSION, Welcome};
 use volley::wire::header::{ConnectionId, HEADER_LEN, Header, PacketType};
 use volley::wire::protection::{self, CRC_LEN};
@@ -80,4 +83,17 @@ fn the_values_of_two_groups_and_one_byte_and_their_root() {
     assert_eq!(root.0, *blake3::hash(&bytes).as_bytes());
     writeln!(shown, "{}", hex(&root.0)).expect("it grows");
     expect_shown(&shown);
+}
+
+#[test]
+fn an_offer_with_holes() {
+    let size = 70 * GROUP + 5;
+    let holes = Holes::new(size, [BLOCK..GROUP, 64 * GROUP..size]).expect("in order");
+    let attributes = Attributes { mode: 0o644, seconds: 1_000_000_000, nanoseconds: 0 };
+    let source = Some(SourceId([7; 16]));
+    let kind = Kind::File { size, holes: Some(holes), attributes, source };
+    assert_eq!((size, kind.layout().space()), (73_400_325, 66_125_824));
+    let mut shown = Vec::new();
+    Message::Offer(Entry { path: "h".into(), kind }).put(&mut shown);
+    expect_shown(&format!("{}\n", hex(&shown)));
 }

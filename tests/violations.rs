@@ -16,7 +16,7 @@ const UNKNOWN: [u8; 2] = [99, 0];
 
 fn offer(path: &str) -> Message {
     let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
-    let kind = Kind::File { size: 0, is_sparse: false, attributes, source: None };
+    let kind = Kind::File { size: 0, holes: None, attributes, source: None };
     Message::Offer(Entry { path: path.into(), kind })
 }
 

@@ -4,6 +4,7 @@ use super::input::Input;
 use volley::base::time::{Duration, Instant};
 use volley::transfer::entry::{Attributes, Entry, Kind, SourceId};
 use volley::transfer::hash::{Hash, group_count, group_range, group_value};
+use volley::transfer::holes::{BLOCK, HOLES_MAX, Holes};
 use volley::transfer::message::Message;
 use volley::transfer::outcome::Reason;
 use volley::transport::PathId;
@@ -106,6 +107,13 @@ pub(crate) fn parameters(input: &mut Input<'_>) -> Parameters {
     }
 }
 
+/// Of a file of odd size: every third block but for the first ones, and the last one where that is so.
+fn holes(size: u64) -> impl Iterator<Item = std::ops::Range<u64>> {
+    let count = size % HOLES_MAX as u64;
+    let starts = (0..count).map(|at| (3 * at + 1) * BLOCK).take_while(move |start| *start < size);
+    starts.map(move |start| start..size.min(start + BLOCK))
+}
+
 /// A file; where its path ends with a slash a directory, where it says `>` a link.
 fn entry(size: u64, path: &str) -> Entry {
     let attributes = Attributes { mode: 0o640, seconds: size.cast_signed(), nanoseconds: 7 };
@@ -114,7 +122,8 @@ fn entry(size: u64, path: &str) -> Entry {
         (None, Some((link, target))) => (link, Kind::Link { target: target.into() }),
         (None, None) => {
             let source = Kind::is_identified(size).then_some(SourceId([9; 16]));
-            (path, Kind::File { size, is_sparse: size % 2 == 1, attributes, source })
+            let holes = (size % 2 == 1).then(|| Holes::new(size, holes(size)).expect("in order"));
+            (path, Kind::File { size, holes, attributes, source })
         }
     };
     Entry { path: path.into(), kind }

@@ -287,6 +287,13 @@ fn renaming(file: &FileReport) -> String {
 
 /// What did not have to go.
 fn put_spared(text: &mut String, counts: &Counts) {
+    if counts.holes > 0 {
+        push(
+            text,
+            "holes",
+            &format!("{} of it are holes, and did not go", show_size(counts.holes)),
+        );
+    }
     if counts.resumed > 0 {
         let size = show_size(counts.resumed);
         push(text, "resumed", &format!("{size} had come before and did not go again"));
@@ -355,6 +362,7 @@ mod tests {
         FileReport {
             name: name.into(),
             size,
+            holes: 0,
             outcome: failure.map_or(Ok(Done::committed(Hash::of(b""))), Err),
         }
     }

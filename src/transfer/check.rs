@@ -7,6 +7,7 @@ use super::budget::Account;
 use super::disk::OpenedFile;
 use super::entry::Kind;
 use super::hash::{Groups, Hash, group_count, group_range, group_value};
+use super::holes::Layout;
 use super::name::TreePath;
 use super::values::Values;
 use crate::base::range_set::RangeSet;
@@ -40,7 +41,7 @@ pub(super) struct Check {
     /// What it is compared with, and the number in its name.
     pub(super) place: (TreePath, u32),
     pub(super) told: Told,
-    size: u64,
+    layout: Layout,
     ours: Groups,
     /// The values of what is there, as far as it has been read.
     read: Vec<Hash>,
@@ -54,7 +55,7 @@ impl Check {
         account: &Account,
     ) -> Self {
         Self {
-            size: offered.1.size(),
+            layout: offered.1.layout(),
             offered,
             place,
             told: Told { values: Values::new(account), ..Told::default() },
@@ -65,7 +66,7 @@ impl Check {
 
     /// Whether there is more to read.
     pub(super) fn is_reading(&self) -> bool {
-        self.ours.frontier() < group_count(self.size)
+        self.ours.frontier() < group_count(self.layout.size())
     }
 
     /// Reads the next group of what is there, which is open as `file`.
@@ -78,7 +79,8 @@ impl Check {
         scratch: &mut Vec<u8>,
     ) -> io::Result<Option<Finding>> {
         let group = self.ours.frontier();
-        let range = group_range(group, self.size);
+        let size = self.layout.size();
+        let range = group_range(group, size);
         scratch.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
         match file.read_exact_at(scratch, range.start) {
             // It became shorter meanwhile.
@@ -87,7 +89,12 @@ impl Check {
             }
             read => read?,
         }
-        let value = group_value(group, scratch, self.size);
+        // Of what is a hole at the sender it tells no value.
+        let is_hole = self.layout.is_hole(group);
+        if is_hole && scratch.iter().any(|byte| *byte != 0) {
+            return Ok(Some(Finding::Different));
+        }
+        let value = group_value(group, scratch, size);
         self.ours.put(group, value);
         self.read.push(value);
         match self.told.values.get(group) {
@@ -115,7 +122,7 @@ impl Check {
     }
 
     fn conclude(&self) -> Option<Finding> {
-        let (theirs, ours) = (self.told.root?, self.ours.root(group_count(self.size))?);
+        let (theirs, ours) = (self.told.root?, self.ours.root(group_count(self.layout.size()))?);
         Some(if theirs == ours { Finding::Same(ours) } else { Finding::Different })
     }
 }
@@ -134,7 +141,7 @@ mod tests {
         let path = TreePath::parse("a").expect("a path");
         let attributes = Attributes { mode: 0, seconds: 0, nanoseconds: 0 };
         let size = contents.len() as u64;
-        let kind = Kind::File { size, is_sparse: false, attributes, source: None };
+        let kind = Kind::File { size, holes: None, attributes, source: None };
         let file = OpenedFile::new(file, "a", &Disk::default());
         (Check::new((path.clone(), kind), (path, 0), &Account::default()), file)
     }

@@ -11,6 +11,7 @@ use super::area::leftovers::{Kind, Leftovers, lock, there};
 use super::area::{Area, Owner, Partial, Waiting, sweep};
 use super::disk::{Call, Disk, OpenedFile};
 use super::hash::Hash;
+use super::holes::Layout;
 use super::journal::Key;
 use super::name::PARTIAL_AREA;
 use super::outcome::{Failure, Reason};
@@ -196,9 +197,9 @@ impl Directory {
     ///
     /// # Errors
     /// As the system says.
-    pub(super) fn already_there(&self, key: Key, size: u64) -> io::Result<u64> {
+    pub(super) fn already_there(&self, key: Key, layout: &Layout) -> io::Result<u64> {
         let area = there(Area::look(&self.dir, &self.disk))?.map(Arc::new);
-        area.map_or(Ok(0), |area| Unfinished::written_down(&area, key, size))
+        area.map_or(Ok(0), |area| Unfinished::written_down(&area, key, layout))
     }
 
     /// Makes an empty list of directories, locked while it is open.

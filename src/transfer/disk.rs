@@ -3,10 +3,11 @@
 //! Every call to the file system of a transfer is told here before it is made. In the product nobody listens.
 //! A test does: it lets the Nth call fail, or writes down what would be lost with the power.
 
-use super::positioned::{read_exact_at, write_all_at};
+use super::positioned::{next_data, next_hole, punch, read_exact_at, write_all_at};
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A call that is about to be made. Paths are below the receiver's directory; the sender's are below the
@@ -26,6 +27,13 @@ pub enum Call<'a> {
     Look(&'a str),
     /// A new directory.
     MakeDir(&'a str),
+    /// Bytes of a file become a hole.
+    Punch {
+        /// Of which file.
+        path: &'a str,
+        /// Where in it.
+        range: Range<u64>,
+    },
     /// A file is read from.
     Read(&'a str),
     /// A name goes.
@@ -132,6 +140,36 @@ impl OpenedFile {
     pub fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         self.disk.ask(&Call::Write { path: &self.path, at, bytes })?;
         write_all_at(&self.file, bytes, at)
+    }
+
+    /// Where the next bytes are, from `at` on, that are not known to be a hole; nothing, if there are no more.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        self.disk.ask(&Call::Look(&self.path))?;
+        next_data(&self.file, at)
+    }
+
+    /// Where the next hole is, from `at` on: at the end of the file at the latest, which must be behind.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn next_hole(&self, at: u64) -> io::Result<u64> {
+        self.disk.ask(&Call::Look(&self.path))?;
+        next_hole(&self.file, at)
+    }
+
+    /// Makes a hole of those bytes, where they are none.
+    ///
+    /// # Errors
+    /// As the system says, and where it has no holes.
+    pub fn clear(&self, range: Range<u64>) -> io::Result<()> {
+        if self.next_data(range.start)?.is_none_or(|data| data >= range.end) {
+            return Ok(());
+        }
+        self.disk.ask(&Call::Punch { path: &self.path, range: range.clone() })?;
+        punch(&self.file, &range)
     }
 
     /// Makes the file that long.

@@ -1,6 +1,7 @@
 //! What a transfer is made of: files, directories and symbolic links, as the sender offers them.
 
 use super::hash::GROUP;
+use super::holes::{Holes, Layout};
 use std::time::{Duration, SystemTime};
 
 /// The bits of a mode that travel: who may read, write and execute. Not setuid, setgid, sticky.
@@ -37,8 +38,8 @@ pub enum Kind {
     File {
         /// Bytes.
         size: u64,
-        /// Whether it has holes, which need no room.
-        is_sparse: bool,
+        /// Whether it has holes, which need no room; those of them that do not travel.
+        holes: Option<Holes>,
         /// Who may do what, and how old it is.
         attributes: Attributes,
         /// Which file it is at the sender, of more than one group: a later transfer of the same one goes on
@@ -88,17 +89,27 @@ impl Kind {
     #[must_use]
     pub fn text_len(&self) -> usize {
         match self {
-            Self::Directory { .. } | Self::File { .. } => 0,
+            Self::Directory { .. } => 0,
+            Self::File { holes, .. } => holes.as_ref().map_or(0, Holes::encoded_len),
             Self::Link { target } => target.len(),
         }
     }
 
-    /// Bytes of the transfer space.
+    /// Bytes of a file.
     #[must_use]
     pub fn size(&self) -> u64 {
         match self {
             Self::File { size, .. } => *size,
             Self::Directory { .. } | Self::Link { .. } => 0,
+        }
+    }
+
+    /// Where its bytes are, in the file and in the transfer space.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        match self {
+            Self::File { size, holes, .. } => Layout::new(*size, holes.clone().unwrap_or_default()),
+            Self::Directory { .. } | Self::Link { .. } => Layout::default(),
         }
     }
 }

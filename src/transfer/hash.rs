@@ -11,6 +11,9 @@ use std::ops::Range;
 /// Bytes of a group.
 pub const GROUP: u64 = 1 << 20;
 
+/// What a hole is hashed as.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 /// A BLAKE3 hash, or the chaining value of a group.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Hash(pub [u8; 32]);
@@ -59,6 +62,20 @@ pub fn group_range(group: u64, size: u64) -> Range<u64> {
 pub fn group_value(group: u64, bytes: &[u8], size: u64) -> Hash {
     let mut hasher = GroupHasher::new(group, size);
     hasher.update(bytes);
+    hasher.value()
+}
+
+/// The value of a group that is all zeros.
+#[must_use]
+pub fn zeros_value(group: u64, size: u64) -> Hash {
+    let range = group_range(group, size);
+    let mut left = usize::try_from(range.end - range.start).expect("a group");
+    let mut hasher = GroupHasher::new(group, size);
+    while left > 0 {
+        let len = left.min(ZEROS.len());
+        hasher.update(&ZEROS[..len]);
+        left -= len;
+    }
     hasher.value()
 }
 
@@ -227,6 +244,17 @@ mod tests {
                 tree.push(group_value(group, part, size));
             }
             assert_eq!(tree.root(), Hash::of(file), "{size} bytes");
+        }
+    }
+
+    #[test]
+    fn the_value_of_zeros_is_that_of_a_group_of_them() {
+        for size in [1, GROUP, 2 * GROUP, 3 * GROUP + 70_001] {
+            for group in 0..group_count(size) {
+                let range = group_range(group, size);
+                let zeros = vec![0; usize::try_from(range.end - range.start).expect("a group")];
+                assert_eq!(zeros_value(group, size), group_value(group, &zeros, size));
+            }
         }
     }
 

@@ -5,7 +5,8 @@ use super::check::Check;
 use super::directory::Directory;
 use super::disk::OpenedFile;
 use super::entry::Attributes;
-use super::hash::{Groups, Hash};
+use super::hash::{Groups, Hash, group_count};
+use super::holes::Layout;
 use super::journal::Key;
 use super::kept::Kept;
 use super::name::TreePath;
@@ -28,7 +29,10 @@ const HOLE: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Incoming {
+    /// Where its bytes are in the transfer space.
     pub(super) range: Range<u64>,
+    /// Where these are in the file.
+    pub(super) layout: Layout,
     pub(super) state: State,
 }
 
@@ -62,7 +66,20 @@ impl Incoming {
 
     /// Bytes.
     pub(super) fn size(&self) -> u64 {
-        self.range.end - self.range.start
+        self.layout.size()
+    }
+
+    /// Where a group is in the transfer space.
+    pub(super) fn group_in_space(&self, group: u64) -> Range<u64> {
+        let range = self.layout.group_in_space(group);
+        self.range.start + range.start..self.range.start + range.end
+    }
+
+    /// The first group whose value is not known, if it is a hole, for which zeros are hashed.
+    pub(super) fn next_hole(&self) -> Option<u64> {
+        let State::Open(open) = &self.state else { return None };
+        let next = open.groups.frontier();
+        (next < group_count(self.size()) && self.layout.is_hole(next)).then_some(next)
     }
 }
 

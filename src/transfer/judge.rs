@@ -76,11 +76,11 @@ impl Judge {
 
 fn judge_only(index: u32, path: TreePath, kind: Kind) -> Result<(TreePath, Kind), Failure> {
     let what = match kind {
-        Kind::File { size, is_sparse, mut attributes, .. } if index == 0 => {
+        Kind::File { size, holes, mut attributes, .. } if index == 0 => {
             // It is to be read again, whatever its mode says.
             attributes.mode |= 0o600;
             // Nobody would find what is left of it.
-            return Ok((path, Kind::File { size, is_sparse, attributes, source: None }));
+            return Ok((path, Kind::File { size, holes, attributes, source: None }));
         }
         Kind::File { .. } => "one more",
         Kind::Directory { .. } => "a directory",

@@ -386,6 +386,7 @@ mod tests {
     use super::offer::{DIRECTORY, FILE, LINK};
     use super::*;
     use crate::transfer::entry::{Attributes, Kind, SourceId};
+    use crate::transfer::holes::Holes;
     use proptest::prelude::*;
 
     fn samples() -> Vec<Message> {
@@ -396,14 +397,14 @@ mod tests {
                 path: "Füße/a.txt".into(),
                 kind: Kind::File {
                     size: 1 << 40,
-                    is_sparse: true,
+                    holes: Holes::new(1 << 40, [0..1 << 16, 1 << 20..1 << 30]),
                     attributes,
                     source: Some(SourceId([7; 16])),
                 },
             }),
             Message::Offer(Entry {
                 path: String::new(),
-                kind: Kind::File { size: 0, is_sparse: false, attributes, source: None },
+                kind: Kind::File { size: 0, holes: None, attributes, source: None },
             }),
             Message::Offer(Entry { path: "Füße".into(), kind: Kind::Directory { attributes } }),
             Message::Offer(Entry { path: "l".into(), kind: Kind::Link { target: "../x".into() } }),

@@ -23,6 +23,7 @@ pub mod group_memory;
 pub mod handover;
 pub mod hash;
 mod hearing;
+pub mod holes;
 mod incoming;
 pub mod job;
 pub mod journal;

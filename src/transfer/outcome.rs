@@ -160,6 +160,8 @@ pub struct FileReport {
     pub name: String,
     /// Bytes.
     pub size: u64,
+    /// Bytes of them that are holes, and do not travel.
+    pub holes: u64,
     /// How it ended.
     pub outcome: FileOutcome,
 }
@@ -211,6 +213,8 @@ pub struct Counts {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Bytes of them that are holes, and did not travel.
+    pub holes: u64,
     /// Bytes of them that an earlier transfer had brought.
     pub resumed: u64,
     /// Files and links that were there already, the same.
@@ -335,6 +339,7 @@ impl Ledger {
             (Ok(Done::Committed { .. }), Sort::File) => {
                 counts.files += 1;
                 counts.bytes += report.size;
+                counts.holes += report.holes;
                 (&mut self.named_files, NAMED_FILES_MAX)
             }
             (Ok(Done::Committed { .. }), Sort::Link) => {
@@ -388,13 +393,7 @@ impl TransferReport {
     /// Bytes of the committed files that went in this transfer, not in an earlier one.
     #[must_use]
     pub fn moved_bytes(&self) -> u64 {
-        self.counts.bytes.saturating_sub(self.counts.resumed)
-    }
-
-    /// Bytes of the files that are committed.
-    #[must_use]
-    pub fn committed_bytes(&self) -> u64 {
-        self.counts.bytes
+        self.counts.bytes.saturating_sub(self.counts.resumed + self.counts.holes)
     }
 }
 
@@ -409,7 +408,11 @@ mod tests {
                 None => Ok(Done::committed(Hash::of(b""))),
                 Some(reason) => Err(Failure::new(*reason, "")),
             };
-            ledger.note(index, Sort::File, FileReport { name: "a".into(), size: 5, outcome });
+            ledger.note(
+                index,
+                Sort::File,
+                FileReport { name: "a".into(), size: 5, holes: 0, outcome },
+            );
         }
         ledger.report(failure.map(|reason| Failure::new(reason, "")), None)
     }
@@ -423,7 +426,7 @@ mod tests {
         assert_eq!(report(&[Some(Full), Some(Exists)], None).verdict(), Some(Other));
         assert_eq!(report(&[Some(Full)], Some(Reason::User)).verdict(), Some(Reason::User));
         assert_eq!(report(&[None], Some(Interrupted)).verdict(), Some(Interrupted));
-        assert_eq!(report(&[None, Some(Full)], None).committed_bytes(), 5);
+        assert_eq!(report(&[None, Some(Full)], None).counts.bytes, 5);
     }
 
     #[test]
@@ -435,7 +438,7 @@ mod tests {
             ledger.note(
                 index,
                 Sort::File,
-                FileReport { name: index.to_string(), size: 1, outcome },
+                FileReport { name: index.to_string(), size: 1, holes: 0, outcome },
             );
         }
         let report = ledger.report(None, None);

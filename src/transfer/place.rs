@@ -2,6 +2,7 @@
 
 use super::disk::{Call, Disk, OpenedFile};
 use super::entry::SourceId;
+use super::holes::{BLOCK, HOLES_MAX, Holes};
 use super::outcome::{Failure, Reason};
 use crate::base::text::{escape_os, show_error};
 use cap_std::ambient_authority;
@@ -9,8 +10,12 @@ use cap_std::fs::{Dir, Metadata, OpenOptions};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Pieces of a file that are looked at for its holes, at most: few bytes may lie between many small ones.
+const STEPS_MAX: usize = 4 * HOLES_MAX;
 
 /// Where the sender finds a file.
 #[derive(Clone, Debug)]
@@ -78,6 +83,14 @@ impl Place {
             Self::Held(file) => file.try_clone()?,
         };
         Ok(OpenedFile::new(file, &self.path().to_string_lossy(), disk))
+    }
+
+    /// The holes of the file, of `size` bytes, that are large enough, as far as the system tells.
+    pub(super) fn holes(&self, disk: &Disk, size: u64) -> Holes {
+        let mut found = Vec::new();
+        // Where it cannot be read, that shows when it is sent.
+        let _ = self.open(disk).and_then(|file| find_holes(&file, size, &mut found));
+        Holes::fitting(size, found)
     }
 
     pub(super) fn open_dir(&self, disk: &Disk) -> io::Result<Dir> {
@@ -177,6 +190,29 @@ impl Stamp {
         opened.ask_for_metadata()?;
         Metadata::from_file(opened.file()).map(|metadata| Self::of(&metadata))
     }
+}
+
+/// Looks for the holes of a file, one behind the other.
+fn find_holes(file: &OpenedFile, size: u64, found: &mut Vec<Range<u64>>) -> io::Result<()> {
+    let mut at = 0;
+    for _ in 0..STEPS_MAX {
+        if at >= size || found.len() == HOLES_MAX {
+            break;
+        }
+        let start = file.next_hole(at)?;
+        if start >= size {
+            break;
+        }
+        let end = file.next_data(start)?.map_or(size, |end| end.min(size));
+        // Whole blocks, but for the last one of the file.
+        let whole = if end == size { size } else { end - end % BLOCK };
+        let start = start.next_multiple_of(BLOCK);
+        if start < whole {
+            found.push(start..whole);
+        }
+        at = end;
+    }
+    Ok(())
 }
 
 /// Why what is shown as that cannot be read, and what to do.

@@ -10,6 +10,7 @@ use super::early::Early;
 use super::entry::{Entry, Sort};
 use super::hash::Hash;
 use super::hearing::Hearing;
+use super::holes::Layout;
 use super::job::{Job, WriteBatch};
 use super::judge::{Judge, Takes};
 use super::outcome::{Failure, FileOutcome, FileReport, Ledger, Reason, TransferReport};
@@ -57,6 +58,7 @@ struct Incoming {
     text_len: usize,
     /// Memory that it takes of what all transfers share.
     cost: usize,
+    layout: Layout,
     range: Range<u64>,
     /// The name that it gets, where something else has its own.
     renamed: Option<String>,
@@ -85,8 +87,9 @@ pub struct Receiving {
     entries: Window<Incoming>,
     /// Bytes of their offers' texts.
     text_len: usize,
-    /// Bytes of the transfer space offered so far.
+    /// Bytes of the transfer space offered so far, and bytes of holes, which are not in it.
     offered: u64,
+    holes: u64,
     ledger: Ledger,
     /// Entries below this index have been judged.
     judged: u32,
@@ -148,6 +151,7 @@ impl Receiving {
             entries: Window::default(),
             text_len: 0,
             offered: 0,
+            holes: 0,
             ledger: Ledger::default(),
             judged: 0,
             told: 0,
@@ -337,8 +341,8 @@ impl Receiving {
 }
 
 fn note(ledger: &mut Ledger, index: u32, entry: &Incoming, outcome: FileOutcome) {
-    let size = entry.range.end - entry.range.start;
-    ledger.note(index, entry.sort, FileReport { name: entry.name.clone(), size, outcome });
+    let (size, holes) = (entry.layout.size(), entry.layout.holes().total());
+    ledger.note(index, entry.sort, FileReport { name: entry.name.clone(), size, holes, outcome });
 }
 
 #[cfg(test)]

@@ -48,8 +48,9 @@ pub struct Sending {
     items: Window<Item>,
     /// Bytes of their offers' texts.
     text_len: usize,
-    /// Bytes of the transfer space so far.
+    /// Bytes of the transfer space so far, and bytes of holes, which are not in it.
     total: u64,
+    holes: u64,
     hearing: Hearing,
     ledger: Ledger,
     manifest: Option<Manifest>,
@@ -104,6 +105,7 @@ impl Sending {
             items: Window::default(),
             text_len: 0,
             total: 0,
+            holes: 0,
             hearing: Hearing::receiver(),
             ledger: Ledger::default(),
             manifest: selection.manifest.clone(),
@@ -182,7 +184,7 @@ impl Sending {
             manifest.add(&item.path, *hash);
         }
         if !matches!(outcome, Ok(Done::Committed { .. })) {
-            self.spared += item.size();
+            self.spared += item.range.end - item.range.start;
         }
         note(&mut self.ledger, index, item, outcome);
         self.forget_settled();
@@ -270,7 +272,8 @@ impl Sending {
 }
 
 fn note(ledger: &mut Ledger, index: u32, item: &Item, outcome: FileOutcome) {
-    let report = FileReport { name: item.path.to_string(), size: item.size(), outcome };
+    let (size, holes) = (item.layout.size(), item.layout.holes().total());
+    let report = FileReport { name: item.path.to_string(), size, holes, outcome };
     ledger.note(index, item.sort, report);
 }
 

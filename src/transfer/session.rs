@@ -401,7 +401,7 @@ mod tests {
         let id = ConnectionId(1);
         let connection = Connection::initiate(Instant::ZERO, config, id, Role::Receiver);
         let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
-        let kind = Kind::File { size, is_sparse: false, attributes, source: None };
+        let kind = Kind::File { size, holes: None, attributes, source: None };
         let mut receiving = Receiving::new(false);
         Message::Offer(Entry { path: "file".into(), kind }).put(receiving.incoming());
         receiving.handle_messages().expect("a file");

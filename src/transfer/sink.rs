@@ -6,6 +6,7 @@
 
 mod beginning;
 mod comparing;
+mod hollow;
 mod judging;
 mod planning;
 mod rereading;
@@ -78,6 +79,8 @@ pub struct Sink {
     short: u32,
     /// Files of which something was brought by an earlier transfer, and can be read back and compared.
     kept: BTreeSet<u32>,
+    /// Files whose next group is a hole, and was not hashed.
+    hollow: BTreeSet<u32>,
     /// Files of which something is verified and not written down, and how many groups that are.
     unsaved: BTreeSet<u32>,
     unsaved_groups: usize,
@@ -112,6 +115,7 @@ impl Sink {
             reading: None,
             short: 0,
             kept: BTreeSet::new(),
+            hollow: BTreeSet::new(),
             unsaved: BTreeSet::new(),
             unsaved_groups: 0,
             scratch: Vec::new(),
@@ -152,6 +156,7 @@ impl Sink {
     pub fn rest(&mut self) -> Vec<Report> {
         self.read_on();
         self.reread();
+        self.hash_holes();
         if !self.is_busy() {
             self.commits.commit(&mut self.reports);
         }
@@ -161,7 +166,7 @@ impl Sink {
     /// Whether [`Sink::rest`] has more to do, without a job.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.checks.is_empty() && self.short == 0 || self.rereads()
+        !self.checks.is_empty() && self.short == 0 || self.rereads() || !self.hollow.is_empty()
     }
 
     /// Commits what is complete and writes down what else is verified, so that a later transfer can go on
@@ -223,16 +228,23 @@ impl Sink {
     fn write_part(&mut self, index: u32, offset: u64, part: &[u8]) {
         let file = self.files.get_mut(index).expect("its caller has seen it");
         let range = offset..offset + part.len() as u64;
-        let (start, size) = (file.range.start, file.size());
-        let is_all = range == file.range;
+        let (start, layout) = (file.range.start, file.layout.clone());
+        let size = layout.size();
+        let is_all = range == file.range && layout.space() == size;
         let open = file.open().expect("its caller has seen it");
         let is_whole = is_all && size <= GROUP && open.storage.is_none();
         let Self { maker, written, .. } = self;
         let done = maker.with(index, open, size, |open, opened| {
             // What is written may be verified already: it is not written again.
-            written.gaps(range.clone()).try_for_each(|gap| {
-                open.put(opened, &part[within(offset, &gap)], gap.start - start)
-            })?;
+            for gap in written.gaps(range.clone()) {
+                let mut bytes = &part[within(offset, &gap)];
+                for stretch in layout.stretches(gap.start - start..gap.end - start) {
+                    let len = usize::try_from(stretch.end - stretch.start).expect("of a part");
+                    let (piece, rest) = bytes.split_at(len);
+                    open.put(opened, piece, stretch.start)?;
+                    bytes = rest;
+                }
+            }
             if is_whole { dress(opened, open.attributes, 0o600) } else { Ok(()) }
         });
         if let Err(error) = done {
@@ -268,14 +280,16 @@ impl Sink {
                 let text = "the sender announces more than the file it offered";
                 return self.fail(index, Failure::new(Reason::Integrity, text));
             }
-            if let Some(check) = file.check() {
+            let is_hole = file.layout.is_hole(group);
+            if let Some(check) = file.check().filter(|_| !is_hole) {
                 let Ok(found) = check.expect(group, *value) else {
                     return self.fail(index, no_memory());
                 };
                 self.settle(index, found);
                 continue;
             }
-            let open = file.open().expect("the only other state");
+            // What a hole is, is known.
+            let Some(open) = file.open().filter(|_| !is_hole) else { continue };
             // Said twice, or about what is verified already: the first word counts.
             if open.groups.knows(group) {
                 continue;

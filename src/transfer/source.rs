@@ -7,6 +7,7 @@
 
 mod aside;
 mod finding;
+mod hollow;
 mod item;
 
 use self::finding::Way;
@@ -14,13 +15,16 @@ use self::item::Item;
 use super::disk::{Disk, OpenedFile};
 use super::group_memory::{GroupMemory, GroupRoom};
 use super::hash::{GROUP, GroupHasher, Hash, group_count, group_range, group_value};
+use super::holes::HOLE_BYTES_MAX;
 use super::open_files::OpenFiles;
 use super::outcome::Failure;
 use super::place::Stamp;
 use super::source_job::{SourceJob, SourceReport};
 use super::walk::{Selection, Walk};
 use super::window::Window;
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::Range;
 
 /// Bytes that are hashed at once where no group is kept in memory.
 const PIECE: usize = 128 << 10;
@@ -33,14 +37,15 @@ pub struct Source {
     /// Entries found so far.
     found: u32,
     items: Window<Item>,
-    /// Bytes of the transfer space so far.
+    /// Bytes of the transfer space so far, and bytes that may still be in holes, which are not in it.
     total: u64,
+    holes_left: u64,
     handles: OpenFiles<OpenedFile>,
     cache: Cache,
     /// For hashing in pieces.
     piece: Vec<u8>,
     /// Files of which groups are to be hashed aside, and bytes that went since one was.
-    aside: VecDeque<u32>,
+    aside: BTreeSet<u32>,
     filled: u64,
     reports: Vec<SourceReport>,
 }
@@ -72,10 +77,11 @@ impl Source {
             found: 0,
             items: Window::default(),
             total: 0,
+            holes_left: HOLE_BYTES_MAX,
             handles: OpenFiles::default(),
             cache: Cache { memory, room: None, holds: None, bytes: Vec::new() },
             piece: Vec::new(),
-            aside: VecDeque::new(),
+            aside: BTreeSet::new(),
             filled: 0,
             reports: Vec::new(),
         }
@@ -107,6 +113,7 @@ impl Source {
                 self.reports.push(SourceReport::Filled { batch, is_whole: filled.is_ok() });
             }
             SourceJob::Forget { index } => self.forget(index),
+            SourceJob::Hollow { index } => self.hash_holes(index),
             SourceJob::Keep { index, groups } => self.hash_aside(index, groups),
             SourceJob::Prove { index } => self.hash_aside(index, 0..u64::MAX),
             SourceJob::Walk { entries, text, checks } => self.walk(entries, text, checks),
@@ -174,13 +181,15 @@ impl Source {
         })
     }
 
-    fn read_file(&mut self, index: u32, at: u64, buffer: &mut [u8]) -> Result<(), Failure> {
-        let (mut at, mut rest) = (at, buffer);
+    /// Fills `buffer` with the bytes that travel of a file, from that one of them on.
+    fn read_file(&mut self, index: u32, from: u64, buffer: &mut [u8]) -> Result<(), Failure> {
+        let (mut from, mut rest) = (from, buffer);
         while !rest.is_empty() {
             let item = self.items.get(index).expect("only items are read");
+            let Range { start: at, end } = item.layout.stretch(from);
             let group = at / GROUP;
             let range = group_range(group, item.size());
-            let len = usize::try_from(range.end - at).expect("a group").min(rest.len());
+            let len = usize::try_from(range.end.min(end) - at).expect("a group").min(rest.len());
             let (part, after) = rest.split_at_mut(len);
             if !item.groups.knows(group) {
                 self.load(index, group)?;
@@ -191,7 +200,7 @@ impl Source {
             } else {
                 self.read_part(index, at, part, false)?;
             }
-            at += len as u64;
+            from += len as u64;
             rest = after;
         }
         Ok(())
@@ -208,6 +217,7 @@ impl Source {
         self.cache.holds = None;
         bytes.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
         self.read_part(index, range.start, &mut bytes, true)?;
+        self.check_holes(index, range.start, &bytes)?;
         let value = group_value(group, &bytes, size);
         self.cache.bytes = bytes;
         self.cache.holds = Some((index, group));
@@ -217,7 +227,11 @@ impl Source {
 
     /// Reads a group for the first time and hashes it, in pieces.
     fn hash_group(&mut self, index: u32, group: u64) -> Result<(), Failure> {
-        let size = self.items.get(index).expect("only items are read").size();
+        let item = self.items.get(index).expect("only items are read");
+        let size = item.size();
+        if item.layout.is_hole(group) {
+            return self.hash_hole(index, group);
+        }
         let range = group_range(group, size);
         let mut hasher = GroupHasher::new(group, size);
         let mut piece = std::mem::take(&mut self.piece);
@@ -227,6 +241,7 @@ impl Source {
             piece.resize(len, 0);
             let is_last = at + len as u64 == range.end;
             self.read_part(index, at, &mut piece, is_last)?;
+            self.check_holes(index, at, &piece)?;
             hasher.update(&piece);
             at += len as u64;
             if is_last {
@@ -247,6 +262,16 @@ impl Source {
         buffer: &mut [u8],
         is_compared: bool,
     ) -> Result<(), Failure> {
+        self.with_file(index, is_compared, |handle| handle.read_exact_at(buffer, at))
+    }
+
+    /// Does something with the file, which must be the one that was offered: as [`Source::read_part`].
+    fn with_file<T>(
+        &mut self,
+        index: u32,
+        is_compared: bool,
+        work: impl FnOnce(&OpenedFile) -> io::Result<T>,
+    ) -> Result<T, Failure> {
         let item = self.items.get(index).expect("only items are read");
         let mut other = None;
         let Self { handles, disk, .. } = self;
@@ -255,29 +280,32 @@ impl Source {
             other = item.compare(Stamp::of_file(&handle)?).err();
             Ok(handle)
         });
-        let read = handle.and_then(|handle| {
-            handle.read_exact_at(buffer, at)?;
-            if is_compared { Stamp::of_file(handle).map(Some) } else { Ok(None) }
+        let done = handle.and_then(|handle| {
+            let done = work(handle)?;
+            let stamp = if is_compared { Some(Stamp::of_file(handle)?) } else { None };
+            Ok((done, stamp))
         });
-        match (other, read) {
+        match (other, done) {
             (Some(changed), _) => Err(changed),
             (None, Err(error)) => Err(item.failure(&error, &self.disk)),
-            (None, Ok(Some(stamp))) => item.compare(stamp),
-            (None, Ok(None)) => Ok(()),
+            (None, Ok((done, Some(stamp)))) => item.compare(stamp).map(|()| done),
+            (None, Ok((done, None))) => Ok(done),
         }
     }
 
     fn take_value(&mut self, index: u32, group: u64, value: Hash) {
         let item = self.items.get_mut(index).expect("only items are read");
         let count = group_count(item.size());
-        // The value of an only group is the hash of the file.
-        if count > 1 {
+        // The value of an only group is the hash of the file; that of a hole is no news.
+        if count > 1 && !item.layout.is_hole(group) {
             self.reports.push(SourceReport::Group { index, group, value });
         }
         item.groups.put(group, value);
         if let Some(hash) = item.groups.root(count) {
             self.reports.push(SourceReport::Root { index, hash });
             self.handles.close(index);
+        } else if item.next_hole().is_some() {
+            self.aside.insert(index);
         }
     }
 }

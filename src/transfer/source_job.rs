@@ -28,6 +28,11 @@ pub enum SourceJob {
         /// The entry.
         index: u32,
     },
+    /// The receiver takes the file: hash its holes, of which nothing goes, beside what goes.
+    Hollow {
+        /// The file.
+        index: u32,
+    },
     /// Those groups do not go, as the receiver says that it has them: hash them beside what goes.
     Keep {
         /// The file.

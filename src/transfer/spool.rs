@@ -1,6 +1,7 @@
 //! What came from a stream, in a file without a name: a transfer offers a size, and reads again what was
 //! lost on the way, and a stream allows neither.
 
+use super::disk::Disk;
 use super::entry::Kind;
 use super::name::TreePath;
 use super::place::Place;
@@ -28,10 +29,10 @@ impl Spool {
     }
 
     /// What is to be offered of it.
-    pub(super) fn candidate(&self) -> io::Result<Candidate> {
+    pub(super) fn candidate(&self, disk: &Disk) -> io::Result<Candidate> {
         let metadata = Metadata::from_file(&self.file)?;
         let place = Place::Held(self.file.clone());
-        let candidate = Candidate::new(self.name.clone(), place, &metadata);
+        let candidate = Candidate::new(disk, self.name.clone(), place, &metadata);
         let mut candidate = candidate.map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         if let Kind::File { attributes, .. } = &mut candidate.kind {
             attributes.mode = MODE;

@@ -7,7 +7,8 @@
 use super::area::leftovers::{Kind, Leftovers, lock, there};
 use super::area::{Area, Partial};
 use super::disk::OpenedFile;
-use super::hash::{Hash, group_range};
+use super::hash::Hash;
+use super::holes::Layout;
 use super::journal::{Journal, Key};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -135,7 +136,7 @@ impl Unfinished {
     ///
     /// # Errors
     /// As the system says.
-    pub(super) fn written_down(area: &Arc<Area>, key: Key, size: u64) -> io::Result<u64> {
+    pub(super) fn written_down(area: &Arc<Area>, key: Key, layout: &Layout) -> io::Result<u64> {
         let stem = key.stem();
         // A journal without its file says nothing.
         if there(Partial::data(area, &stem).is_single())? != Some(true) {
@@ -146,14 +147,14 @@ impl Unfinished {
         };
         let len = file.file().metadata()?.len();
         let mut groups = BTreeSet::new();
-        if let Some(journal) = Journal::open(file, len, key, size)? {
+        if let Some(journal) = Journal::open(file, len, key, layout.size())? {
             journal.scan(|group, _| {
                 groups.insert(group);
             })?;
         }
         Ok(groups
             .into_iter()
-            .map(|group| group_range(group, size))
+            .map(|group| layout.group_in_space(group))
             .map(|at| at.end - at.start)
             .sum())
     }

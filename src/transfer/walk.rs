@@ -117,7 +117,7 @@ impl Walk {
         let mut named = Vec::new();
         let spool = selection.spool.iter().map(|spool| {
             let unreadable = |error: io::Error| read_failure("standard input", &error);
-            spool.candidate().map_err(|error| ("standard input".to_owned(), unreadable(error)))
+            spool.candidate(&disk).map_err(|error| ("standard input".to_owned(), unreadable(error)))
         });
         let paths = selection.paths.iter().zip(0..).map(|(path, place)| {
             let holds = selection.links != Links::Follow && place < ROOTS_MAX;
@@ -202,7 +202,7 @@ impl Walk {
         if metadata.is_symlink() {
             return self.take_link(path, place, &metadata);
         }
-        match Candidate::new(path, place, &metadata) {
+        match Candidate::new(&self.disk, path, place, &metadata) {
             Ok(candidate) => self.take(candidate),
             Err(name) => Step::SkippedSpecial { name },
         }
@@ -283,14 +283,20 @@ impl Walk {
 
 impl Candidate {
     /// What is to be offered of a file or directory; the name of anything else.
-    pub(super) fn new(path: TreePath, place: Place, metadata: &Metadata) -> Result<Self, String> {
+    pub(super) fn new(
+        disk: &Disk,
+        path: TreePath,
+        place: Place,
+        metadata: &Metadata,
+    ) -> Result<Self, String> {
         let attributes = attributes_of(metadata);
         let kind = if metadata.is_dir() {
             Kind::Directory { attributes }
         } else if metadata.is_file() {
             let size = metadata.len();
             let source = Kind::is_identified(size).then(|| Stamp::of(metadata).id());
-            Kind::File { size, is_sparse: is_sparse(metadata), attributes, source }
+            let holes = is_sparse(metadata).then(|| place.holes(disk, size));
+            Kind::File { size, holes, attributes, source }
         } else {
             return Err(place.show());
         };
@@ -344,7 +350,7 @@ fn look_at(disk: &Disk, path: &Path, holds: bool) -> Result<Candidate, Failure> 
     } else {
         Place::Free(path.to_owned())
     };
-    let candidate = Candidate::new(name, place, &metadata).map_err(|shown| {
+    let candidate = Candidate::new(disk, name, place, &metadata).map_err(|shown| {
         let text = format!("{shown} is neither file nor directory; only those are sent");
         Failure::new(Reason::Source, text)
     })?;

@@ -20,10 +20,12 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use volley::transfer::holes::{BLOCK, HOLES_MAX};
 
 /// Only something that hangs takes this long: 4 GiB reach a disk of 15 MB/s before.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -138,7 +140,19 @@ impl Bench {
         }
     }
 
-    /// Makes a file to send of `size` bytes that takes no room: zeros, but for a few bytes at both
+    /// Makes a file to send of `size` bytes that takes little room and long to send: the holes that an offer
+    /// may name are used up soon, and what follows goes as zeros.
+    pub(crate) fn long_file(&self, name: &str, size: u64) {
+        self.sparse_file(name, size);
+        let file = File::options().write(true).open(self.from().join(name)).expect("just made");
+        let (step, most) =
+            if size > 1 << 30 { (2 * BLOCK, HOLES_MAX + 1) } else { (BLOCK, 1 << 14) };
+        for at in (0..size).step_by(usize::try_from(step).expect("small")).take(most) {
+            file.write_all_at(b"x", at).expect("room for temporary files");
+        }
+    }
+
+    /// Makes a file to send of `size` bytes that takes no room: a hole, but for a few bytes at both
     /// ends and on both sides of 4 GiB.
     pub(crate) fn sparse_file(&self, name: &str, size: u64) {
         let mut file = File::create(self.from().join(name)).expect("room for temporary files");

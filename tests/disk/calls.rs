@@ -112,6 +112,7 @@ fn kind(call: &Call<'_>) -> Discriminant<Call<'static>> {
         Call::Link { .. } => Call::Link { path: "", target: "" },
         Call::Look(_) => Call::Look(""),
         Call::MakeDir(_) => Call::MakeDir(""),
+        Call::Punch { .. } => Call::Punch { path: "", range: 0..0 },
         Call::Read(_) => Call::Read(""),
         Call::Remove(_) => Call::Remove(""),
         Call::Rename { .. } => Call::Rename { from: "", to: "", replaces: false },

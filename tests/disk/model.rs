@@ -51,6 +51,10 @@ impl Event {
             Call::Write { path, at, bytes } => {
                 Self::Write { path: path.to_owned(), at, bytes: bytes.to_vec() }
             }
+            Call::Punch { path, ref range } => {
+                let bytes = vec![0; to_usize(range.end - range.start)];
+                Self::Write { path: path.to_owned(), at: range.start, bytes }
+            }
             Call::Look(_) | Call::Read(_) | Call::SetAttributes(_) => return None,
         })
     }

@@ -105,7 +105,7 @@ fn judge(
             let text = "the receiver has the file already; start it with --discard";
             (Ended::Failed(text.into()), lasted, 0)
         }
-        None => (Ended::Complete, finished.elapsed, report.committed_bytes()),
+        None => (Ended::Complete, finished.elapsed, report.counts.bytes),
         Some(_) if is_up => (Ended::CutOff, lasted, handed_over),
         Some(_) => {
             let failures = report.files.iter().filter_map(|file| file.outcome.as_ref().err());

@@ -197,7 +197,7 @@ impl Recorder {
         let gathered = self.lock();
         let mut samples = gathered.samples.clone();
         let elapsed = summary.in_all();
-        let delivered = summary.report.committed_bytes();
+        let delivered = summary.report.counts.bytes;
         samples.push(Sample { at: Instant::ZERO + elapsed, delivered, path: None });
         let stats = summary.report.stats.as_ref();
         let notes = match finished.carrier {

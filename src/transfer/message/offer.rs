@@ -1,6 +1,7 @@
 //! What an OFFER says.
 
 use crate::transfer::entry::{Attributes, Entry, Kind, SourceId};
+use crate::transfer::holes::Holes;
 use crate::wire::cursor::{Malformed, Reader, put_varint};
 use crate::wire::header::OFFSET_END;
 
@@ -12,11 +13,12 @@ pub(super) const LINK: u8 = 3;
 
 pub(super) fn put_entry(body: &mut Vec<u8>, entry: &Entry) {
     match &entry.kind {
-        Kind::File { size, is_sparse, attributes, source } => {
-            body.push(if *is_sparse { SPARSE_FILE } else { FILE });
+        Kind::File { size, holes, attributes, source } => {
+            body.push(if holes.is_some() { SPARSE_FILE } else { FILE });
             put_varint(body, *size);
             put_attributes(body, *attributes);
             source.iter().for_each(|source| body.extend_from_slice(&source.0));
+            holes.iter().for_each(|holes| holes.put(body));
         }
         Kind::Directory { attributes } => {
             body.push(DIRECTORY);
@@ -50,7 +52,8 @@ pub(super) fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
                 true => Some(SourceId(reader.array()?)),
                 false => None,
             };
-            Kind::File { size, is_sparse: kind == SPARSE_FILE, attributes, source }
+            let holes = (kind == SPARSE_FILE).then(|| Holes::read(reader, size)).transpose()?;
+            Kind::File { size, holes, attributes, source }
         }
         DIRECTORY => Kind::Directory { attributes: read_attributes(reader)? },
         LINK => {

@@ -22,7 +22,7 @@ impl Receiving {
             Message::Lacking { name, reason, text } => {
                 self.before_the_end()?;
                 let outcome = Err(Failure::new(reason, text));
-                let report = FileReport { name, size: 0, outcome };
+                let report = FileReport { name, size: 0, holes: 0, outcome };
                 self.ledger.note(self.entries.next(), Sort::File, report);
             }
             Message::Plan => self.on_plan()?,
@@ -104,7 +104,7 @@ impl Receiving {
 
     /// Bytes of an entry.
     fn file_size(&self, index: u32) -> u64 {
-        self.entries.get(index).map_or(0, |entry| entry.range.end - entry.range.start)
+        self.entries.get(index).map_or(0, |entry| entry.layout.size())
     }
 
     /// The bytes that the sender was told may come end here.

@@ -9,7 +9,7 @@ impl Receiving {
     pub fn motion(&self) -> Motion {
         let ends = [self.is_offer_complete, self.is_finished].into_iter().map(u64::from);
         let steps = self.ledger.entries() + ends.sum::<u64>();
-        Motion { bytes: self.written, steps, offered: self.offered }
+        Motion { bytes: self.written, steps, offered: self.offered + self.holes }
     }
 
     /// Whether the sender has said what it comes for.

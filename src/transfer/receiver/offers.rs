@@ -3,6 +3,7 @@
 use super::{Incoming, Receiving};
 use crate::transfer::budget::Pool;
 use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::holes::HOLE_BYTES_MAX;
 use crate::transfer::job::Job;
 use crate::transfer::message::{ENTRIES_MAX, UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
 use crate::transfer::name::{TreePath, show_start};
@@ -22,16 +23,20 @@ type Judged = Result<(TreePath, Kind), Failure>;
 
 impl Receiving {
     pub(super) fn on_offer(&mut self, entry: Entry) -> Result<(), Malformed> {
-        let start = self.offered;
-        let end = start.checked_add(entry.kind.size()).filter(|end| *end <= OFFSET_END);
+        let (start, layout) = (self.offered, entry.kind.layout());
+        let end = start.checked_add(layout.space()).filter(|end| *end <= OFFSET_END);
         let end = end.ok_or(Malformed("offer: beyond the transfer space"))?;
+        let holes = self.holes.saturating_add(layout.holes().total());
+        if holes > HOLE_BYTES_MAX {
+            return Err(Malformed("offer: more bytes in holes than in a transfer"));
+        }
         self.before_the_end()?;
         if self.entries.next() >= ENTRIES_MAX {
             return Err(Malformed("offer: too many entries"));
         }
         if let Some(list) = &mut self.list {
             list.push(entry);
-            self.offered = end;
+            (self.offered, self.holes) = (end, holes);
             let is_too_many = self.ledger.list() > ENTRIES_MAX.into();
             return if is_too_many { Err(Malformed("offer: too many entries")) } else { Ok(()) };
         }
@@ -42,13 +47,14 @@ impl Receiving {
         let name = show_start(&entry.path);
         let (sort, range) = (entry.kind.sort(), start..end);
         let (cost, wanted) = self.admit(entry)?;
-        self.offered = end;
+        (self.offered, self.holes) = (end, holes);
         self.text_len += text_len;
         let index = self.entries.push(Incoming {
             name,
             sort,
             text_len,
             cost,
+            layout,
             range: range.clone(),
             renamed: None,
             is_judged: false,
@@ -72,7 +78,8 @@ impl Receiving {
 
     /// What an entry costs and is, if there is memory for it and it may lie where it is to.
     fn admit(&mut self, entry: Entry) -> Result<(usize, Judged), Malformed> {
-        let cost = ENTRY_COST + 2 * entry.text_len();
+        let holes = entry.kind.layout().holes().memory();
+        let cost = ENTRY_COST + 2 * entry.text_len() + holes;
         if self.account.take(Pool::State, cost + PATH_COST) {
             return Ok((cost, self.judge.judge(self.entries.next(), entry)));
         }

@@ -2,7 +2,7 @@
 
 use super::{Demand, Receiving, note};
 use crate::transfer::budget::Pool;
-use crate::transfer::hash::{Hash, group_range};
+use crate::transfer::hash::Hash;
 use crate::transfer::job::{Job, Report};
 use crate::transfer::message::Message;
 use crate::transfer::outcome::{Done, Failure, FileOutcome};
@@ -56,19 +56,17 @@ impl Receiving {
     /// Bytes of those groups are not waited for.
     fn keep(&mut self, index: u32, first: u64, values: Vec<Hash>) {
         let Some(entry) = self.entries.get(index) else { return };
-        let (start, size) = (entry.range.start, entry.range.end - entry.range.start);
-        let last = (first + values.len() as u64).saturating_sub(1);
-        let range = start + group_range(first, size).start..start + group_range(last, size).end;
-        self.ledger.resume(range.end - range.start);
-        self.demands.push(Demand::Cancel(range));
+        let (start, last) = (entry.range.start, (first + values.len() as u64).saturating_sub(1));
+        let [first_in, last_in] = [first, last].map(|group| entry.layout.group_in_space(group));
+        self.ledger.resume(last_in.end - first_in.start);
+        self.demands.push(Demand::Cancel(start + first_in.start..start + last_in.end));
         Message::Kept { index, first, values }.put(&mut self.outgoing);
     }
 
     /// Bytes of that group have to come after all.
     fn want_again(&mut self, index: u32, group: u64) {
         let Some(entry) = self.entries.get(index).filter(|entry| !entry.is_settled) else { return };
-        let (start, size) = (entry.range.start, entry.range.end - entry.range.start);
-        let range = group_range(group, size);
+        let (start, range) = (entry.range.start, entry.layout.group_in_space(group));
         self.ledger.resume_less(range.end - range.start);
         self.demands.push(Demand::Again(start + range.start..start + range.end));
         Message::Again { index, first: group, count: 1 }.put(&mut self.outgoing);

@@ -15,7 +15,7 @@ fn say(receiving: &mut Receiving, message: &Message) -> Result<(), Failure> {
 fn offer(size: u64, path: &str) -> Message {
     let attributes = Attributes { mode: 0o644, seconds: 0, nanoseconds: 0 };
     let source = Kind::is_identified(size).then_some(SourceId([1; 16]));
-    let kind = Kind::File { size, is_sparse: false, attributes, source };
+    let kind = Kind::File { size, holes: None, attributes, source };
     Message::Offer(Entry { path: path.into(), kind })
 }
 
@@ -481,5 +481,23 @@ fn what_does_not_fit_the_entry_or_the_time_is_a_violation() {
         let (last, first) = messages.split_last().expect("some");
         first.iter().for_each(|message| say(&mut receiving, message).expect(what));
         assert!(say(&mut receiving, last).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn holes_of_a_transfer_are_so_many_bytes_at_most_and_none_of_the_transfer_space() {
+    use crate::transfer::holes::{BLOCK, HOLE_BYTES_MAX, Holes};
+    let hollow = |size, path: &str| {
+        let Message::Offer(mut entry) = offer(size, path) else { panic!("it is one") };
+        if let Kind::File { holes, .. } = &mut entry.kind {
+            *holes = Holes::new(size, [0..size - BLOCK]);
+        }
+        Message::Offer(entry)
+    };
+    for mut receiving in [Receiving::new(false), Receiving::listing()] {
+        say(&mut receiving, &hollow(HOLE_BYTES_MAX, "a")).expect("a block less than that");
+        assert_eq!(receiving.offered, BLOCK);
+        say(&mut receiving, &hollow(2 * BLOCK, "b")).expect("that many");
+        assert!(say(&mut receiving, &hollow(2 * BLOCK, "c")).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use super::{Item, Purpose, Sending};
 use crate::transfer::entry::Kind;
 use crate::transfer::exchange::{ReceiverWord, SenderState};
-use crate::transfer::hash::{Hash, group_count, group_range};
+use crate::transfer::hash::{Hash, group_count};
 use crate::transfer::message::Message;
 use crate::transfer::name::show_start;
 use crate::transfer::outcome::{Done, Failure, Reason};
@@ -22,11 +22,12 @@ impl Item {
 
     /// Where so many groups are in the transfer space, if a receiver may have kept them.
     fn groups(&self, first: u64, count: u64) -> Option<Range<u64>> {
-        let (size, start) = (self.size(), self.range.start);
+        let (size, start) = (self.layout.size(), self.range.start);
         let end = first.checked_add(count).filter(|end| *end <= group_count(size))?;
         let last = end.checked_sub(1).filter(|last| *last >= first)?;
-        let range = group_range(first, size).start..group_range(last, size).end;
-        Kind::is_identified(size).then_some(start + range.start..start + range.end)
+        let [first, last] = [first, last].map(|group| self.layout.group_in_space(group));
+        let is_some = Kind::is_identified(size) && first.start < last.end;
+        is_some.then_some(start + first.start..start + last.end)
     }
 }
 
@@ -123,12 +124,18 @@ impl Sending {
         if below > self.items.next() || below <= self.accepted {
             return Err(Malformed("ACCEPT: of more than was offered, or of no more than before"));
         }
-        self.accepted = below;
+        let fresh = std::mem::replace(&mut self.accepted, below)..below;
         let last = self.items.get(below - 1);
         self.accepted_end = self.accepted_end.max(last.map_or(0, |item| item.range.end));
         while let Some(index) = self.proving.front().copied().filter(|index| *index < below) {
             self.proving.pop_front();
             self.jobs.push_back(SourceJob::Decided { index });
+        }
+        for index in fresh.start.max(self.items.first())..fresh.end {
+            let item = self.items.get(index).filter(|item| item.is_open());
+            if item.is_some_and(|item| item.layout.holes().total() > 0) {
+                self.jobs.push_back(SourceJob::Hollow { index });
+            }
         }
         Ok(())
     }
@@ -186,7 +193,7 @@ impl Sending {
     /// What would become of an entry.
     fn on_would(&mut self, index: u32, replaces: bool, there: u64) -> Result<(), Malformed> {
         let item = self.items.get_mut(index).expect("it is open");
-        if there > item.size() {
+        if there > item.layout.size() {
             return Err(Malformed("WOULD: more than the file has"));
         }
         let renamed = item.renamed.take();

@@ -9,7 +9,7 @@ impl Sending {
     pub fn motion(&self, delivered: u64) -> Motion {
         let ends = [self.is_offered, self.is_finished].into_iter().map(u64::from);
         let steps = self.ledger.entries() + u64::from(self.accepted) + ends.sum::<u64>();
-        Motion { bytes: delivered, steps, offered: self.total() }
+        Motion { bytes: delivered, steps, offered: self.total + self.holes }
     }
 
     /// Whether its source looks at what is to be sent. What else the source does it says itself.

@@ -3,6 +3,7 @@
 use super::{Purpose, Sending};
 use crate::transfer::entry::{Entry, Kind, Sort};
 use crate::transfer::hash::Hash;
+use crate::transfer::holes::{HOLES_LEN_MAX, Layout};
 use crate::transfer::message::{Message, UNSETTLED_MAX, UNSETTLED_TEXT_MAX};
 use crate::transfer::name::{PATH_MAX, TreePath};
 use crate::transfer::outcome::{Failure, FileReport};
@@ -10,7 +11,7 @@ use crate::transfer::source_job::{SourceJob, SourceReport};
 use std::ops::Range;
 
 /// Bytes of the texts of one offer, at most.
-const OFFER_TEXT_MAX: usize = 2 * PATH_MAX;
+const OFFER_TEXT_MAX: usize = PATH_MAX + HOLES_LEN_MAX;
 
 /// One entry to send.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Item {
     pub(super) sort: Sort,
     /// Where its bytes are in the transfer space.
     pub(super) range: Range<u64>,
+    /// Where these are in the file.
+    pub(super) layout: Layout,
     pub(super) text_len: usize,
     /// What its bytes hash to, once this side has read all of them.
     pub(super) root: Option<Hash>,
@@ -30,13 +33,6 @@ pub(super) struct Item {
     pub(super) rejected: Option<Failure>,
     /// It has an outcome: nobody waits for its bytes.
     pub(super) is_settled: bool,
-}
-
-impl Item {
-    /// Bytes.
-    pub(super) fn size(&self) -> u64 {
-        self.range.end - self.range.start
-    }
 }
 
 impl Sending {
@@ -114,12 +110,14 @@ impl Sending {
     fn lack(&mut self, name: String, failure: Failure) {
         let (reason, text) = (failure.reason, failure.text.clone());
         Message::Lacking { name: name.clone(), reason, text }.put(&mut self.outgoing);
-        let report = FileReport { name, size: 0, outcome: Err(failure) };
+        let report = FileReport { name, size: 0, holes: 0, outcome: Err(failure) };
         self.ledger.note(self.items.next(), Sort::File, report);
     }
 
     fn offer_one(&mut self, path: TreePath, kind: Kind) {
-        let end = self.total + kind.size();
+        let layout = kind.layout();
+        let end = self.total + layout.space();
+        self.holes += layout.holes().total();
         // What has no bytes is never read, and its hash is known.
         let root = match &kind {
             Kind::File { size: 1.., .. } => None,
@@ -135,6 +133,7 @@ impl Sending {
             path,
             sort,
             range: self.total..end,
+            layout,
             text_len,
             root,
             is_proving: false,

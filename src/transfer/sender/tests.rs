@@ -347,7 +347,7 @@ fn what_exceeds_the_transfer_space_is_named_and_all_else_is_offered() {
     const HALF: u64 = 1 << 55;
     let Ok(dir) = tempfile::tempdir_in("/dev/shm") else { return };
     let sizes =
-        [("small", 5), ("beyond", u64::MAX / 2), ("half", HALF), ("rest", HALF), ("end", 9)];
+        [("small", 5), ("beyond", u64::MAX / 2), ("half", HALF), ("rest", HALF + 1), ("end", 9)];
     let paths = sizes.map(|(name, size)| {
         let path = dir.path().join(name);
         fs::File::create(&path).and_then(|file| file.set_len(size)).map(|()| path)

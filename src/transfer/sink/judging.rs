@@ -2,10 +2,12 @@
 //! not come.
 
 use super::Sink;
+use super::hollow::restore;
 use crate::transfer::check::Check;
 use crate::transfer::commit::{Found, NUMBERS_MAX, exists, storage_failure};
 use crate::transfer::entry::{Attributes, Kind};
-use crate::transfer::hash::{Hash, group_range};
+use crate::transfer::hash::Hash;
+use crate::transfer::holes::Layout;
 use crate::transfer::incoming::{Incoming, OpenFile, State, Storage};
 use crate::transfer::job::Report;
 use crate::transfer::journal::Key;
@@ -29,7 +31,8 @@ impl Sink {
     ) {
         debug_assert_eq!(index, self.files.next(), "offers come in order");
         self.offered = range.end;
-        self.files.push(Incoming { range, state: State::Over });
+        let layout = wanted.as_ref().map_or_else(Layout::default, |(_, kind)| kind.layout());
+        self.files.push(Incoming { range, layout, state: State::Over });
         let Some(offered) = wanted else { return };
         let place = (offered.0.clone(), 0);
         if let Err(failure) = self.begin(&place.0).and_then(|()| self.judge(index, offered, place))
@@ -201,11 +204,12 @@ impl Sink {
         offered: (&TreePath, Kind),
         place: TreePath,
     ) -> Result<(), Failure> {
-        let (path, Kind::File { size, is_sparse, attributes, source }) = offered else {
+        let (path, Kind::File { size, holes, attributes, source }) = offered else {
             unreachable!("its caller has looked")
         };
         let key =
             source.filter(|_| !self.policy.keeping.discards).map(|source| Key::new(path, source));
+        let is_sparse = holes.is_some();
         let mut open = OpenFile::new(place, key, attributes, is_sparse);
         open.expected = Values::new(&self.policy.account);
         let told = self.reports.len();
@@ -220,6 +224,7 @@ impl Sink {
         }
         self.maker.claims += usize::from(open.storage.is_some());
         self.files.get_mut(index).expect("just pushed").state = State::Open(Box::new(open));
+        self.look_for_hole(index);
         Ok(())
     }
 
@@ -230,23 +235,28 @@ impl Sink {
         let taken =
             self.maker.directory.take_up(key, size, |group, value| found.push((group, value)));
         let Some(claim) = taken? else { return Ok(0) };
+        let file = self.files.get(index).expect("just pushed");
+        let (start, layout) = (file.range.start, file.layout.clone());
+        if !restore(&claim, &layout)? {
+            return Ok(0);
+        }
         open.storage = Some(Storage::Kept(claim));
         open.is_used = true;
         found.sort_unstable_by_key(|(group, _)| *group);
         found.dedup_by_key(|(group, _)| *group);
-        let start = self.files.get(index).expect("just pushed").range.start;
-        let (mut there, mut frontier, mut islands) = (0, 0, 0);
+        found.retain(|(group, _)| !layout.is_hole(*group));
+        let (mut there, mut frontier, mut islands) = (0, layout.next_data(0), 0);
         let mut run: Option<(u64, Vec<Hash>)> = None;
         for (group, value) in found {
             if group == frontier {
-                frontier += 1;
+                frontier = layout.next_data(frontier + 1);
             } else if islands == ISLANDS_MAX {
                 break;
             } else {
                 islands += 1;
             }
             open.kept.claim(group);
-            let range = group_range(group, size);
+            let range = layout.group_in_space(group);
             there += range.end - range.start;
             self.written.insert(start + range.start..start + range.end);
             match &mut run {

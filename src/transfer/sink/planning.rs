@@ -54,13 +54,14 @@ impl Sink {
     ) -> Result<(), Failure> {
         let ((path, kind), (place, number)) = (offered, place);
         let mut there = 0;
-        if let Kind::File { size, is_sparse, source, .. } = kind {
+        if let Kind::File { size, holes, source, .. } = &kind {
             let key = source.filter(|_| !self.policy.keeping.discards);
             if let Some(source) = key {
-                let found = self.maker.directory.already_there(Key::new(&path, source), size);
+                let key = Key::new(&path, source);
+                let found = self.maker.directory.already_there(key, &kind.layout());
                 there = found.map_err(|error| storage_failure(&path, &error))?;
             }
-            if !is_sparse {
+            if holes.is_none() {
                 self.room.owe(&self.maker.directory, &path, size - there)?;
             }
         }

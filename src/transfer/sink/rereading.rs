@@ -63,7 +63,7 @@ impl Sink {
         let theirs = open.kept.settle(group);
         match value {
             Some(value) if theirs.is_none_or(|theirs| theirs == value) => {
-                open.groups.put(group, value);
+                self.take_value(index, group, value);
                 self.try_complete(index);
             }
             _ => self.on_changed(index, group, theirs),
@@ -86,13 +86,12 @@ impl Sink {
     }
     fn want_again(&mut self, index: u32, group: u64, theirs: Hash) {
         let file = self.files.get_mut(index).expect("its caller has seen it");
-        let range = group_range(group, file.size());
-        let start = file.range.start;
+        let range = file.group_in_space(group);
         let open = file.open().expect("its caller has seen it");
         if !open.expected.put(group, theirs) {
             return self.fail(index, no_memory());
         }
-        let lost = self.written.remove(&(start + range.start..start + range.end));
+        let lost = self.written.remove(&range);
         self.room.owed += open.owed_of(lost);
         self.reports.push(Report::Changed { index, group });
     }

@@ -7,6 +7,7 @@ mod planning;
 use super::super::disk::{Call, Disk};
 use super::super::entry::{Attributes, Kind, SourceId};
 use super::super::hash::{group_range, group_value};
+use super::super::holes::Holes;
 use super::super::job::WriteBatch;
 use super::super::keeping::Existing;
 use super::super::name::TreePath;
@@ -20,7 +21,8 @@ const PLAIN: Attributes = Attributes { mode: 0o644, seconds: 1_000_000_000, nano
 
 fn file(size: u64, is_sparse: bool, attributes: Attributes) -> Kind {
     let source = Kind::is_identified(size).then_some(SourceId([1; 16]));
-    Kind::File { size, is_sparse, attributes, source }
+    let holes = is_sparse.then(Holes::default);
+    Kind::File { size, holes, attributes, source }
 }
 
 struct Bench {
@@ -380,6 +382,37 @@ fn holes_stay_holes() {
     let blocks = fs::metadata(bench.path("sparse")).expect("there").blocks();
     assert!(blocks * 512 < 1 << 20, "{blocks} blocks");
     assert_eq!(bench.sink.room.owed, 0);
+}
+
+#[test]
+fn for_a_hole_that_does_not_travel_zeros_are_hashed() {
+    let size = 5 * GROUP + 77;
+    let hole = GROUP / 2..size - 77;
+    let mut bytes = vec![0; size as usize];
+    bytes[..GROUP as usize / 2].fill(7);
+    bytes[hole.end as usize..].fill(9);
+    for lie in [false, true] {
+        let mut bench = Bench::new(Existing::Refuse, true);
+        let holes = Holes::new(size, [hole.clone()]);
+        let Kind::File { attributes, source, .. } = file(size, true, PLAIN) else {
+            panic!("it is")
+        };
+        let kind = Kind::File { size, holes, attributes, source };
+        bench.offer_kind(0, "hollow", 0..GROUP / 2 + 77, kind);
+        bench.write(0, &bytes[..GROUP as usize / 2]);
+        bench.write(GROUP / 2, &bytes[hole.end as usize..]);
+        // What a sender says of a hole is not even looked at.
+        bench.run(Job::Expect { index: 0, first: 2, values: vec![Hash([1; 32])] });
+        bytes[hole.start as usize] = u8::from(lie);
+        let mut reports = bench.expect_all(0, &bytes);
+        reports.extend(bench.sink.rest());
+        if lie {
+            assert!(!bench.path("hollow").exists() && !reports.is_empty());
+        } else {
+            assert!(fs::read(bench.path("hollow")).expect("there") == bytes, "{reports:?}");
+        }
+        assert!(lie || bench.sink.files.is_empty());
+    }
 }
 
 #[test]

@@ -16,13 +16,16 @@ pub(super) const MISMATCHES_MAX: u32 = 3;
 impl Sink {
     /// Checks the groups that the bytes just written may have completed.
     pub(super) fn complete_groups(&mut self, index: u32, written: &Range<u64>) {
-        let file = self.files.get(index).expect("its caller has seen it").range.clone();
-        let size = file.end - file.start;
-        let last = written.end.saturating_sub(1).max(written.start);
-        for group in (written.start - file.start) / GROUP..=(last - file.start) / GROUP {
-            let range = group_range(group, size);
-            if self.written.contains_all(&(file.start + range.start..file.start + range.end)) {
-                self.verify_group(index, group);
+        let file = self.files.get(index).expect("its caller has seen it");
+        let (start, layout) = (file.range.start, file.layout.clone());
+        let mut next = 0;
+        for stretch in layout.stretches(written.start - start..written.end - start) {
+            for group in next.max(stretch.start / GROUP)..=(stretch.end - 1) / GROUP {
+                next = group + 1;
+                let range = layout.group_in_space(group);
+                if self.written.contains_all(&(start + range.start..start + range.end)) {
+                    self.verify_group(index, group);
+                }
             }
         }
     }
@@ -31,7 +34,7 @@ impl Sink {
     /// came in one piece, else read back.
     pub(super) fn verify_group(&mut self, index: u32, group: u64) {
         let file = self.files.get_mut(index).expect("its caller has seen it");
-        let (start, size) = (file.range.start, file.size());
+        let (in_space, size) = (file.group_in_space(group), file.size());
         let Some(open) = file.open().filter(|open| !open.groups.knows(group)) else {
             return;
         };
@@ -53,7 +56,7 @@ impl Sink {
                 self.note_group(index, group, value);
                 self.try_complete(index);
             }
-            Ok(_) => self.on_mismatch(index, start + range.start..start + range.end),
+            Ok(_) => self.on_mismatch(index, in_space),
         }
     }
 
@@ -61,7 +64,6 @@ impl Sink {
     fn note_group(&mut self, index: u32, group: u64, value: Hash) {
         let open = self.open_file(index).expect("its caller has seen it");
         open.expected.remove(group);
-        open.groups.put(group, value);
         if let Some(Storage::Kept(claim)) = &open.storage {
             // Who has lost the claim hears of it when he writes.
             let _ = claim.with(|unfinished| {
@@ -71,6 +73,7 @@ impl Sink {
             self.unsaved.insert(index);
             self.unsaved_groups += 1;
         }
+        self.take_value(index, group, value);
         if self.unsaved_groups >= UNSAVED_MAX {
             self.write_down();
         }

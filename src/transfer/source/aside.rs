@@ -9,9 +9,9 @@ impl Source {
     /// Hashes a group of what is to be hashed aside, if there is one.
     pub fn rest(&mut self) -> Vec<SourceReport> {
         self.filled = 0;
-        while let Some(index) = self.aside.front().copied() {
+        while let Some(index) = self.aside.first().copied() {
             let Some(group) = self.next_aside(index) else {
-                self.aside.pop_front();
+                self.aside.remove(&index);
                 continue;
             };
             let hashed = self.hash_group(index, group);
@@ -40,9 +40,7 @@ impl Source {
         let Some(item) = self.items.get_mut(index).filter(|item| !item.is_over) else { return };
         let end = groups.end.min(group_count(item.size()));
         item.aside.insert(groups.start..end);
-        if !self.aside.contains(&index) {
-            self.aside.push_back(index);
-        }
+        self.aside.insert(index);
     }
 
     /// Only what goes is hashed from now on.
@@ -55,11 +53,11 @@ impl Source {
     /// Takes out the next group of a file that is to be hashed aside and is not known.
     fn next_aside(&mut self, index: u32) -> Option<u64> {
         let item = self.items.get_mut(index).filter(|item| !item.is_over)?;
-        loop {
-            let group = item.aside.pop_front(1)?.start;
-            if !item.groups.knows(group) {
-                return Some(group);
+        while let Some(group) = item.aside.pop_front(1) {
+            if !item.groups.knows(group.start) {
+                return Some(group.start);
             }
         }
+        item.next_hole()
     }
 }

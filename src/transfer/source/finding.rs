@@ -3,6 +3,7 @@
 use super::Source;
 use super::item::Item;
 use crate::transfer::entry::Kind;
+use crate::transfer::holes::Holes;
 use crate::transfer::message::ENTRIES_MAX;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::source_job::SourceReport;
@@ -65,7 +66,11 @@ impl Source {
             }
         }
         let Way::Along(walk) = &mut self.way else { return Step::End };
-        match walk.step() {
+        let mut step = walk.step();
+        if let Step::Found(candidate) = &mut step {
+            self.spend_holes(&mut candidate.kind);
+        }
+        match step {
             Step::Found(candidate) if self.found == ENTRIES_MAX => {
                 self.way = Way::Over;
                 left_out(
@@ -85,20 +90,31 @@ impl Source {
 
     /// Whether the transfer space has offsets for it.
     fn has_space_for(&self, kind: &Kind) -> bool {
-        let end = self.total.checked_add(kind.size());
-        end.is_some_and(|end| end <= OFFSET_END)
+        let end = self.total.checked_add(kind.layout().space());
+        kind.size() <= OFFSET_END && end.is_some_and(|end| end <= OFFSET_END)
     }
 
     /// Takes in an entry, behind all others in the transfer space, and says how long its offer is.
     fn take(&mut self, candidate: Candidate) -> usize {
         let Candidate { path, place, kind, stamp } = candidate;
-        let end = self.total + kind.size();
-        self.items.push(Item::new(place, stamp, self.total..end));
-        self.total = end;
+        let layout = kind.layout();
+        let start = self.total;
+        self.total += layout.space();
+        self.items.push(Item::new((place, stamp), start, layout));
         self.found += 1;
         let len = OFFER_LEN + path.as_str().len() + kind.text_len();
         self.reports.push(SourceReport::Found { path, kind });
         len
+    }
+
+    /// Where a transfer has had the bytes in holes that it may have, what follows travels.
+    fn spend_holes(&mut self, kind: &mut Kind) {
+        if let Kind::File { holes: Some(holes), .. } = kind {
+            match self.holes_left.checked_sub(holes.total()) {
+                Some(left) => self.holes_left = left,
+                None => *holes = Holes::default(),
+            }
+        }
     }
 
     /// Says of the entry found last, before anybody can answer its offer, if it cannot be read.

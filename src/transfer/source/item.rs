@@ -2,7 +2,8 @@
 
 use crate::base::range_set::RangeSet;
 use crate::transfer::disk::Disk;
-use crate::transfer::hash::Groups;
+use crate::transfer::hash::{Groups, group_count};
+use crate::transfer::holes::Layout;
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::place::{Place, Stamp, read_failure, sizeless};
 use std::io;
@@ -15,23 +16,43 @@ pub(super) struct Item {
     stamp: Stamp,
     /// Where its bytes are in the transfer space.
     pub(super) range: Range<u64>,
+    /// Where these are in the file.
+    pub(super) layout: Layout,
     /// What was read of it.
     pub(super) groups: Groups,
     /// Groups to be hashed though they do not go.
     pub(super) aside: RangeSet,
+    /// The receiver takes it: its holes are hashed.
+    pub(super) is_taken: bool,
     /// It has an outcome: nobody waits for its bytes.
     pub(super) is_over: bool,
 }
 
 impl Item {
-    pub(super) fn new(place: Place, stamp: Stamp, range: Range<u64>) -> Self {
-        let (groups, aside) = (Groups::default(), RangeSet::new());
-        Self { place, stamp, range, groups, aside, is_over: false }
+    /// An entry whose bytes begin there in the transfer space.
+    pub(super) fn new((place, stamp): (Place, Stamp), start: u64, layout: Layout) -> Self {
+        Self {
+            place,
+            stamp,
+            range: start..start + layout.space(),
+            layout,
+            groups: Groups::default(),
+            aside: RangeSet::new(),
+            is_taken: false,
+            is_over: false,
+        }
     }
 
     /// Bytes.
     pub(super) fn size(&self) -> u64 {
-        self.range.end - self.range.start
+        self.layout.size()
+    }
+
+    /// The first group that is not known, if it is a hole to be hashed.
+    pub(super) fn next_hole(&self) -> Option<u64> {
+        let next = self.groups.frontier();
+        let is_hole = next < group_count(self.size()) && self.layout.is_hole(next);
+        (self.is_taken && is_hole).then_some(next)
     }
 
     /// What an error means for it.
@@ -48,6 +69,12 @@ impl Item {
             io::ErrorKind::NotFound => self.changed("it was removed or renamed"),
             _ => read_failure(&self.place.show(), error),
         }
+    }
+
+    /// As if it had been offered with that stamp.
+    #[cfg(test)]
+    pub(super) fn take_for(&mut self, stamp: Stamp) {
+        self.stamp = stamp;
     }
 
     /// Whether it is still what was offered.
@@ -74,6 +101,11 @@ impl Item {
             _ => "it was written to, replaced or removed, or has another mode",
         };
         Err(self.changed(how))
+    }
+
+    /// What was a hole of it is none any more.
+    pub(super) fn filled(&self) -> Failure {
+        self.changed("it was written to")
     }
 
     fn changed(&self, how: &str) -> Failure {

@@ -155,3 +155,65 @@ fn a_source_that_changes_is_noticed_with_its_next_group() {
         assert!(failure.text.contains(word), "{}", failure.text);
     }
 }
+
+/// A file whose groups 1 and 2, and half of 3, are a hole, as it was offered.
+fn hollow() -> (tempfile::TempDir, Source) {
+    use std::os::unix::fs::FileExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("hollow");
+    let file = File::create(&path).expect("room");
+    file.set_len(4 * GROUP).expect("there are holes");
+    file.write_all_at(&[5; GROUP as usize], 0).expect("room");
+    file.write_all_at(&[6; GROUP as usize / 2], 7 * GROUP / 2).expect("room");
+    let mut source = Source::new(&Selection { paths: vec![path], ..Selection::default() });
+    source.run(SourceJob::Walk { entries: 1, text: usize::MAX, checks: false });
+    assert_eq!(source.total, 3 * GROUP / 2);
+    (dir, source)
+}
+
+/// All that is told of it.
+fn read_hollow(source: &mut Source) -> Vec<SourceReport> {
+    let mut reports = source.run(SourceJob::Hollow { index: 0 });
+    let mut bytes = vec![0; 3 * GROUP as usize / 2];
+    reports.extend(source.read(0, &mut bytes).1);
+    while source.is_busy() {
+        reports.extend(source.rest());
+    }
+    reports
+}
+
+#[test]
+fn of_a_hole_nothing_goes_and_no_value_is_told() {
+    let (dir, mut source) = hollow();
+    let hash = Hash::of(&fs::read(dir.path().join("hollow")).expect("readable"));
+    let (mut groups, mut roots) = (Vec::new(), Vec::new());
+    for report in read_hollow(&mut source) {
+        match report {
+            SourceReport::Group { group, .. } => groups.push(group),
+            SourceReport::Root { hash, .. } => roots.push(hash),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((groups, roots), (vec![0, 3], vec![hash]));
+}
+
+#[test]
+fn a_hole_that_was_filled_is_found_whatever_the_times_say() {
+    use std::os::unix::fs::FileExt;
+    for at in [2 * GROUP, 3 * GROUP + 5] {
+        let (dir, mut source) = hollow();
+        let path = dir.path().join("hollow");
+        let file = File::options().write(true).open(&path).expect("ours");
+        file.write_all_at(b"x", at).expect("room");
+        let stamp = source.items.get(0).map(|item| item.place.clone()).expect("found");
+        let stamp = Stamp::of_file(&stamp.open(&source.disk).expect("there")).expect("there");
+        source.items.get_mut(0).expect("found").take_for(stamp);
+        let reports = read_hollow(&mut source);
+        let failure = reports.into_iter().find_map(|report| match report {
+            SourceReport::Failed { failure, .. } => Some(failure),
+            _ => None,
+        });
+        let failure = failure.expect("it is not what was offered");
+        assert!(failure.text.contains("changed while it was sent"), "{}", failure.text);
+    }
+}

@@ -104,7 +104,7 @@ fn what_was_changed_at_the_sender_is_never_mixed_with_what_was_there() {
             "source" => (SourceId([2; 16]), size),
             _ => (SourceId([1; 16]), size + 1),
         };
-        let kind = Kind::File { size, is_sparse: false, attributes: PLAIN, source: Some(source) };
+        let kind = Kind::File { size, holes: None, attributes: PLAIN, source: Some(source) };
         assert_eq!(bench.offer_kind(0, "a", 0..size, kind), [Report::Accepted { index: 0 }]);
         bench.write(0, b"new");
         assert_eq!(bench.partials(), 2, "{changed}: the older one goes when the newer one comes");

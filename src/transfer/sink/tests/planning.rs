@@ -108,7 +108,7 @@ fn signs(bench: &mut Bench) -> Vec<String> {
             File(path, contents) => (path, file(contents.len() as u64, false, PLAIN), *contents),
             Link(path, target) => (path, Kind::Link { target: (*target).into() }, ""),
         };
-        let end = start + kind.size();
+        let end = start + kind.layout().space();
         let mut reports = bench.offer_kind(index, path, start..end, kind);
         reports.extend(bench.expect_all(index, contents.as_bytes()));
         if !contents.is_empty() {

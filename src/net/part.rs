@@ -162,11 +162,17 @@ impl Service {
 impl Reception {
     fn part(&self, carrier: Carrier, is_plan: bool, origin: Option<IpAddr>) -> Part {
         let can_repeat = carrier == Carrier::Udp;
-        let Budget { descriptors, memory } = self.budget.clone();
+        let Budget { descriptors, memory, hashing } = self.budget.clone();
         let account = memory.account();
         let keeping = self.keeping.clone();
-        let policy =
-            SinkPolicy { keeping, can_repeat, descriptors, account: account.clone(), origin };
+        let policy = SinkPolicy {
+            keeping,
+            can_repeat,
+            descriptors,
+            account: account.clone(),
+            hashing,
+            origin,
+        };
         let receiving = match self.keeping.handover {
             Some(_) => Receiving::one_file(),
             None => Receiving::new(self.takes_hidden),

@@ -13,7 +13,7 @@ mod rereading;
 mod verifying;
 
 use super::area::Owner;
-use super::budget::{Account, Descriptors, Held};
+use super::budget::{Account, Descriptors, Held, Turn};
 use super::commit::{Commits, storage_failure};
 use super::directory::Directory;
 use super::disk::OpenedFile;
@@ -47,6 +47,8 @@ pub struct SinkPolicy {
     pub descriptors: Descriptors,
     /// Memory for what senders say.
     pub account: Account,
+    /// For hashing what a sender says of holes.
+    pub hashing: Turn,
     /// From where the sender came; nothing, where this side went there.
     pub origin: Option<IpAddr>,
 }

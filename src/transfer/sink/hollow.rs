@@ -20,7 +20,9 @@ impl Sink {
             let file = self.files.get(index);
             match file.and_then(|file| Some((file.next_hole()?, file.size()))) {
                 Some((group, size)) => {
-                    self.take_value(index, group, zeros_value(group, size));
+                    // As dear as it is to this side, it is cheap to ask for.
+                    let value = self.policy.hashing.within(|| zeros_value(group, size));
+                    self.take_value(index, group, value);
                     self.try_complete(index);
                 }
                 None => {

@@ -104,14 +104,20 @@ impl Area {
         Ok(Self { dir, disk: disk.clone(), is_haunted, _lock: None })
     }
 
-    /// What stands before `end` in all names that end so.
+    /// What stands before `end` in all names of files that end so.
     fn stems(&self, end: &str) -> io::Result<Vec<String>> {
         self.disk.ask(&Call::Look(PARTIAL_AREA))?;
         let mut stems = Vec::new();
         for entry in self.dir.entries()? {
-            let name = entry?.file_name();
-            let stem = name.to_str().and_then(|name| name.strip_suffix(end));
-            stems.extend(stem.map(str::to_owned));
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(end)) else {
+                continue;
+            };
+            // Anything else of such a name was put there by somebody, and stays.
+            if there(entry.file_type())?.is_some_and(|kind| kind.is_file()) {
+                stems.push(stem.to_owned());
+            }
         }
         Ok(stems)
     }

@@ -282,6 +282,24 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn what_is_no_file_stands_in_nobodys_way() {
+        for kind in [Kind::List, Kind::Unfinished] {
+            let bench = Bench::new(kind);
+            let (locked, _) = kind.ends();
+            std::fs::create_dir(bench.path(&format!("directory{locked}"))).expect("room");
+            for target in ["nowhere", "../outside", "directory"] {
+                let link = bench.path(&format!("to-{}{locked}", target.replace('/', "-")));
+                std::os::unix::fs::symlink(target, link).expect("room");
+            }
+            let room = bench.leftovers.make_room(&bench.area, ("new", None), |_| true, |_| false);
+            room.expect("nothing of that is a leftover");
+            assert_eq!(bench.count(), 0);
+            assert!(bench.path(&format!("directory{locked}")).exists());
+        }
+    }
+
+    #[test]
     fn what_has_waited_for_too_long_goes_when_another_comes() {
         let bench = Bench::new(Kind::Unfinished);
         let held = bench.add("held", None, DAY * 8);

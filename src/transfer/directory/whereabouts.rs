@@ -12,8 +12,10 @@ use std::sync::Arc;
 enum Whereabouts {
     /// The directory.
     Here,
-    /// Another directory.
+    /// Another directory of the same owner, or of ours.
     Replaced,
+    /// Another user's directory, or a link: not where the receiver was told to put anything.
+    Foreign,
     /// What was below the file system that the directory was on.
     Unmounted,
     /// Nothing, or no directory.
@@ -40,6 +42,9 @@ impl Directory {
             Whereabouts::Here => Ok(held.clone()),
             Whereabouts::Gone => away("is not there any more"),
             Whereabouts::Unmounted => away("is not mounted any more"),
+            Whereabouts::Foreign => Err(io::Error::other(
+                "its directory was replaced by a link or another user's; start the receiver again there",
+            )),
             Whereabouts::Replaced => {
                 let found = Arc::new(Self::try_open(held.disk.clone(), &held.path)?);
                 *latest = Some(found.clone());
@@ -64,14 +69,22 @@ impl Directory {
         {
             use cap_std::fs::MetadataExt;
             let held = self.dir.dir_metadata()?;
-            let found = std::os::unix::fs::MetadataExt::ino(&there);
-            let device = std::os::unix::fs::MetadataExt::dev(&there);
-            Ok(match (held.dev(), held.ino()) == (device, found) {
-                true => Whereabouts::Here,
-                false if self.mount.as_deref().is_some_and(|mount| !is_mount(mount)) => {
-                    Whereabouts::Unmounted
-                }
-                false => Whereabouts::Replaced,
+            let [device, found, owner] = {
+                use std::os::unix::fs::MetadataExt;
+                [there.dev(), there.ino(), there.uid().into()]
+            };
+            let owners = [held.uid(), rustix::process::geteuid().as_raw()].map(u64::from);
+            if (held.dev(), held.ino()) == (device, found) {
+                return Ok(Whereabouts::Here);
+            }
+            if self.mount.as_deref().is_some_and(|mount| !is_mount(mount)) {
+                return Ok(Whereabouts::Unmounted);
+            }
+            // The path had no links in it when the receiver began.
+            let is_direct = self.path.canonicalize()? == self.path;
+            Ok(match is_direct && owners.contains(&owner) {
+                true => Whereabouts::Replaced,
+                false => Whereabouts::Foreign,
             })
         }
         #[cfg(not(unix))]
@@ -130,6 +143,26 @@ mod tests {
         partial.rename(second.handle(), ("a", "a"), false).expect("free");
         assert!(path.join("a").exists());
         assert!(Arc::ptr_eq(&second, &directory.current().expect("still there")));
+        // Whoever may write around it could lead what comes anywhere.
+        #[cfg(unix)]
+        {
+            let elsewhere = temp.path().join("elsewhere");
+            fs::rename(&path, &elsewhere).expect("ours");
+            let other = temp.path().join("other");
+            fs::create_dir(&other).expect("room");
+            std::os::unix::fs::symlink(&other, &path).expect("room");
+            let failure = directory.current().expect_err("a link");
+            assert!(failure.to_string().contains("replaced by a link"), "{failure}");
+            assert_eq!(fs::read_dir(&other).expect("readable").count(), 0);
+            fs::remove_file(&path).expect("ours");
+            fs::create_dir(&path).expect("room");
+            // Only root can make one that is another user's.
+            if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+                assert!(directory.current().is_err());
+            }
+            fs::remove_dir(&path).expect("ours");
+            fs::rename(&elsewhere, &path).expect("ours");
+        }
         // Moved away, as to where files go that nobody wants.
         fs::rename(&path, temp.path().join("waste")).expect("ours");
         assert!(directory.current().is_err());

@@ -111,6 +111,7 @@ impl Drop for Idlers {
 fn config() -> Config {
     Config {
         congestion: CongestionChoice::Cubic,
+        known_path: None,
         max_rate: None,
         arq: ArqConfig::default(),
         max_datagram: 1_472,

@@ -26,6 +26,7 @@ const SIZE: u64 = 1_000_000;
 fn config() -> Config {
     Config {
         congestion: CongestionChoice::Cubic,
+        known_path: None,
         max_rate: None,
         arq: ArqConfig::default(),
         max_datagram: 1_472,

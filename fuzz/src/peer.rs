@@ -75,6 +75,7 @@ pub(crate) fn config(flags: u8) -> Config {
             0 => CongestionChoice::Cubic,
             _ => CongestionChoice::Fixed(rate),
         },
+        known_path: None,
         max_rate: (flags & 6 == 6).then_some(rate),
         max_datagram: if flags & 2 == 0 { 1472 } else { 9000 },
         socket_buffer: if flags & 4 == 0 { 4 << 20 } else { 0 },

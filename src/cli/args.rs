@@ -117,6 +117,9 @@ pub struct Send {
     /// How the rate is chosen.
     #[command(flatten)]
     pub rate: RateOptions,
+    /// Forget what earlier transfers showed of the paths to hosts, and begin as to a new one
+    #[arg(long)]
+    pub forget_paths: bool,
     /// Who decides what is sent again.
     #[command(flatten)]
     pub arq: ArqOptions,

@@ -29,6 +29,7 @@ use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::walk::Selection;
 use crate::transport::arq::{ArqConfig, Strategy};
 use crate::transport::config::CongestionChoice;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -193,6 +194,7 @@ impl Scene {
             addresses,
             bind: None,
             congestion: CongestionChoice::Fixed(RATE),
+            known_paths: HashMap::new(),
             max_rate: None,
             arq: ArqConfig::default(),
             impairment: Some(impairment.clone()),

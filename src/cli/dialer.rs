@@ -5,19 +5,21 @@ use super::advice::Advice;
 use super::args::{ArqOptions, DialOptions, LimitOptions, RateOptions};
 use super::console::Console;
 use super::destination::Destination;
+use super::known_paths::KnownPaths;
 use super::link_options::LinkOptions;
 use super::local::parse_bind;
 use super::output::Output;
 use super::progress::Meter;
 use super::signals::obituary;
 use super::{Stop, show_peer, summary};
+use crate::base::text::show_error;
 use crate::base::time::Duration;
 use crate::base::units::{Rate, show_duration};
 use crate::net::call::{Call as Way, TRANSFER, Ways};
 use crate::net::part::Errand;
 use crate::net::{Finished, Impairment, Interrupt, Notice, Observer, dial};
 use crate::report::summary::{Direction, show_ways};
-use crate::transfer::outcome::{FileReport, Planned};
+use crate::transfer::outcome::{Failure, FileReport, Planned, Reason};
 use crate::transport::arq::ArqConfig;
 use crate::transport::config::CongestionChoice;
 use std::net::SocketAddr;
@@ -26,6 +28,8 @@ use std::sync::{Arc, Mutex};
 /// How to go to a listener.
 pub(super) struct Call {
     pub(super) congestion: CongestionChoice,
+    /// What is known of paths, where that is of use: what an imperfect link shows is no path's.
+    known_paths: Option<KnownPaths>,
     max_rate: Option<Rate>,
     pub(super) arq: ArqConfig,
     pub(super) impairment: Option<Impairment>,
@@ -66,6 +70,7 @@ impl Call {
         };
         Ok(Self {
             congestion,
+            known_paths: KnownPaths::of_user().filter(|_| impairment.is_none()),
             max_rate: limit.max_rate,
             arq: arq.config(),
             impairment,
@@ -73,6 +78,20 @@ impl Call {
             ways,
             retry: options.retry,
         })
+    }
+
+    /// The same, without what is known of paths: it is forgotten.
+    ///
+    /// # Errors
+    /// The file of it cannot be removed.
+    pub(super) fn forgetting_paths(self) -> Result<Self, Stop> {
+        if let Some(known) = KnownPaths::of_user() {
+            known.forget().map_err(|error| {
+                let said = show_error(&error);
+                Failure::new(Reason::Other, format!("cannot forget what is known of paths: {said}"))
+            })?;
+        }
+        Ok(Self { known_paths: None, ..self })
     }
 
     /// Does `errand` at `destination`.
@@ -93,6 +112,7 @@ impl Call {
             addresses,
             bind: self.bind,
             congestion: self.congestion,
+            known_paths: self.known_paths.as_ref().map(KnownPaths::load).unwrap_or_default(),
             max_rate: self.max_rate,
             arq: self.arq,
             impairment: self.impairment.clone(),
@@ -100,7 +120,11 @@ impl Call {
         };
         // A list that is half shown would be shown again.
         let retry = if matches!(order.errand, Errand::List) { Duration::ZERO } else { self.retry };
-        Ok(Way { order, ways: self.ways, retry }.make(observer, interrupt)?)
+        let finished = Way { order, ways: self.ways, retry }.make(observer, interrupt)?;
+        if let Some(known) = &self.known_paths {
+            known.remember(&finished);
+        }
+        Ok(finished)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod get;
 pub mod happening;
 pub mod intake;
 pub mod keyboard;
+mod known_paths;
 #[cfg_attr(not(target_os = "linux"), path = "no_lab.rs")]
 pub mod lab;
 pub mod ladder;

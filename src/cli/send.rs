@@ -26,6 +26,7 @@ pub fn run(order: &Send, output: &Output, interrupt: &Interrupt) -> Result<(), S
     require_open(order.dial.open, "send")?;
     let call =
         Call::new((&order.dial, order.limit), &order.link, Some(order.rate), Some(order.arq))?;
+    let call = if order.forget_paths { call.forgetting_paths()? } else { call };
     // A plan leaves nothing behind.
     let report_file = order.report.file.as_deref().filter(|_| !order.dry_run);
     let target = report_file.map(Target::new).transpose()?;

@@ -15,9 +15,10 @@ use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::session::Phase;
 use crate::transport::Connection;
 use crate::transport::arq::ArqConfig;
-use crate::transport::config::CongestionChoice;
+use crate::transport::config::{Config, CongestionChoice, KnownPath};
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 
@@ -41,6 +42,8 @@ pub struct Order {
     pub bind: Option<SocketAddr>,
     /// How to choose the rate, where this side sends.
     pub congestion: CongestionChoice,
+    /// What is known of the paths to hosts.
+    pub known_paths: HashMap<IpAddr, KnownPath>,
     /// What the transfer may take of the line at most.
     pub max_rate: Option<Rate>,
     /// Who decides what is sent again.
@@ -131,7 +134,10 @@ impl Attempt {
             .map_err(socket_failure)?;
         let path = Path { peer: address, local: None };
         let connection_id = engine.fresh_connection_id();
-        let config = engine.config(path, (order.congestion, order.max_rate), order.arq);
+        let config = Config {
+            known_path: order.known_paths.get(&address.ip().to_canonical()).copied(),
+            ..engine.config(path, (order.congestion, order.max_rate), order.arq)
+        };
         let role = order.errand.role();
         let connection = Connection::initiate(engine.now(), config, connection_id, role);
         let id = engine.add(part.session(connection), connection_id, path, None);

@@ -138,6 +138,7 @@ impl Engine {
     ) -> Config {
         Config {
             congestion,
+            known_path: None,
             max_rate,
             arq,
             max_datagram: self.port.udp.max_datagram(path.peer),

@@ -39,6 +39,12 @@ impl Clock {
     }
 }
 
+/// Seconds since 1970, by the system's clock, which somebody may set.
+#[must_use]
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// Processor time that this process has used, with all its threads.
 #[cfg(unix)]
 #[must_use]

@@ -83,6 +83,7 @@ impl World {
         let overhead = u16::try_from(IP_AND_UDP).expect("small");
         let config = Config {
             congestion: order.congestion,
+            known_path: None,
             max_rate: None,
             arq: order.arq,
             max_datagram: mtu.saturating_sub(overhead).max(BASE_DATAGRAM),

@@ -389,6 +389,7 @@ mod tests {
     fn offered(size: u64) -> Session {
         let config = Config {
             congestion: CongestionChoice::Cubic,
+            known_path: None,
             max_rate: None,
             arq: ArqConfig::default(),
             max_datagram: 1_472,

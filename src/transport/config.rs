@@ -3,7 +3,7 @@
 use super::arq::ArqConfig;
 use super::path::PathId;
 use crate::base::time::Duration;
-use crate::base::units::{Rate, UnitError};
+use crate::base::units::{Rate, Share, UnitError};
 use std::fmt;
 use std::str::FromStr;
 
@@ -178,11 +178,24 @@ impl FromStr for CongestionChoice {
     }
 }
 
+/// What an earlier transfer showed of a path.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KnownPath {
+    /// The shortest round trip.
+    pub round_trip: Duration,
+    /// Bytes that were in flight when it was full.
+    pub window: u64,
+    /// What it lost of its packets.
+    pub loss: Share,
+}
+
 /// What the owner of a connection decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// How to choose the rate.
     pub congestion: CongestionChoice,
+    /// What is known of the path, where this side begins and sends.
+    pub known_path: Option<KnownPath>,
     /// What the transfer may take of the line at most, in bits of IP packets, whichever side sends.
     pub max_rate: Option<Rate>,
     /// Who decides what is sent again, and when.

@@ -200,6 +200,8 @@ impl Running {
                 command.env_remove(name);
             }
         }
+        // What is known of paths is not written there, whoever runs the tests.
+        command.env("XDG_STATE_HOME", "/dev/null");
         command.envs(variables.iter().copied());
         forget_nohup();
         let command = command.stdout(stdout).stderr(stderr);

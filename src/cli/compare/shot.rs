@@ -12,6 +12,7 @@ use crate::os::clock::Clock;
 use crate::report::comparison::{Ended, Trial};
 use crate::transfer::outcome::{Failure, Reason};
 use crate::transfer::walk::Selection;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,6 +77,7 @@ impl Shot {
                     addresses,
                     bind: None,
                     congestion: *congestion,
+                    known_paths: HashMap::new(),
                     max_rate: None,
                     arq: *arq,
                     impairment: None,

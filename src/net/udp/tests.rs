@@ -14,6 +14,7 @@ use crate::transport::config::CongestionChoice;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use rustix::io::Errno;
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -106,6 +107,7 @@ fn carry(size: usize, listener_sends: bool, seed: u64) -> u64 {
         addresses: vec![address],
         bind: None,
         congestion,
+        known_paths: HashMap::new(),
         max_rate: None,
         arq: ArqConfig::default(),
         impairment: None,

@@ -6,7 +6,7 @@ mod ebb;
 mod fixed;
 mod hystart;
 
-use super::config::{CongestionChoice, INITIAL_WINDOW_PACKETS};
+use super::config::{CongestionChoice, INITIAL_WINDOW_PACKETS, KnownPath};
 use super::delivery::DeliverySample;
 use super::rtt::Rtt;
 use crate::base::time::Instant;
@@ -72,7 +72,8 @@ pub enum Phase {
 /// A congestion controller.
 pub trait Congestion: Debug + Send {
     /// The round trip is known before anything is sent: what goes first can be spread over it.
-    fn on_handshake(&mut self, _rtt: &Rtt) {}
+    /// So may be what the path was like before.
+    fn on_handshake(&mut self, _rtt: &Rtt, _known: Option<KnownPath>) {}
 
     /// A packet goes, with that many bytes in flight before it.
     fn on_sent(&mut self, _now: Instant, _in_flight: u64) {}

@@ -105,7 +105,7 @@ impl Connection {
         self.set_peer(welcome.parameters);
         self.set_limit(now);
         self.rtt.update(now.since(sent_at), Duration::ZERO);
-        self.congestion.on_handshake(&self.rtt);
+        self.congestion.on_handshake(&self.rtt, self.config.known_path);
         self.timers.set(Timer::Hello, None);
         self.on_valid_packet(now);
         // The responder may not send anything else before it has heard from us again.

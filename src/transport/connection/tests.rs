@@ -22,6 +22,7 @@ mod cost;
 mod fetching;
 mod hostile;
 mod impaired;
+mod known;
 mod limited;
 mod moving;
 mod network;
@@ -38,6 +39,7 @@ fn losing(loss: f64, delay: Duration) -> LinkConfig {
 fn config(congestion: CongestionChoice) -> Config {
     Config {
         congestion,
+        known_path: None,
         max_rate: None,
         arq: ArqConfig::default(),
         max_datagram: 1472,

@@ -8,15 +8,18 @@
 mod backoff;
 mod blame;
 mod gauge;
+mod jump;
 mod startup;
 
 use self::backoff::{Sign, Test};
 use self::blame::Blame;
 use self::gauge::{Gauge, Tally};
+use self::jump::{Jump, Step};
 use self::startup::Startup;
 use super::curve::Curve;
 use super::{AckSample, Congestion, INITIAL_WINDOW_PACKETS, LossSample, Phase, initial_window};
 use crate::base::time::{Duration, Instant};
+use crate::transport::config::KnownPath;
 use crate::transport::rtt::Rtt;
 
 /// The first window of a path whose round trip is known: it is paced, so that no queue has to hold it, and it
@@ -79,6 +82,8 @@ pub(super) struct Ebb {
     gauge: Gauge,
     blame: Blame,
     startup: Option<Startup>,
+    /// During start-up, on a path that is known.
+    jump: Option<Jump>,
     settling: Option<Settling>,
     mode: Mode,
     curve: Curve,
@@ -111,6 +116,7 @@ impl Ebb {
             gauge: Gauge::new(Instant::ZERO),
             blame: Blame::default(),
             startup: Some(Startup::default()),
+            jump: None,
             settling: None,
             mode: Mode::Alone,
             curve: Curve::flat(0.0),
@@ -149,6 +155,32 @@ impl Ebb {
         self.settling = Some(Settling::default());
         // The window was half of this when the packets went that tell of the queue.
         self.cwnd = self.cwnd.min((EMPTY * self.held_at(rate, rtt)).max(self.cwnd / 2.0));
+        if let Some(safe) = self.jump.take().and_then(|jump| jump.retreat()) {
+            self.cwnd = self.cwnd.min(safe.max(INITIAL_WINDOW_PACKETS as f64 * self.datagram));
+        }
+    }
+
+    /// Whether the window may double, as far as what was known of the path says.
+    fn may_double(&mut self, sample: &AckSample<'_>) -> bool {
+        let Some(jump) = &mut self.jump else { return true };
+        let Some(step) = jump.on_ack(sample) else {
+            self.jump = None;
+            return true;
+        };
+        match step {
+            Step::Grow => true,
+            Step::Stay => false,
+            Step::Widen(window) => {
+                self.cwnd = self.cwnd.max(window);
+                false
+            }
+            Step::Hold => {
+                let flight = (sample.in_flight + sample.bytes) as f64;
+                self.cwnd =
+                    self.cwnd.min(flight.max(INITIAL_WINDOW_PACKETS as f64 * self.datagram));
+                true
+            }
+        }
     }
 
     /// The rate at which start-up ends is that of half a window: the next rounds show what the path
@@ -211,10 +243,14 @@ impl Ebb {
 }
 
 impl Congestion for Ebb {
-    fn on_handshake(&mut self, rtt: &Rtt) {
+    fn on_handshake(&mut self, rtt: &Rtt, known: Option<KnownPath>) {
         let at_once = INITIAL_WINDOW_PACKETS as f64 * self.datagram;
         let spread = (FIRST_RATE * rtt.smoothed().as_secs_f64()).min(FIRST_PACKETS * self.datagram);
         self.cwnd = self.cwnd.max(spread.max(at_once));
+        if let Some(known) = known {
+            self.startup = Some(Startup::expecting(known.loss));
+            self.jump = Some(Jump::new(known));
+        }
     }
 
     fn on_ack(&mut self, sample: &AckSample<'_>) {
@@ -231,12 +267,13 @@ impl Congestion for Ebb {
         if let Some(interval) = &ended.interval {
             self.on_interval(sample, interval);
         }
+        let may_double = self.startup.is_some() && self.may_double(sample);
         // RFC 9002 7.8: a window that is not used says nothing about the path.
         if sample.is_app_limited {
             return;
         }
         if self.startup.is_some() {
-            self.cwnd += sample.bytes as f64;
+            self.cwnd += if may_double { sample.bytes as f64 } else { 0.0 };
         } else {
             self.grow(sample);
         }
@@ -244,6 +281,9 @@ impl Congestion for Ebb {
 
     fn on_loss(&mut self, sample: &LossSample<'_>) {
         self.gauge.on_loss(sample);
+        if self.jump.as_mut().is_some_and(|jump| jump.on_loss(sample)) {
+            self.leave_startup(sample.now, self.gauge.rate(), sample.rtt);
+        }
         self.look_at_loss(sample);
     }
 
@@ -255,6 +295,7 @@ impl Congestion for Ebb {
     fn on_persistent_congestion(&mut self) {
         self.cwnd = self.floor();
         self.startup = Some(Startup::default());
+        self.jump = None;
         (self.settling, self.test) = (None, None);
     }
 

@@ -2,6 +2,7 @@
 
 use super::gauge::Tally;
 use crate::base::time::{Duration, Instant};
+use crate::base::units::Share;
 use crate::transport::congestion::AckSample;
 use std::collections::VecDeque;
 
@@ -38,6 +39,11 @@ pub(super) struct Startup {
 }
 
 impl Startup {
+    /// On a path that lost that share.
+    pub(super) fn expecting(loss: Share) -> Self {
+        Self { free: (LOSS_PACKETS, LOSS_PACKETS * loss.get()), ..Self::default() }
+    }
+
     /// The path's own loss, as far as it showed.
     pub(super) fn loss(&self) -> f64 {
         let (packets, lost) = self.free;

@@ -342,6 +342,19 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_in_the_area_is_nobodys_leftover() {
+        let temp = tempfile::tempdir().expect("a directory");
+        drop(partial(&Directory::open(temp.path()).expect("writable"), b"makes the area"));
+        let area = temp.path().join(PARTIAL_AREA);
+        for name in ["some", "a.part", "b.made"] {
+            fs::create_dir_all(area.join(name)).expect("made");
+        }
+        let directory = Directory::open(temp.path()).expect("they are in nobody's way");
+        partial(&directory, b"hello").open().expect("there");
+        assert!(area.join("a.part").is_dir());
+    }
+
+    #[test]
     fn a_symlink_under_the_name_is_replaced_and_never_followed() {
         let temp = tempfile::tempdir().expect("a directory");
         let outside = tempfile::tempdir().expect("a directory");

@@ -26,6 +26,10 @@ pub(in crate::transfer) fn sweep(dir: &Dir, disk: &Disk) -> io::Result<Waiting> 
     let (mut halves, mut rest) = (BTreeMap::<String, Halves>::new(), Vec::new());
     for entry in area.entries()? {
         let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            // No transfer left it.
+            continue;
+        }
         let name = entry.file_name();
         let text = name.to_str().unwrap_or_default();
         let (stem, is_data) = match (text.strip_suffix(DATA), text.strip_suffix(JOURNAL)) {

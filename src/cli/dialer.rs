@@ -28,7 +28,8 @@ use std::sync::{Arc, Mutex};
 /// How to go to a listener.
 pub(super) struct Call {
     pub(super) congestion: CongestionChoice,
-    /// What is known of paths, where that is of use: what an imperfect link shows is no path's.
+    /// What is known of paths, where that is of use: to who sends with the default controller. What an imperfect
+    /// link shows is no path's.
     known_paths: Option<KnownPaths>,
     max_rate: Option<Rate>,
     pub(super) arq: ArqConfig,
@@ -50,6 +51,7 @@ impl Call {
         arq: Option<ArqOptions>,
     ) -> Result<Self, Stop> {
         let impairment = link.impairment()?;
+        let sends = rate.is_some();
         let bind = options.bind.as_deref().map(|text| parse_bind("--bind", text)).transpose();
         let bind = bind.map_err(Stop::Usage)?;
         let (congestion, arq) =
@@ -70,7 +72,8 @@ impl Call {
         };
         Ok(Self {
             congestion,
-            known_paths: KnownPaths::of_user().filter(|_| impairment.is_none()),
+            known_paths: KnownPaths::of_user()
+                .filter(|_| sends && congestion == CongestionChoice::Ebb && impairment.is_none()),
             max_rate: limit.max_rate,
             arq: arq.config(),
             impairment,

@@ -35,6 +35,7 @@ fn the_second_transfer_begins_faster() {
     ] {
         let (first, known, _) = run(&link, None, size);
         let (second, ..) = run(&link, Some(known), size);
+        println!("{link}: {first:?}, then {second:?}");
         assert!(second + saved * MS < first, "{link}: {first:?}, then {second:?}");
     }
 }
@@ -45,6 +46,7 @@ fn a_path_that_carries_a_tenth_of_what_it_did_costs_one_round_trip() {
     let (first, known, lost) = run(&link, None, 10_000_000);
     let wrong = KnownPath { window: known.window * 10, ..known };
     let (second, _, more) = run(&link, Some(wrong), 10_000_000);
+    println!("{link}, once ten times as fast: {first:?}, then {second:?}, {more} lost");
     assert!(second < first.mul_f64(1.1), "{first:?}, then {second:?}");
     let jump = wrong.window / 2 / 1_472;
     assert!(more <= lost + jump * 11 / 10, "{lost}, then {more} packets lost of {jump}");

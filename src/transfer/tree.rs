@@ -46,7 +46,7 @@ pub(super) struct Tree {
     /// to one who opens it later only if nobody has been told.
     #[cfg(target_os = "linux")]
     file_system: Option<File>,
-    opened: VecDeque<(String, Arc<Dir>)>,
+    opened: VecDeque<Opened>,
     open_max: usize,
     /// Directories in which names have changed that are not on stable storage yet.
     touched: BTreeSet<String>,
@@ -58,6 +58,15 @@ pub(super) struct Tree {
     /// Directories that were read-only, and are not for the time of this transfer.
     #[cfg(unix)]
     unlocked: Vec<Unlocked>,
+}
+
+/// A directory held open.
+#[derive(Debug)]
+struct Opened {
+    path: String,
+    dir: Arc<Dir>,
+    /// Whether something is mounted on the way to it, once that was asked: what is open stays where it is.
+    is_elsewhere: Option<bool>,
 }
 
 /// Directories whose new names may not be there after a crash, and why.
@@ -159,7 +168,12 @@ impl Tree {
             return Ok(false);
         }
         let parent = self.parent(path)?;
-        Ok(Mount::of(&parent)? != Mount::of(self.directory.handle())?)
+        let own = self.directory.handle();
+        let opened = self.opened.front_mut().expect("just used, and not the receiver's own");
+        if opened.is_elsewhere.is_none() {
+            opened.is_elsewhere = Some(Mount::of(&parent)? != Mount::of(own)?);
+        }
+        Ok(opened.is_elsewhere.expect("known by now"))
     }
 
     /// Makes a directory, unless there is one. One that was there keeps its attributes.
@@ -341,9 +355,9 @@ impl Tree {
         if path.is_empty() {
             return Ok(self.directory.handle().clone());
         }
-        if let Some(place) = self.opened.iter().position(|(held, _)| held == path) {
+        if let Some(place) = self.opened.iter().position(|held| held.path == path) {
             let held = self.opened.remove(place).expect("just found");
-            let dir = held.1.clone();
+            let dir = held.dir.clone();
             self.opened.push_front(held);
             return Ok(dir);
         }
@@ -351,7 +365,11 @@ impl Tree {
         self.directory.disk().ask(&Call::Look(path))?;
         let dir = Arc::new(self.open(parent)?.open_dir_nofollow(name)?);
         self.opened.truncate(self.open_max - 1);
-        self.opened.push_front((path.to_owned(), dir.clone()));
+        self.opened.push_front(Opened {
+            path: path.to_owned(),
+            dir: dir.clone(),
+            is_elsewhere: None,
+        });
         Ok(dir)
     }
 }

@@ -18,8 +18,8 @@ use std::thread::{self, JoinHandle};
 /// Reports told together: small jobs are many.
 const REPORTS_MAX: usize = 64;
 
-/// Of so many bytes written the sender is to hear at once: it waits for room.
-const LARGE: usize = 32 << 10;
+/// Reports wait so long for others while there are jobs: each that is told costs the loop a turn.
+const TOLD_EVERY: Duration = Duration::from_micros(200);
 
 /// How often what is verified is written down.
 pub const CHECKPOINT: Duration = Duration::from_secs(1);
@@ -63,8 +63,6 @@ pub trait Labour: Send + 'static {
     fn is_rest_due(&self) -> bool;
     /// About every second.
     fn checkpoint(&mut self) -> Vec<Self::Report>;
-    /// Whether the report cannot wait for others.
-    fn is_urgent(report: &Self::Report) -> bool;
     /// The reports for whoever hears those of both kinds.
     fn told(reports: Vec<Self::Report>) -> Reports;
 }
@@ -93,10 +91,6 @@ impl Labour for Sink {
 
     fn checkpoint(&mut self) -> Vec<Report> {
         self.checkpoint()
-    }
-
-    fn is_urgent(report: &Report) -> bool {
-        matches!(report, Report::Done { bytes: LARGE.., .. })
     }
 
     fn told(reports: Vec<Report>) -> Reports {
@@ -128,10 +122,6 @@ impl Labour for Source {
 
     fn checkpoint(&mut self) -> Vec<SourceReport> {
         Vec::new()
-    }
-
-    fn is_urgent(report: &SourceReport) -> bool {
-        matches!(report, SourceReport::Filled { .. })
     }
 
     fn told(reports: Vec<SourceReport>) -> Reports {
@@ -254,14 +244,16 @@ fn work<L: Labour>(
             Err(RecvTimeoutError::Disconnected) => return Err(RecvError),
         };
         let mut reports = Vec::new();
+        let mut told = clock.now();
         while let Some(job) = next {
             reports.extend(labour.run(job));
             next = if labour.is_rest_due() { None } else { queue.try_recv().ok() };
-            let is_urgent = reports.last().is_some_and(L::is_urgent);
-            if (is_urgent || reports.len() >= REPORTS_MAX || next.is_none())
-                && !tell(std::mem::take(&mut reports))
-            {
-                return Err(RecvError);
+            let is_due = reports.len() >= REPORTS_MAX || clock.now() >= told + TOLD_EVERY;
+            if is_due || next.is_none() {
+                if !tell(std::mem::take(&mut reports)) {
+                    return Err(RecvError);
+                }
+                told = clock.now();
             }
         }
         // To put files on stable storage is work as well, and a single call may take long.

@@ -47,6 +47,7 @@ pub(super) struct Jump {
     phase: Phase,
     /// Bytes that arrived since the window was widened: the pipe that is certain.
     pipe: f64,
+    /// Packets since the beginning of which it is known what became of them, and those that were lost.
     packets: f64,
     lost: f64,
 }
@@ -58,16 +59,21 @@ impl Jump {
 
     /// The window to fall back to where the path is not what it was.
     pub(super) fn retreat(&self) -> Option<f64> {
-        (self.phase != Phase::Reconnaissance).then_some(self.pipe / 2.0)
+        self.is_trying().then_some(self.pipe / 2.0)
+    }
+
+    /// Whether the wider window is being tried.
+    pub(super) fn is_trying(&self) -> bool {
+        self.phase != Phase::Reconnaissance
     }
 
     /// What an acknowledgement tells; nothing once the jump is over.
     pub(super) fn on_ack(&mut self, sample: &AckSample<'_>) -> Option<Step> {
+        self.packets += f64::from(sample.packets);
         if self.phase == Phase::Reconnaissance {
             return self.look(sample);
         }
         self.pipe += sample.bytes as f64;
-        self.packets += f64::from(sample.packets);
         match self.phase {
             Phase::Unvalidated { first } if sample.largest >= first => {
                 self.phase = Phase::Validating { end: sample.next };
@@ -84,7 +90,7 @@ impl Jump {
         self.lost += f64::from(sample.packets);
         self.packets += f64::from(sample.packets);
         let expected = (self.known.loss.get() + LOSS_EXCESS) * self.packets;
-        self.phase != Phase::Reconnaissance && self.lost > expected + LOST_FEW
+        self.is_trying() && self.lost > expected + LOST_FEW
     }
 
     fn look(&mut self, sample: &AckSample<'_>) -> Option<Step> {

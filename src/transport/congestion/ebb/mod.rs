@@ -325,7 +325,11 @@ impl Congestion for Ebb {
         if rtt.min() < UNPACED_RTT {
             return f64::INFINITY;
         }
-        let gain = if self.startup.is_some() { PACING_GAIN_STARTUP } else { PACING_GAIN };
+        let is_spread = self.jump.as_ref().is_some_and(Jump::is_trying);
+        let gain = match self.startup {
+            Some(_) if !is_spread => PACING_GAIN_STARTUP,
+            _ => PACING_GAIN,
+        };
         gain * self.cwnd / rtt.smoothed().as_secs_f64().max(1e-6)
     }
 }

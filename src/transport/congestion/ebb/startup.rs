@@ -9,6 +9,10 @@ use std::collections::VecDeque;
 /// The delay is the least of so many samples (RFC 9406 4.2: N_RTT_SAMPLE).
 const SAMPLES: usize = 8;
 
+/// Samples closer than this part of the round trip are one: what arrives at once after a processor was away is
+/// late for one reason, which is no queue.
+const SAMPLE_SPACE: f64 = 1.0 / 64.0;
+
 /// It is a queue from this share of the round trip on, and from this much.
 const QUEUE_SHARE: f64 = 1.0 / 8.0;
 const QUEUE_MIN: f64 = 0.002;
@@ -28,7 +32,8 @@ const LOSS_PACKETS: f64 = 50.0;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Startup {
-    round_trips: VecDeque<Duration>,
+    /// When the last samples began, and the least of each.
+    round_trips: VecDeque<(Instant, Duration)>,
     /// The highest rate of a round.
     best: f64,
     full_rounds: u32,
@@ -55,14 +60,21 @@ impl Startup {
         if !sample.tells_round_trip {
             return false;
         }
-        self.round_trips.push_back(sample.rtt.latest());
+        let base = sample.rtt.min().as_secs_f64();
+        let latest = sample.rtt.latest();
+        match self.round_trips.back_mut() {
+            Some((at, least)) if sample.now.since(*at).as_secs_f64() < base * SAMPLE_SPACE => {
+                *least = latest.min(*least);
+            }
+            _ => self.round_trips.push_back((sample.now, latest)),
+        }
         if self.round_trips.len() > SAMPLES {
             self.round_trips.pop_front();
         }
-        let least = self.round_trips.iter().min().copied().unwrap_or_default().as_secs_f64();
-        let base = sample.rtt.min().as_secs_f64();
+        let least = self.round_trips.iter().map(|(_, round_trip)| *round_trip).min();
+        let waited = least.unwrap_or_default().as_secs_f64() - base;
         let limit = (base * QUEUE_SHARE).max(QUEUE_MIN) + 2.0 * variation;
-        self.round_trips.len() == SAMPLES && least - base > limit
+        self.round_trips.len() == SAMPLES && waited > limit
     }
 
     /// Whether a round shows that the path is full.

@@ -13,7 +13,7 @@ use self::sweep::has_one_name;
 pub(super) use self::sweep::sweep;
 use super::disk::{Call, Disk, OpenedFile};
 use super::name::PARTIAL_AREA;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, Metadata, OpenOptions};
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
@@ -199,11 +199,18 @@ impl Partial {
         }
     }
 
-    /// Whether it is a file under no other name.
-    pub(super) fn is_single(&self) -> io::Result<bool> {
+    /// Whether it is a file; otherwise somebody put it there.
+    pub(super) fn is_file(&self) -> io::Result<bool> {
+        self.area.disk.ask(&Call::Look(&self.path()))?;
+        Ok(self.area.dir.symlink_metadata(&self.name)?.is_file())
+    }
+
+    /// Whether it is a file of ours under no other name: nobody else can change it.
+    pub(super) fn is_ours_alone(&self) -> io::Result<bool> {
         self.area.disk.ask(&Call::Look(&self.path()))?;
         let metadata = self.area.dir.symlink_metadata(&self.name)?;
-        Ok(metadata.is_file() && has_one_name(&metadata))
+        let is_ours = has_same_owner(&metadata, &self.area.dir.dir_metadata()?);
+        Ok(metadata.is_file() && has_one_name(&metadata) && is_ours)
     }
 
     /// Opens it for reading and writing.
@@ -346,6 +353,19 @@ fn open(dir: &Dir, disk: &Disk) -> io::Result<Dir> {
         }
     }
     Ok(area)
+}
+
+fn has_same_owner(file: &Metadata, area: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt;
+        file.uid() == area.uid()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, area);
+        true
+    }
 }
 
 /// The area as something that can be locked, for as long as it is kept.

@@ -60,18 +60,34 @@ impl Unfinished {
     fn find(area: &Arc<Area>, key: Key, size: u64) -> io::Result<Option<Self>> {
         let stem = key.stem();
         let (data, journal_name) = (Partial::data(area, &stem), Partial::journal(area, &stem));
-        let Some(opened) = there(data.open())? else {
-            return Ok(None);
+        match there(data.is_file())? {
+            None => return Ok(None),
+            Some(true) => {}
+            // What has its name is of no use, and goes if it can.
+            Some(false) => {
+                discard(&data, &journal_name);
+                return Ok(None);
+            }
+        }
+        let opened = match there(data.open()) {
+            // It is somebody else's, and stays.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
+            opened => opened?,
         };
+        let Some(opened) = opened else { return Ok(None) };
         if !lock(&opened)? {
             return Ok(None);
         }
-        let journal = match there(journal_name.open())? {
-            Some(file) if there(data.is_single())? == Some(true) => {
+        let journal = match Self::are_ours(&data, &journal_name)? {
+            true => there(journal_name.open())?,
+            false => None,
+        };
+        let journal = match journal {
+            Some(file) => {
                 let len = file.file().metadata()?.len();
                 Journal::open(file, len, key, size)?
             }
-            _ => None,
+            None => None,
         };
         let Some(journal) = journal else {
             discard(&data, &journal_name);
@@ -79,6 +95,12 @@ impl Unfinished {
         };
         let (is_named, unsaved) = (false, Vec::new());
         Ok(Some(Self { size, data, opened, journal_name, journal, is_named, unsaved }))
+    }
+
+    /// Whether both are there, and nobody else can change them.
+    fn are_ours(data: &Partial, journal: &Partial) -> io::Result<bool> {
+        let [data, journal] = [data, journal].map(|half| there(half.is_ours_alone()));
+        Ok(data? == Some(true) && journal? == Some(true))
     }
 
     /// The file that its bytes are in.
@@ -138,11 +160,12 @@ impl Unfinished {
     /// As the system says.
     pub(super) fn written_down(area: &Arc<Area>, key: Key, layout: &Layout) -> io::Result<u64> {
         let stem = key.stem();
+        let (data, journal) = (Partial::data(area, &stem), Partial::journal(area, &stem));
         // A journal without its file says nothing.
-        if there(Partial::data(area, &stem).is_single())? != Some(true) {
+        if !Self::are_ours(&data, &journal)? {
             return Ok(0);
         }
-        let Some(file) = there(Partial::journal(area, &stem).open_as_it_is())? else {
+        let Some(file) = there(journal.open_as_it_is())? else {
             return Ok(0);
         };
         let len = file.file().metadata()?.len();

@@ -9,7 +9,7 @@ use volley::transfer::disk::Disk;
 use volley::transfer::job::{Job, Report};
 use volley::transfer::keeping::{Existing, Keeping};
 use volley::transfer::outcome::{Failure, TransferReport};
-use volley::transfer::receiver::Receiving;
+use volley::transfer::receiver::{Demand, Receiving};
 use volley::transfer::sender::Sending;
 use volley::transfer::sink::{Sink, SinkPolicy};
 use volley::transfer::source::Source;
@@ -28,7 +28,11 @@ pub(crate) struct Order<'a> {
     pub(crate) to: &'a Path,
     /// The sender's and the receiver's.
     pub(crate) disks: [Disk; 2],
-    pub(crate) existing: Existing,
+    pub(crate) keeping: Keeping,
+    /// What does not match may come again.
+    pub(crate) can_repeat: bool,
+    /// Nothing is done, only said.
+    pub(crate) is_plan: bool,
     /// Bytes sent at once.
     pub(crate) piece: u64,
     /// What is verified is written down after so many of them.
@@ -43,7 +47,9 @@ impl<'a> Order<'a> {
             from,
             to,
             disks: [Disk::default(), Disk::default()],
-            existing: Existing::Overwrite,
+            keeping: Keeping { existing: Existing::Overwrite, ..Keeping::default() },
+            can_repeat: false,
+            is_plan: false,
             piece: 400_000,
             checkpoint: 3,
             heard: &|_| {},
@@ -62,34 +68,10 @@ pub(crate) struct Over {
 /// # Errors
 /// It does not begin: the receiver's directory or what is to be sent is not as it should be.
 pub(crate) fn run(order: &Order<'_>) -> Result<Over, Failure> {
-    let mut paths: Vec<_> = std::fs::read_dir(order.from)
-        .expect("it can be listed")
-        .map(|entry| entry.expect("it can be listed").path())
-        .collect();
-    paths.sort();
-    let selection = Selection { paths, links: Links::Keep, ..Selection::default() };
-    let [sender, receiver] = order.disks.clone();
-    let directory = Arc::new(Directory::open_on(receiver, order.to)?);
-    let policy = SinkPolicy {
-        keeping: Keeping { existing: order.existing, ..Keeping::default() },
-        can_repeat: false,
-        ..SinkPolicy::default()
-    };
-    let mut source = Source::new_on(sender, &selection);
-    source.open()?;
-    let mut carrier = Carrier {
-        sending: Sending::new(&selection),
-        source,
-        restored: VecDeque::new(),
-        receiving: Receiving::new(false),
-        sink: Sink::new(directory, policy, 1),
-        at: 0,
-        pieces: 0,
-        offered: Vec::new(),
-    };
+    let mut carrier = Carrier::begin(order)?;
     for _ in 0..STEPS_MAX {
         carrier.step(order);
-        if carrier.sending.is_complete() && carrier.receiving.is_complete() {
+        if carrier.is_complete() {
             let Carrier { sending, receiving, sink, .. } = carrier;
             drop(sink);
             let (sent, received) = (sending.report(None, None), receiving.report(None, None));
@@ -97,6 +79,20 @@ pub(crate) fn run(order: &Order<'_>) -> Result<Over, Failure> {
         }
     }
     panic!("the transfer does not end");
+}
+
+/// Carries a transfer for so many steps, of which each sends a piece, and leaves it.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn cut_off(order: &Order<'_>, steps: usize) -> Result<(), Failure> {
+    let mut carrier = Carrier::begin(order)?;
+    for _ in 0..steps {
+        if !carrier.is_complete() {
+            carrier.step(order);
+        }
+    }
+    Ok(())
 }
 
 struct Carrier {
@@ -114,6 +110,45 @@ struct Carrier {
 }
 
 impl Carrier {
+    fn begin(order: &Order<'_>) -> Result<Self, Failure> {
+        let mut paths: Vec<_> = std::fs::read_dir(order.from)
+            .expect("it can be listed")
+            .map(|entry| entry.expect("it can be listed").path())
+            .collect();
+        paths.sort();
+        let selection = Selection { paths, links: Links::Keep, ..Selection::default() };
+        let [sender, receiver] = order.disks.clone();
+        let directory = match order.is_plan {
+            true => Directory::look(order.to)?,
+            false => Directory::open_on(receiver, order.to)?,
+        };
+        let (sending, receiving) = match order.is_plan {
+            true => (Sending::planning(&selection), Receiving::new(false).planning()),
+            false => (Sending::new(&selection), Receiving::new(false)),
+        };
+        let policy = SinkPolicy {
+            keeping: order.keeping.clone(),
+            can_repeat: order.can_repeat,
+            ..SinkPolicy::default()
+        };
+        let mut source = Source::new_on(sender, &selection);
+        source.open()?;
+        Ok(Self {
+            sending,
+            source,
+            restored: VecDeque::new(),
+            receiving,
+            sink: Sink::new(Arc::new(directory), policy, 1),
+            at: 0,
+            pieces: 0,
+            offered: Vec::new(),
+        })
+    }
+
+    fn is_complete(&self) -> bool {
+        self.sending.is_complete() && self.receiving.is_complete()
+    }
+
     fn step(&mut self, order: &Order<'_>) {
         self.sending.offer(OFFERS_MAX);
         self.read_on();
@@ -124,7 +159,14 @@ impl Carrier {
         let has_gone = self.send_piece(order.piece);
         let is_idle = !has_gone && !self.sending.has_more() && !self.source.is_busy();
         self.work(order, is_idle);
-        self.receiving.take_demands();
+        for demand in self.receiving.take_demands() {
+            // Over TCP a message asks for what has to come again, and nothing else can.
+            if let Demand::Again(range) = demand
+                && order.can_repeat
+            {
+                self.restored.push_back(range);
+            }
+        }
         self.sending.incoming().extend(self.receiving.take_outgoing());
         self.sending.handle_messages().expect("the receiver keeps to the protocol");
     }

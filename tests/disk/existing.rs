@@ -91,7 +91,9 @@ fn each_treatment_does_the_same_with_whatever_is_there_as_its_table_says() {
             fs::write(from.join("name"), "sent").expect("room");
             fs::write(to.join("target"), "mine").expect("room");
             there.make(&to.join("name"));
-            let over = run(&Order { existing, ..Order::new(&from, &to) }).expect("it begins");
+            let mut order = Order::new(&from, &to);
+            order.keeping.existing = existing;
+            let over = run(&order).expect("it begins");
             let (reason, place) = expected(existing, there);
             let said = (over.sent.verdict(), over.received.verdict());
             assert_eq!(said, (reason, reason), "{existing:?} {there:?}: {:?}", over.received);

@@ -80,7 +80,13 @@ impl Kind {
     fn remove(self, area: &Arc<Area>, stem: &str) -> io::Result<bool> {
         let (locked, written) = self.ends();
         let main = Partial::named(area, format!("{stem}{locked}"));
-        let Some(opened) = there(main.open())? else { return Ok(true) };
+        let opened = match there(main.open()) {
+            Ok(None) => return Ok(true),
+            Ok(Some(opened)) => opened,
+            // What we may not even open is not ours to take away.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+            Err(error) => return Err(error),
+        };
         if !lock(&opened)? {
             return Ok(false);
         }

@@ -1,4 +1,7 @@
 //! Files with holes: these do not travel, arrive as holes, and count only while they are there.
+//!
+//! `VOLLEY_HOLE_GIB=N` sets how large the hole of the campaign is, 20 unless given:
+//! `cargo test --release --test holes -- --ignored --show-output` says how long it took.
 
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
@@ -7,6 +10,9 @@ use common::{Bench, CARRIERS, Outcome, note, wait_until};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
+use volley::base::time::Instant;
+use volley::os::clock::Clock;
+use volley::transfer::hash::{GROUP, Hash, zeros_value};
 
 const MIB: u64 = 1 << 20;
 
@@ -20,11 +26,16 @@ const SLOWLY: [&str; 2] = ["--max-rate", "60Mbit"];
 
 /// A file with a hole in its middle.
 fn make_hollow(bench: &Bench) {
+    make_with_hole(bench, HOLE);
+}
+
+/// A file with a hole of that length in its middle.
+fn make_with_hole(bench: &Bench, hole: u64) {
     bench.file("hollow", BEFORE);
     let file = open(&bench.from().join("hollow"));
-    file.set_len(BEFORE + HOLE + BEHIND).expect("there are holes");
+    file.set_len(BEFORE + hole + BEHIND).expect("there are holes");
     let behind: Vec<u8> = (0..BEHIND).map(|at| (at % 251) as u8).collect();
-    file.write_all_at(&behind, BEFORE + HOLE).expect("room");
+    file.write_all_at(&behind, BEFORE + hole).expect("room");
 }
 
 fn open(path: &PathBuf) -> File {
@@ -64,25 +75,58 @@ fn cut_off(bench: &Bench, receiver: &common::Receiver, carrier: &[&str]) -> Path
 fn a_hole_does_not_travel_and_stays_one() {
     for carrier in CARRIERS {
         note(&format!("{carrier:?}"));
+        send_three_bytes(1 << 30, carrier);
+    }
+}
+
+/// Sends a file of that size of which three bytes are no hole. Says how many bytes went over the wire, where that is
+/// known, and how many seconds it took.
+fn send_three_bytes(size: u64, carrier: &[&str]) -> (Option<u64>, f64) {
+    let bench = Bench::new();
+    let file = File::create(bench.from().join("hollow")).expect("room");
+    file.set_len(size).expect("there are holes");
+    for at in [0, size / 2 + 77, size - 1] {
+        file.write_all_at(b"x", at).expect("room");
+    }
+    let receiver = bench.receive(&["--once", "--json"]);
+    let sent = bench.send(&receiver, &["hollow"], &[carrier, &["--json"]].concat());
+    let sent = sent.expect_code(0);
+    assert_eq!(number(&sent, "bytes"), size);
+    assert!(number(&sent, "hole_bytes") > size - MIB, "{sent:?}");
+    let said = sent.json();
+    let on_the_wire = said["transport"]["udp_payload_bytes_sent"].as_u64();
+    assert!(on_the_wire.unwrap_or_default() < 1_000_000, "{on_the_wire:?}");
+    let received = receiver.finish().expect_code(0);
+    assert_eq!(number(&received, "hole_bytes"), number(&sent, "hole_bytes"));
+    bench.expect_arrived(&["hollow"]);
+    assert!(taken(&bench.to().join("hollow")) < MIB);
+    (on_the_wire, said["seconds"].as_f64().expect("it says how long it took"))
+}
+
+#[test]
+#[ignore = "a campaign"]
+fn twenty_gibibytes_of_hole_cost_little_more_than_their_hash() {
+    let given = std::env::var("VOLLEY_HOLE_GIB").ok();
+    let hole = given.map_or(20, |size| size.parse().expect("a number")) << 30;
+    let clock = Clock::start();
+    let values = (0..hole / GROUP).filter(|group| zeros_value(*group, hole) == Hash([0; 32]));
+    assert_eq!(values.count(), 0);
+    let alone = clock.now().since(Instant::ZERO).as_secs_f64();
+    note(&format!("{hole} zeros are hashed in {alone:.1} s"));
+    for carrier in CARRIERS {
+        let (on_the_wire, seconds) = send_three_bytes(hole, carrier);
+        note(&format!("{carrier:?}: {seconds:.1} s, {on_the_wire:?} bytes on the wire"));
         let bench = Bench::new();
-        let size = 1 << 30;
-        let file = File::create(bench.from().join("hollow")).expect("room");
-        file.set_len(size).expect("there are holes");
-        for at in [0, size / 2 + 77, size - 1] {
-            file.write_all_at(b"x", at).expect("room");
-        }
-        let receiver = bench.receive(&["--once", "--json"]);
+        make_with_hole(&bench, hole);
+        let receiver = bench.receive(&["--once"]);
+        cut_off(&bench, &receiver, carrier);
         let sent = bench.send(&receiver, &["hollow"], &[carrier, &["--json"]].concat());
         let sent = sent.expect_code(0);
-        assert_eq!(number(&sent, "bytes"), size);
-        assert!(number(&sent, "hole_bytes") > size - MIB, "{sent:?}");
-        let said = sent.json();
-        let on_the_wire = said["transport"]["udp_payload_bytes_sent"].as_u64();
-        assert!(on_the_wire.unwrap_or_default() < 1_000_000, "{on_the_wire:?}");
-        let received = receiver.finish().expect_code(0);
-        assert_eq!(number(&received, "hole_bytes"), number(&sent, "hole_bytes"));
+        assert!(number(&sent, "resumed_bytes") >= BEFORE, "{sent:?}");
+        note(&format!("{carrier:?}: gone on with in {} s", sent.json()["seconds"]));
+        receiver.finish().expect_code(0);
         bench.expect_arrived(&["hollow"]);
-        assert!(taken(&bench.to().join("hollow")) < MIB);
+        assert!(taken(&bench.to().join("hollow")) < BEFORE + BEHIND + MIB);
     }
 }
 

@@ -27,7 +27,11 @@ pub struct SendSpace {
     /// The receiver allows sending below this.
     credit: u64,
     lost: RangeSet,
+    /// What arrived, and what was cancelled.
     delivered: RangeSet,
+    /// What the receiver has, by its last word: of what it says is missing only this is looked through, for as much
+    /// as it is may have been cancelled, in as many pieces as there are files.
+    arrived: RangeSet,
     /// Counted as delivered, whatever the receiver still believes to be missing.
     cancelled: RangeSet,
     /// Bytes, and the packets they take, that were delivered and are missing again by the receiver's word.
@@ -45,6 +49,7 @@ impl Default for SendSpace {
             credit: FIRST_FLIGHT,
             lost: RangeSet::new(),
             delivered: RangeSet::new(),
+            arrived: RangeSet::new(),
             cancelled: RangeSet::new(),
             revoked: 0,
             is_pressed: false,
@@ -145,6 +150,11 @@ impl SendSpace {
 
     /// A packet with those bytes was acknowledged.
     pub fn on_acked(&mut self, range: &Range<u64>) {
+        self.arrived.insert(range.clone());
+        self.deliver(range);
+    }
+
+    fn deliver(&mut self, range: &Range<u64>) {
         self.delivered.insert(range.clone());
         self.lost.remove(range);
     }
@@ -159,7 +169,7 @@ impl SendSpace {
     /// Nobody wants those bytes any more.
     pub fn cancel(&mut self, range: &Range<u64>) {
         self.cancelled.insert(range.clone());
-        self.on_acked(range);
+        self.deliver(range);
     }
 
     /// The receiver wants those bytes after all.
@@ -169,6 +179,7 @@ impl SendSpace {
         }
         for restored in self.cancelled.intersection(range.clone()) {
             self.delivered.remove(&restored);
+            self.arrived.remove(&restored);
         }
         self.cancelled.remove(range);
     }
@@ -180,9 +191,7 @@ impl SendSpace {
         for missing in &have.missing {
             self.on_held(held_from..missing.start);
             held_from = missing.end;
-            for wanted in self.cancelled.gaps(missing.clone()).collect::<Vec<_>>() {
-                self.on_revoked(&wanted);
-            }
+            self.on_missing(missing);
         }
         self.on_held(held_from..have.upper);
     }
@@ -202,16 +211,20 @@ impl SendSpace {
     /// Ranges kept apart.
     #[must_use]
     pub fn fragments(&self) -> usize {
-        self.delivered.len().max(self.lost.len())
+        self.delivered.len().max(self.arrived.len()).max(self.lost.len())
     }
 
-    /// Those of the bytes that had been delivered go out again; others are on their way.
-    fn on_revoked(&mut self, range: &Range<u64>) {
-        for revoked in self.delivered.intersection(range.clone()) {
-            self.revoked += revoked.end - revoked.start + PACKET_COST;
-            self.lost.insert(revoked);
+    /// Those of the bytes that had arrived go out again, unless they were cancelled; others are on their way.
+    fn on_missing(&mut self, range: &Range<u64>) {
+        let Self { arrived, cancelled, delivered, lost, revoked, .. } = self;
+        for had in arrived.intersection(range.clone()) {
+            for wanted in cancelled.gaps(had) {
+                *revoked += wanted.end - wanted.start + PACKET_COST;
+                delivered.remove(&wanted);
+                lost.insert(wanted);
+            }
         }
-        self.delivered.remove(range);
+        arrived.remove(range);
     }
 
     /// Bytes known to be at the receiver.

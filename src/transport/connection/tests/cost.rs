@@ -11,7 +11,7 @@ use crate::wire::frame::{ACK_SPAN_MAX, HAVE_RANGES_MAX, Have};
 const FLAT: u64 = 1_200;
 
 /// Steps for each byte.
-const PER_BYTE: u64 = 6;
+const PER_BYTE: u64 = 8;
 
 /// An established connection that somebody talks to who keeps to no rule.
 struct Victim {
@@ -184,6 +184,20 @@ fn words_of_what_is_missing_cost_what_they_are_long() {
         let missing = (0..HAVE_RANGES_MAX as u64).map(|at| at * 2 + round % 2);
         let missing = missing.map(|at| at..at + 1).collect();
         victim.control(&[Frame::Have(Have { written: 0, upper: 1 << 20, missing })]);
+    }
+}
+
+/// Of many small files every second one is not wanted: what is missing between them is named in a few bytes.
+#[test]
+fn a_word_of_much_that_is_missing_costs_what_it_is_long() {
+    let mut victim = Victim::new(Role::Receiver);
+    victim.send(100);
+    for index in 1..20_000 {
+        victim.connection.cancel_outgoing(&(index * 20..index * 20 + 10));
+    }
+    for upper in [400_000, 399_990] {
+        let missing = vec![100..upper];
+        victim.control(&[Frame::Have(Have { written: 0, upper, missing })]);
     }
 }
 

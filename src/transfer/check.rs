@@ -9,6 +9,7 @@ use super::entry::Kind;
 use super::hash::{Groups, Hash, group_count, group_range, group_value};
 use super::holes::Layout;
 use super::name::TreePath;
+use super::page_buffer::PageBuffer;
 use super::values::Values;
 use crate::base::range_set::RangeSet;
 use std::io;
@@ -76,13 +77,13 @@ impl Check {
     pub(super) fn read_on(
         &mut self,
         file: &OpenedFile,
-        scratch: &mut Vec<u8>,
+        scratch: &mut PageBuffer,
     ) -> io::Result<Option<Finding>> {
         let group = self.ours.frontier();
         let size = self.layout.size();
         let range = group_range(group, size);
-        scratch.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
-        match file.read_exact_at(scratch, range.start) {
+        let len = usize::try_from(range.end - range.start).expect("a group");
+        match file.read_exact_at(scratch.room(len), range.start) {
             // It became shorter meanwhile.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Ok(Some(Finding::Different));
@@ -161,7 +162,7 @@ mod tests {
             assert_eq!(theirs_first.expect(group, value(&contents, group)), Ok(None));
         }
         assert_eq!(theirs_first.expect_root(Hash::of(&contents)), None);
-        let mut scratch = Vec::new();
+        let mut scratch = PageBuffer::default();
         let mut found = None;
         while theirs_first.is_reading() {
             assert_eq!(found, None);
@@ -179,7 +180,7 @@ mod tests {
     #[test]
     fn the_first_group_that_differs_settles_it() {
         let contents = vec![7; 2 * GROUP as usize + 5];
-        let mut scratch = Vec::new();
+        let mut scratch = PageBuffer::default();
         let (mut check, file) = check(&contents);
         assert_eq!(check.expect(0, Hash::of(b"other")), Ok(None));
         assert_eq!(check.read_on(&file, &mut scratch).expect("readable"), Some(Finding::Different));
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_hash_that_differs_settles_it_even_if_no_value_did() {
-        let mut scratch = Vec::new();
+        let mut scratch = PageBuffer::default();
         let (mut check, file) = check(b"abc");
         assert_eq!(check.read_on(&file, &mut scratch).expect("readable"), None);
         assert_eq!(check.expect_root(Hash::of(b"abd")), Some(Finding::Different));

@@ -36,6 +36,7 @@ pub mod message;
 pub mod name;
 pub mod open_files;
 pub mod outcome;
+mod page_buffer;
 mod place;
 pub mod positioned;
 pub mod progress;

@@ -24,6 +24,7 @@ use super::keeping::Keeping;
 use super::message::AHEAD_MAX;
 use super::open_files::OpenFiles;
 use super::outcome::{Failure, Reason};
+use super::page_buffer::PageBuffer;
 use super::tree::dress;
 use super::window::Window;
 use crate::base::range_set::RangeSet;
@@ -87,7 +88,7 @@ pub struct Sink {
     unsaved: BTreeSet<u32>,
     unsaved_groups: usize,
     /// For reading a group back.
-    scratch: Vec<u8>,
+    scratch: PageBuffer,
 }
 
 impl Sink {
@@ -120,7 +121,7 @@ impl Sink {
             hollow: BTreeSet::new(),
             unsaved: BTreeSet::new(),
             unsaved_groups: 0,
-            scratch: Vec::new(),
+            scratch: PageBuffer::default(),
         }
     }
 

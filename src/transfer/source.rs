@@ -18,6 +18,7 @@ use super::hash::{GROUP, GroupHasher, Hash, group_count, group_range, group_valu
 use super::holes::HOLE_BYTES_MAX;
 use super::open_files::OpenFiles;
 use super::outcome::Failure;
+use super::page_buffer::PageBuffer;
 use super::place::Stamp;
 use super::source_job::{SourceJob, SourceReport};
 use super::walk::{Selection, Walk};
@@ -43,7 +44,7 @@ pub struct Source {
     handles: OpenFiles<OpenedFile>,
     cache: Cache,
     /// For hashing in pieces.
-    piece: Vec<u8>,
+    piece: PageBuffer,
     /// Files of which groups are to be hashed aside, and bytes that went since one was.
     aside: BTreeSet<u32>,
     filled: u64,
@@ -57,7 +58,7 @@ struct Cache {
     room: Option<GroupRoom>,
     /// The file and its group.
     holds: Option<(u32, u64)>,
-    bytes: Vec<u8>,
+    bytes: PageBuffer,
 }
 
 impl Source {
@@ -79,8 +80,8 @@ impl Source {
             total: 0,
             holes_left: HOLE_BYTES_MAX,
             handles: OpenFiles::default(),
-            cache: Cache { memory, room: None, holds: None, bytes: Vec::new() },
-            piece: Vec::new(),
+            cache: Cache { memory, room: None, holds: None, bytes: PageBuffer::default() },
+            piece: PageBuffer::default(),
             aside: BTreeSet::new(),
             filled: 0,
             reports: Vec::new(),
@@ -215,8 +216,8 @@ impl Source {
         let range = group_range(group, size);
         let mut bytes = std::mem::take(&mut self.cache.bytes);
         self.cache.holds = None;
-        bytes.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
-        self.read_part(index, range.start, &mut bytes, true)?;
+        let room = bytes.room(usize::try_from(range.end - range.start).expect("a group"));
+        self.read_part(index, range.start, room, true)?;
         self.check_holes(index, range.start, &bytes)?;
         let value = group_value(group, &bytes, size);
         self.cache.bytes = bytes;
@@ -238,9 +239,8 @@ impl Source {
         let mut at = range.start;
         loop {
             let len = usize::try_from(range.end - at).expect("a group").min(PIECE);
-            piece.resize(len, 0);
             let is_last = at + len as u64 == range.end;
-            self.read_part(index, at, &mut piece, is_last)?;
+            self.read_part(index, at, piece.room(len), is_last)?;
             self.check_holes(index, at, &piece)?;
             hasher.update(&piece);
             at += len as u64;
@@ -324,7 +324,7 @@ impl Cache {
 
     fn give_back(&mut self) {
         self.holds = None;
-        self.bytes = Vec::new();
+        self.bytes = PageBuffer::default();
         self.room = None;
     }
 }

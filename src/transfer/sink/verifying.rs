@@ -85,8 +85,8 @@ impl Sink {
         let file = files.get_mut(index).expect("only open files are read back");
         let size = file.size();
         let open = file.open().expect("only open files are read back");
-        scratch.resize(usize::try_from(range.end - range.start).expect("a group"), 0);
-        maker.with(index, open, size, |_, opened| opened.read_exact_at(scratch, range.start))
+        let room = scratch.room(usize::try_from(range.end - range.start).expect("a group"));
+        maker.with(index, open, size, |_, opened| opened.read_exact_at(room, range.start))
     }
 
     fn on_mismatch(&mut self, index: u32, range: Range<u64>) {

@@ -12,8 +12,7 @@
 
 mod common;
 
-use common::{default_dir, number};
-use std::io::Write;
+use common::{default_dir, number, write_file};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -61,18 +60,6 @@ fn main() {
             memory[0],
             memory[1]
         );
-    }
-}
-
-fn write_file(path: &Path, size: u64) {
-    let block: Vec<u8> =
-        (0..1u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let mut file = std::fs::File::create(path).expect("writable");
-    let mut left = size;
-    while left > 0 {
-        let len = left.min(block.len() as u64);
-        file.write_all(&block[..usize::try_from(len).expect("a block")]).expect("space");
-        left -= len;
     }
 }
 

@@ -14,6 +14,7 @@
     reason = "a benchmark measures real time and prints it"
 )]
 
+#[expect(dead_code, reason = "each benchmark uses its part of this")]
 mod common;
 
 use common::{default_dir, number};

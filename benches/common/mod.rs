@@ -1,8 +1,8 @@
 //! What benchmarks of whole transfers share: the program as a user starts it, and a look at its memory.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A number from the environment.
@@ -16,30 +16,68 @@ pub(crate) fn default_dir() -> PathBuf {
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
+/// A file of `size` bytes without holes.
+pub(crate) fn write_file(path: &Path, size: u64) {
+    let block: Vec<u8> =
+        (0..1u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut file = std::fs::File::create(path).expect("writable");
+    let mut left = size;
+    while left > 0 {
+        let len = left.min(block.len() as u64);
+        file.write_all(&block[..usize::try_from(len).expect("a block")]).expect("space");
+        left -= len;
+    }
+}
+
 /// Sends `source` to a receiver in `inbox`: how long the sender took, and the largest memory of sender
 /// and receiver in MiB.
 pub(crate) fn transfer(source: &Path, inbox: &Path, options: &[&str]) -> (Duration, [u64; 2]) {
-    let mut receiver = volley()
-        .args(["recv", "--open", "--once", "--bind", "127.0.0.1:0"])
-        .arg(inbox)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("volley was built");
-    let mut words = BufReader::new(receiver.stderr.take().expect("piped"));
-    let address = listening_address(&mut words);
+    let receiver = Receiver::start(inbox);
     let start = Instant::now();
-    let mut sender = volley()
-        .arg("send")
-        .arg(source)
-        .args([&address, "--open", "-q"])
-        .args(options)
-        .spawn()
-        .expect("volley was built");
-    let memory = watch_memory(&mut sender, &receiver);
+    let mut sender = receiver.start_sender(source, options);
+    let memory = watch_memory(&mut sender, &receiver.process);
     let elapsed = start.elapsed();
-    let _ = words.read_to_end(&mut Vec::new());
-    assert!(receiver.wait().expect("a child").success(), "the receiver failed");
+    receiver.finish();
     (elapsed, memory)
+}
+
+/// A receiver of one transfer that waits on loopback.
+pub(crate) struct Receiver {
+    pub(crate) process: Child,
+    words: BufReader<ChildStderr>,
+    address: String,
+}
+
+impl Receiver {
+    /// Receives into `inbox`.
+    pub(crate) fn start(inbox: &Path) -> Self {
+        let mut process = volley()
+            .args(["recv", "--open", "--once", "--bind", "127.0.0.1:0"])
+            .arg(inbox)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("volley was built");
+        let mut words = BufReader::new(process.stderr.take().expect("piped"));
+        let address = listening_address(&mut words);
+        Self { process, words, address }
+    }
+
+    /// Begins to send it `source`.
+    pub(crate) fn start_sender(&self, source: &Path, options: &[&str]) -> Child {
+        volley()
+            .arg("send")
+            .arg(source)
+            .args([&self.address, "--open", "-q"])
+            .args(options)
+            .spawn()
+            .expect("volley was built")
+    }
+
+    /// Waits until it has ended, and sees that all came.
+    pub(crate) fn finish(mut self) {
+        let _ = self.words.read_to_end(&mut Vec::new());
+        assert!(self.process.wait().expect("a child").success(), "the receiver failed");
+    }
 }
 
 /// The program, without the flags that the environment of this benchmark may hold.

@@ -44,8 +44,9 @@ pub(super) struct Check {
     pub(super) told: Told,
     layout: Layout,
     ours: Groups,
-    /// The values of what is there, as far as it has been read.
-    read: Vec<Hash>,
+    /// The values of what is there, where the sender has not told its own. For want of memory some may be missing: then
+    /// the hash of the whole file settles it.
+    read: Values,
 }
 
 impl Check {
@@ -61,7 +62,7 @@ impl Check {
             place,
             told: Told { values: Values::new(account), ..Told::default() },
             ours: Groups::default(),
-            read: Vec::new(),
+            read: Values::new(account),
         }
     }
 
@@ -97,11 +98,12 @@ impl Check {
         }
         let value = group_value(group, scratch, size);
         self.ours.put(group, value);
-        self.read.push(value);
         match self.told.values.get(group) {
-            Some(theirs) if theirs != value => Ok(Some(Finding::Different)),
-            _ => Ok(self.conclude()),
+            Some(theirs) if theirs != value => return Ok(Some(Finding::Different)),
+            Some(_) => {}
+            None => _ = self.read.put(group, value),
         }
+        Ok(self.conclude())
     }
 
     /// The sender's value of a group.
@@ -109,11 +111,11 @@ impl Check {
     /// # Errors
     /// There is no memory for it.
     pub(super) fn expect(&mut self, group: u64, value: Hash) -> Result<Option<Finding>, ()> {
+        let ours = self.read.remove(group);
         if !self.told.values.put(group, value) {
             return Err(());
         }
-        let ours = usize::try_from(group).ok().and_then(|group| self.read.get(group));
-        Ok(ours.filter(|ours| **ours != value).map(|_| Finding::Different))
+        Ok(ours.filter(|ours| *ours != value).map(|_| Finding::Different))
     }
 
     /// The hash of the sender's file.

@@ -2,8 +2,8 @@
 //! on the disk; whoever must not, runs it on a thread of its own and passes [`SourceJob`]s and
 //! [`SourceReport`]s.
 //!
-//! What does not go, because the receiver compares it or says that it has it, is hashed *aside*: a group at
-//! a time, when there is nothing more urgent ([`Source::rest`]).
+//! What does not go, because the receiver compares it or says that it has it, is hashed *aside*: a piece of a
+//! group at a time ([`Source::rest`]), between what goes.
 
 mod aside;
 mod finding;
@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 
-/// Bytes that are hashed at once where no group is kept in memory.
+/// Bytes that are hashed at once where no group is kept in memory. What goes waits for so many that do not, at most.
 const PIECE: usize = 128 << 10;
 
 /// The entries of a transfer that have no outcome yet, and where to look for more.
@@ -45,10 +45,22 @@ pub struct Source {
     cache: Cache,
     /// For hashing in pieces.
     piece: PageBuffer,
-    /// Files of which groups are to be hashed aside, and bytes that went since one was.
+    /// Files of which groups are to be hashed aside, the group of which a part is, and bytes that went and for which none
+    /// were hashed so.
     aside: BTreeSet<u32>,
-    filled: u64,
+    under_way: Option<Hashing>,
+    owed: usize,
     reports: Vec<SourceReport>,
+}
+
+/// A group that is read for the first time and hashed, in pieces.
+#[derive(Debug)]
+struct Hashing {
+    index: u32,
+    group: u64,
+    /// What is left of it.
+    left: Range<u64>,
+    hasher: GroupHasher,
 }
 
 /// The group read last, whose bytes are likely to go next; kept only where the program has memory for it.
@@ -83,7 +95,8 @@ impl Source {
             cache: Cache { memory, room: None, holds: None, bytes: PageBuffer::default() },
             piece: PageBuffer::default(),
             aside: BTreeSet::new(),
-            filled: 0,
+            under_way: None,
+            owed: 0,
             reports: Vec::new(),
         }
     }
@@ -147,7 +160,7 @@ impl Source {
     /// Fills `buffer` with the bytes at `offset` of the transfer space; with zeros, where nobody waits for
     /// them any more.
     fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), Unreadable> {
-        self.filled += buffer.len() as u64;
+        self.owe(buffer.len());
         let (mut offset, mut rest) = (offset, buffer);
         while !rest.is_empty() {
             let index = self.items.partition_point(|item| item.range.end <= offset);
@@ -228,29 +241,38 @@ impl Source {
 
     /// Reads a group for the first time and hashes it, in pieces.
     fn hash_group(&mut self, index: u32, group: u64) -> Result<(), Failure> {
-        let item = self.items.get(index).expect("only items are read");
-        let size = item.size();
-        if item.layout.is_hole(group) {
-            return self.hash_hole(index, group);
+        let mut hashing = self.begin_group(index, group);
+        while let Some(rest) = hashing {
+            hashing = self.hash_piece(rest)?;
         }
-        let range = group_range(group, size);
-        let mut hasher = GroupHasher::new(group, size);
-        let mut piece = std::mem::take(&mut self.piece);
-        let mut at = range.start;
-        loop {
-            let len = usize::try_from(range.end - at).expect("a group").min(PIECE);
-            let is_last = at + len as u64 == range.end;
-            self.read_part(index, at, piece.room(len), is_last)?;
-            self.check_holes(index, at, &piece)?;
-            hasher.update(&piece);
-            at += len as u64;
-            if is_last {
-                break;
-            }
-        }
-        self.piece = piece;
-        self.take_value(index, group, hasher.value());
         Ok(())
+    }
+
+    fn begin_group(&self, index: u32, group: u64) -> Option<Hashing> {
+        let size = self.items.get(index).expect("only items are read").size();
+        let (left, hasher) = (group_range(group, size), GroupHasher::new(group, size));
+        Some(Hashing { index, group, left, hasher })
+    }
+
+    /// Hashes the next piece of a group; gives back what is left of it.
+    fn hash_piece(&mut self, mut hashing: Hashing) -> Result<Option<Hashing>, Failure> {
+        let Hashing { index, group, left, hasher } = &mut hashing;
+        if self.items.get(*index).expect("only items are read").layout.is_hole(*group) {
+            return self.hash_hole(*index, *group).map(|()| None);
+        }
+        let mut piece = std::mem::take(&mut self.piece);
+        let at = left.start;
+        left.start = left.end.min(at + PIECE as u64);
+        let room = piece.room(usize::try_from(left.start - at).expect("a piece"));
+        self.read_part(*index, at, room, left.is_empty())?;
+        self.check_holes(*index, at, &piece)?;
+        hasher.update(&piece);
+        self.piece = piece;
+        if !left.is_empty() {
+            return Ok(Some(hashing));
+        }
+        self.take_value(*index, *group, hasher.value());
+        Ok(None)
     }
 
     /// Fills `buffer` from the file, which must be the one that was offered when it is opened, and where

@@ -207,10 +207,11 @@ impl Upload {
             let reports = self.source.run(job);
             reports.into_iter().for_each(|report| self.sending.on_report(report));
         }
-        let is_idle = self.source.is_busy() && self.next_piece().is_none();
-        if is_idle || self.source.is_rest_due() {
+        let mut is_turn = self.source.is_busy() && self.next_piece().is_none();
+        while is_turn || self.source.is_rest_due() {
             let reports = self.source.rest();
             reports.into_iter().for_each(|report| self.sending.on_report(report));
+            is_turn = false;
         }
     }
 

@@ -85,10 +85,10 @@ fn what_does_not_go_is_hashed_aside_and_as_soon_as_what_goes() {
             }
         }
     };
-    note(read(&mut source, 5 << 20, &mut piece));
+    note(read(&mut source, 5 << 20, &mut piece[..PIECE / 2]));
     assert!(!source.is_rest_due());
-    note(read(&mut source, (5 << 20) + (1 << 19), &mut piece));
-    assert!(source.is_rest_due(), "a group has gone");
+    note(read(&mut source, 5 << 20, &mut piece[..PIECE]));
+    assert!(source.is_rest_due(), "a piece has gone");
     note(source.rest());
     assert!(!source.is_rest_due());
     for group in [0, 1, 6, 7] {
@@ -102,10 +102,24 @@ fn what_does_not_go_is_hashed_aside_and_as_soon_as_what_goes() {
 }
 
 #[test]
+fn a_group_that_goes_while_it_is_hashed_aside_is_told_once() {
+    let (_dir, mut source) = source_of(&[&vec![1; 2 << 20]]);
+    source.run(SourceJob::Keep { index: 0, groups: 0..1 });
+    assert!(source.rest().is_empty(), "a part of it");
+    let mut reports = read(&mut source, 0, &mut vec![0; 2 << 20]);
+    while source.is_busy() {
+        reports.extend(source.rest());
+    }
+    let groups = reports.iter().filter(|report| matches!(report, SourceReport::Group { .. }));
+    assert_eq!((groups.count(), reports.len()), (2, 3), "{reports:?}");
+}
+
+#[test]
 fn a_comparison_that_is_decided_is_not_gone_on_with() {
     let (_dir, mut source) = source_of(&[&vec![1; 12 << 20]]);
     source.run(SourceJob::Prove { index: 0 });
-    assert!(!source.rest().is_empty());
+    let reports: Vec<_> = (0..10).flat_map(|_| source.rest()).collect();
+    assert!(matches!(reports[..], [SourceReport::Group { group: 0, .. }]), "{reports:?}");
     source.run(SourceJob::Decided { index: 0 });
     assert!(source.rest().is_empty() && !source.is_busy());
 }

@@ -86,7 +86,7 @@ impl Labour for Sink {
     }
 
     fn is_rest_due(&self) -> bool {
-        false
+        self.is_rest_due()
     }
 
     fn checkpoint(&mut self) -> Vec<Report> {

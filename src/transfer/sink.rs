@@ -5,6 +5,7 @@
 //! transfer of the same file goes on from there, whatever ends this one.
 
 mod beginning;
+mod beside;
 mod comparing;
 mod hollow;
 mod judging;
@@ -70,6 +71,8 @@ pub struct Sink {
     written: RangeSet,
     /// Bytes written in all.
     total: u64,
+    /// Bytes that came since it went on with what takes long.
+    taken: u64,
     /// Where the transfer space ends so far.
     offered: u64,
     room: Room,
@@ -111,6 +114,7 @@ impl Sink {
             files: Window::default(),
             written: RangeSet::new(),
             total: 0,
+            taken: 0,
             offered: 0,
             room: Room::default(),
             reports: Vec::new(),
@@ -142,6 +146,7 @@ impl Sink {
             Job::Plan => self.plan = Some(Plan::default()),
             Job::Write(batch) => {
                 bytes = batch.len();
+                self.taken += bytes as u64;
                 batch.pieces().for_each(|(offset, piece)| self.write(offset, piece));
             }
         }
@@ -153,23 +158,6 @@ impl Sink {
         self.written.remove_below(kept);
         self.reports.push(Report::Done { bytes, total: self.total });
         std::mem::take(&mut self.reports)
-    }
-
-    /// There is no job: goes on with what takes long, a little, and then commits what is complete.
-    pub fn rest(&mut self) -> Vec<Report> {
-        self.read_on();
-        self.reread();
-        self.hash_holes();
-        if !self.is_busy() {
-            self.commits.commit(&mut self.reports);
-        }
-        std::mem::take(&mut self.reports)
-    }
-
-    /// Whether [`Sink::rest`] has more to do, without a job.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        !self.checks.is_empty() && self.short == 0 || self.rereads() || !self.hollow.is_empty()
     }
 
     /// Commits what is complete and writes down what else is verified, so that a later transfer can go on
@@ -298,7 +286,7 @@ impl Sink {
                 continue;
             }
             if open.kept.claims(group) {
-                open.kept.expect(group, *value);
+                self.hear_of_kept(index, group, *value);
                 continue;
             }
             if !open.expected.put(group, *value) {

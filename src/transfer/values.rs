@@ -39,6 +39,11 @@ impl Values {
         self.of.get(&group).copied()
     }
 
+    /// The first group whose value is here.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.of.keys().next().copied()
+    }
+
     pub(super) fn remove(&mut self, group: u64) -> Option<Hash> {
         let value = self.of.remove(&group)?;
         self.account.give(Pool::State, COST);

@@ -161,7 +161,8 @@ impl Download {
         loop {
             self.receiving.handle_messages()?;
             let job = self.receiving.next_job();
-            if job.is_none() && self.has_more_to_read() {
+            let is_rest_due = self.sink.as_ref().is_some_and(|sink| sink.is_rest_due());
+            if job.is_none() && !is_rest_due && self.has_more_to_read() {
                 break;
             }
             if job.is_none() {

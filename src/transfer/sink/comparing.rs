@@ -1,6 +1,7 @@
 //! Comparisons with what has the name of a file: read on, a little at a time, and settled.
 
 use super::Sink;
+use super::beside::READ_AT_ONCE;
 use crate::base::text::show_error;
 use crate::transfer::budget::is_shortage;
 use crate::transfer::check::{Check, Finding, Told};
@@ -10,9 +11,6 @@ use crate::transfer::job::Report;
 use crate::transfer::keeping::Existing;
 use crate::transfer::outcome::{Failure, Reason};
 use std::io;
-
-/// Groups that are read of what has the name of a file, before a job is looked for.
-const READ_AT_ONCE: usize = 16;
 
 /// So often what is compared may find no file to open, about once in a second where there is nothing else to
 /// do, before it is refused.
@@ -126,12 +124,12 @@ impl Sink {
         for range in told.dropped.iter() {
             self.reports.extend(self.written.gaps(range).map(Report::Again));
         }
-        if let Some(open) = self.open_file(index) {
-            open.expected = told.values;
-            for (group, value) in open.expected.take_others(|group| !open.kept.claims(group)) {
-                open.kept.expect(group, value);
-            }
-            open.told_before = open.expected.len();
+        let Some(open) = self.open_file(index) else { return };
+        open.expected = told.values;
+        let of_kept = open.expected.take_others(|group| !open.kept.claims(group));
+        open.told_before = open.expected.len();
+        for (group, value) in of_kept {
+            self.hear_of_kept(index, group, value);
         }
         self.compare_kept(index);
         if let Some(root) = told.root {

@@ -12,6 +12,7 @@ use crate::transfer::incoming::{Incoming, OpenFile, State, Storage};
 use crate::transfer::job::Report;
 use crate::transfer::journal::Key;
 use crate::transfer::keeping::Existing;
+use crate::transfer::kept::Kept;
 use crate::transfer::message::{AHEAD_MAX, VALUES_MAX};
 use crate::transfer::name::TreePath;
 use crate::transfer::outcome::Failure;
@@ -212,6 +213,7 @@ impl Sink {
         let is_sparse = holes.is_some();
         let mut open = OpenFile::new(place, key, attributes, is_sparse);
         open.expected = Values::new(&self.policy.account);
+        open.kept = Kept::new(&self.policy.account);
         let told = self.reports.len();
         let there = self.take_up(index, &mut open, size);
         let there = there.map_err(|error| storage_failure(path, &error))?;

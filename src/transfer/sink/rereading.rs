@@ -1,6 +1,7 @@
-//! What an earlier transfer brought is read back, and compared with what the sender says of it: beside the
-//! transfer, when nothing else is to be done.
+//! What an earlier transfer brought is read back, and compared with what the sender says of it, beside the
+//! transfer.
 
+use super::beside::READ_AT_ONCE;
 use super::{Sink, no_memory};
 use crate::transfer::commit::storage_failure;
 use crate::transfer::hash::{Hash, group_range, group_value};
@@ -9,18 +10,7 @@ use crate::transfer::job::Report;
 use crate::transfer::outcome::{Failure, Reason};
 use std::io;
 
-/// Groups that are read back before a job is looked for.
-const READ_AT_ONCE: usize = 4;
-
-/// Values of groups that have not been read, at most; beyond that they are read before more is heard.
-const TOLD_MAX: usize = 256;
-
 impl Sink {
-    /// Whether something kept can be read back and compared.
-    pub(super) fn rereads(&self) -> bool {
-        !self.kept.is_empty()
-    }
-
     /// Reads on in what was kept.
     pub(super) fn reread(&mut self) {
         for _ in 0..READ_AT_ONCE {
@@ -31,11 +21,24 @@ impl Sink {
         }
     }
 
+    /// The sender tells the value of a group that is kept. Where there is no memory for it, those that were told are
+    /// compared before more is heard.
+    pub(super) fn hear_of_kept(&mut self, index: u32, group: u64, value: Hash) {
+        while let Some(open) = self.open_file(index) {
+            if open.kept.expect(group, value) {
+                return;
+            }
+            if !self.reread_group(index) {
+                break;
+            }
+        }
+        if self.open_file(index).is_some() {
+            self.fail(index, no_memory());
+        }
+    }
+
     /// The sender has told values of groups that are kept, or the hash of the file.
     pub(super) fn compare_kept(&mut self, index: u32) {
-        while self.open_file(index).is_some_and(|open| open.kept.told() > TOLD_MAX) {
-            self.reread_group(index);
-        }
         if self.open_file(index).is_some_and(|open| open.next_kept().is_some()) {
             self.kept.insert(index);
         }

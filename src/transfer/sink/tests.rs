@@ -1,5 +1,6 @@
 //! A sink, job by job.
 
+mod beside;
 mod existing;
 mod going_on;
 mod planning;

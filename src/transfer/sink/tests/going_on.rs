@@ -4,7 +4,7 @@ use super::super::super::journal::{Journal, Key};
 use super::*;
 
 /// A bench on which the groups of `there` have come and been written down, of a file with those contents.
-fn interrupted(contents: &[u8], there: &[u64]) -> Bench {
+pub(super) fn interrupted(contents: &[u8], there: &[u64]) -> Bench {
     let mut bench = Bench::new(Existing::Refuse, true);
     let size = contents.len() as u64;
     bench.offer(0, "a", 0..size);
@@ -335,31 +335,6 @@ fn a_strangers_partial_file_is_not_taken_for_ours() {
         assert!(failed(&reports, Reason::Integrity), "{reports:?}");
         assert_eq!((bench.partials(), bench.path("a").exists()), (0, false));
     }
-}
-
-/// New bytes do not wait for old ones to be looked at, and the values of old ones take no memory to speak of.
-#[test]
-fn what_was_kept_is_read_when_there_is_nothing_else_to_do() {
-    let bytes = contents(9 * GROUP);
-    let mut bench = interrupted(&bytes, &[0, 1, 2, 3, 4, 5, 6, 7]);
-    bench.sink = bench.again();
-    bench.offer(0, "a", 0..9 * GROUP);
-    let value = |group: u64| {
-        let part = &bytes[(group * GROUP) as usize..((group + 1) * GROUP) as usize];
-        group_value(group, part, 9 * GROUP)
-    };
-    bench.sink.run(Job::Expect { index: 0, first: 0, values: (0..9).map(value).collect() });
-    bench.sink.run(Job::ExpectRoot { index: 0, hash: Hash::of(&bytes) });
-    let mut batch = WriteBatch::default();
-    batch.push(8 * GROUP, &bytes[8 * GROUP as usize..]);
-    bench.sink.run(Job::Write(batch));
-    assert!(bench.sink.is_busy(), "nothing has been read back");
-    assert_eq!(bench.sink.rest(), [], "not all of it at once");
-    let mut reports = Vec::new();
-    while bench.sink.is_busy() {
-        reports.extend(bench.sink.rest());
-    }
-    assert_eq!(reports, [Report::Committed { index: 0, hash: Hash::of(&bytes) }]);
 }
 
 /// An error of the system is no answer: there may well be something, and it is not begun anew beside it.

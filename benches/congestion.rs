@@ -11,7 +11,7 @@ use volley::transport::config::CongestionChoice;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let asked = std::env::var("VOLLEY_JUDGE_CC").unwrap_or_else(|_| "ebb,cubic".into());
+    let asked = std::env::var("VOLLEY_JUDGE_CC").unwrap_or_else(|_| "ebb,cubic,bbr".into());
     let controllers: Vec<CongestionChoice> =
         asked.split(',').map(|text| text.parse().expect("names of controllers")).collect();
     let seeds = std::env::var("VOLLEY_JUDGE_SEEDS").ok().and_then(|text| text.parse().ok());

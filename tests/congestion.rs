@@ -9,7 +9,8 @@ use volley::sim::judge::{self, Verdict};
 use volley::transport::config::CongestionChoice;
 
 /// The controllers that are judged at every change.
-const JUDGED: &[CongestionChoice] = &[CongestionChoice::Ebb, CongestionChoice::Cubic];
+const JUDGED: &[CongestionChoice] =
+    &[CongestionChoice::Ebb, CongestionChoice::Cubic, CongestionChoice::Bbr];
 
 #[test]
 fn the_short_table_is_as_it_was() {

@@ -71,8 +71,10 @@ pub(crate) fn config(flags: u8) -> Config {
     let rate = "50Mbit".parse().expect("a rate");
     Config {
         arq: ArqConfig { strategy: strategy(flags >> 5), ..ArqConfig::default() },
-        congestion: match flags & 1 {
-            0 => CongestionChoice::Cubic,
+        congestion: match (flags & 1, flags & 6) {
+            (0, 0) => CongestionChoice::Cubic,
+            (0, 2) => CongestionChoice::Bbr,
+            (0, _) => CongestionChoice::Ebb,
             _ => CongestionChoice::Fixed(rate),
         },
         known_path: None,

@@ -67,6 +67,7 @@ impl Lines {
         let (congestion, rate) = match settings.congestion {
             CongestionChoice::Cubic => ("cubic", None),
             CongestionChoice::Ebb => ("ebb", None),
+            CongestionChoice::Bbr => ("bbr", None),
             CongestionChoice::Fixed(rate) => ("fixed", Some(rate)),
         };
         json!({
@@ -251,6 +252,12 @@ fn phase_name(phase: Phase) -> &'static str {
         Phase::ConservativeSlowStart => "conservative-slow-start",
         Phase::SlowStart => "slow-start",
         Phase::Steady => "steady",
+        Phase::Drain => "drain",
+        Phase::ProbeDown => "probe-down",
+        Phase::Cruise => "cruise",
+        Phase::Refill => "refill",
+        Phase::ProbeUp => "probe-up",
+        Phase::ProbeRoundTrip => "probe-round-trip",
     }
 }
 

@@ -148,6 +148,8 @@ pub enum CongestionChoice {
     /// Tests whose loss and whose queue it is: fills a lossy path, and shares a full one.
     #[default]
     Ebb,
+    /// draft-ietf-ccwg-bbr: sends at the rate that the path delivered lately.
+    Bbr,
     /// The rate that the user asks for, whatever is lost.
     Fixed(Rate),
 }
@@ -158,6 +160,7 @@ impl fmt::Display for CongestionChoice {
         match self {
             Self::Cubic => write!(f, "cubic"),
             Self::Ebb => write!(f, "ebb"),
+            Self::Bbr => write!(f, "bbr"),
             Self::Fixed(rate) => {
                 write!(f, "fixed:{}Mbit", rate.bits_per_second() as f64 / 1e6)
             }
@@ -172,8 +175,9 @@ impl FromStr for CongestionChoice {
         match text.split_once(':') {
             None if text == "cubic" => Ok(Self::Cubic),
             None if text == "ebb" => Ok(Self::Ebb),
+            None if text == "bbr" => Ok(Self::Bbr),
             Some(("fixed", rate)) => rate.parse().map(Self::Fixed),
-            _ => Err(UnitError::new("write ebb, cubic, or fixed:RATE such as fixed:50Mbit")),
+            _ => Err(UnitError::new("write ebb, cubic, bbr, or fixed:RATE such as fixed:50Mbit")),
         }
     }
 }
@@ -222,7 +226,10 @@ mod tests {
     fn congestion_choices_are_read_as_they_are_written() {
         let fixed = CongestionChoice::Fixed(Rate::from_bits_per_second(50_000_000));
         let (cubic, ebb) = (CongestionChoice::Cubic, CongestionChoice::Ebb);
-        for (text, choice) in [("cubic", cubic), ("ebb", ebb), ("fixed:50Mbit", fixed)] {
+        let bbr = CongestionChoice::Bbr;
+        for (text, choice) in
+            [("cubic", cubic), ("ebb", ebb), ("bbr", bbr), ("fixed:50Mbit", fixed)]
+        {
             assert_eq!(text.parse(), Ok(choice));
             assert_eq!(choice.to_string(), text);
         }

@@ -9,6 +9,8 @@ use crate::base::time::{Duration, Instant};
 pub struct Snapshot {
     /// Bytes acknowledged until then.
     delivered: u64,
+    /// Bytes that had come to count as lost until then.
+    lost: u64,
     /// When the last of them were.
     delivered_at: Instant,
     /// When the packet was sent whose acknowledgement that was: the sending of this flight begins there.
@@ -24,6 +26,12 @@ impl Snapshot {
     pub fn in_flight(&self) -> u64 {
         self.in_flight
     }
+
+    /// It was sent by somebody who had nothing more to send.
+    #[must_use]
+    pub fn is_app_limited(&self) -> bool {
+        self.is_app_limited
+    }
 }
 
 /// What was delivered between the sending of a packet and its acknowledgement.
@@ -38,6 +46,8 @@ pub struct DeliverySample {
     pub prior_delivered: u64,
     /// Bytes in flight when it was sent.
     pub prior_in_flight: u64,
+    /// Bytes that have come to count as lost since.
+    pub lost: u64,
     /// The sender had nothing more to send while these packets went: the path may be faster.
     pub is_app_limited: bool,
 }
@@ -55,6 +65,8 @@ impl DeliverySample {
 pub struct Delivery {
     /// Bytes acknowledged in all.
     delivered: u64,
+    /// Bytes that came to count as lost, in all.
+    lost: u64,
     delivered_at: Instant,
     first_sent_at: Instant,
     /// Until so many bytes are delivered, what arrives was sent by somebody who had nothing more to send.
@@ -69,6 +81,7 @@ impl Delivery {
     pub fn new(now: Instant) -> Self {
         Self {
             delivered: 0,
+            lost: 0,
             delivered_at: now,
             first_sent_at: now,
             app_limited_until: 0,
@@ -89,11 +102,23 @@ impl Delivery {
         }
         Snapshot {
             delivered: self.delivered,
+            lost: self.lost,
             delivered_at: self.delivered_at,
             first_sent_at: self.first_sent_at,
             in_flight,
             is_app_limited: self.delivered < self.app_limited_until,
         }
+    }
+
+    /// So many bytes came to count as lost.
+    pub fn on_lost(&mut self, bytes: u64) {
+        self.lost += bytes;
+    }
+
+    /// Bytes that have come to count as lost since.
+    #[must_use]
+    pub fn lost_since(&self, snapshot: &Snapshot) -> u64 {
+        self.lost.saturating_sub(snapshot.lost)
     }
 
     /// There is nothing more to send, and the window has room.
@@ -125,6 +150,7 @@ impl Delivery {
             interval,
             prior_delivered: prior.delivered,
             prior_in_flight: prior.in_flight,
+            lost: self.lost_since(&prior),
             is_app_limited: prior.is_app_limited,
         })
     }

@@ -11,6 +11,12 @@ const CATCH_UP: Duration = Duration::from_millis(4);
 /// No train is longer than one segmentation offload buffer.
 const TRAIN_BYTES_MAX: f64 = 65_536.0;
 
+/// Bytes that leave in one piece at `rate` bytes per second, in packets of `packet` bytes.
+#[must_use]
+pub fn train(rate: f64, packet: f64) -> f64 {
+    (rate * QUANTUM.as_secs_f64()).clamp(2.0 * packet, TRAIN_BYTES_MAX)
+}
+
 /// Says when, and how much at once.
 #[derive(Clone, Debug)]
 pub struct Pacer {
@@ -42,7 +48,7 @@ impl Pacer {
         if rate.is_infinite() {
             return Ok(u64::MAX);
         }
-        let quantum = (rate * QUANTUM.as_secs_f64()).clamp(2.0 * packet as f64, TRAIN_BYTES_MAX);
+        let quantum = train(rate, packet as f64);
         let elapsed = now.since(self.refilled).as_secs_f64();
         self.refilled = now;
         // A sender that the scheduler woke late catches up; more would be a burst.

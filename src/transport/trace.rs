@@ -139,7 +139,7 @@ impl Trace {
         let (phase, window) = (congestion.phase(), congestion.window());
         let last = self.congestion.replace((phase, window));
         let before = last.map_or(window, |(_, window)| window);
-        let is_cut = window < before && phase != Phase::Steady;
+        let is_cut = window < before && phase.is_of_window();
         if is_cut || last.is_none_or(|(last, _)| last != phase) {
             self.record(now, || TraceEvent::Congestion { phase, window, before });
         }

@@ -127,8 +127,14 @@ impl Draws {
     }
 
     pub(crate) fn congestion(&mut self, out: &LinkConfig, flows: usize) -> CongestionChoice {
-        if self.is_in(0.6) {
-            return CongestionChoice::Cubic;
+        let drawn = self.between(0.0, 1.0);
+        let choices = [
+            (0.2, CongestionChoice::Cubic),
+            (0.45, CongestionChoice::Ebb),
+            (0.6, CongestionChoice::Bbr),
+        ];
+        if let Some((_, choice)) = choices.into_iter().find(|(below, _)| drawn < *below) {
+            return choice;
         }
         let line = out.bottleneck.map_or(50_000_000, |narrow| narrow.rate.bits_per_second());
         let percent = self.whole(30, 120) as u64;

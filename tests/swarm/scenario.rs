@@ -138,9 +138,10 @@ pub(crate) fn estimate(order: &Order, out: &LinkConfig, back: &LinkConfig) -> Du
             line + bits / asked.bits_per_second() as f64
         }
         // What Reno's rule of thumb leaves of a lossy path: sqrt(3/2) / sqrt(p) packets in a round trip.
-        (Strategy::Volley, CongestionChoice::Cubic | CongestionChoice::Ebb) => {
-            line + round * frames * (p.max(1e-4) / 1.5).sqrt() + 10.0 * round
-        }
+        (
+            Strategy::Volley,
+            CongestionChoice::Cubic | CongestionChoice::Ebb | CongestionChoice::Bbr,
+        ) => line + round * frames * (p.max(1e-4) / 1.5).sqrt() + 10.0 * round,
         (Strategy::StopAndWait, _) => frames * round * (1.0 + 3.0 * (p + q)),
         (Strategy::GoBackN, _) => {
             line * (1.0 + window * p) + frames * round * (1.0 / window + 3.0 * p)
@@ -250,7 +251,7 @@ impl Draft {
     fn heal(&mut self, draws: &mut Draws, order: &Order) {
         let least = match order.congestion {
             CongestionChoice::Fixed(rate) => rate.bits_per_second() * order.flows as u64,
-            CongestionChoice::Cubic | CongestionChoice::Ebb => 0,
+            CongestionChoice::Cubic | CongestionChoice::Ebb | CongestionChoice::Bbr => 0,
         };
         let least = Rate::from_bits_per_second(least.max(5_000_000));
         let loss = Share::new(if draws.is_in(0.5) { 0.0 } else { draws.between(0.0, 0.01) });

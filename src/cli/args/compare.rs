@@ -31,8 +31,8 @@ pub struct Compare {
     /// Compare the textbook's strategies as well: stop-and-wait, go-back-n, selective-repeat
     #[arg(long)]
     pub all: bool,
-    /// How volley chooses its rate: ebb, cubic, or fixed:RATE; several with commas between them make several
-    /// rows
+    /// How volley chooses its rate: ebb, cubic, bbr, or fixed:RATE; several with commas between them make
+    /// several rows
     #[arg(long, value_name = "CC", value_delimiter = ',', default_value = "ebb")]
     pub cc: Vec<CongestionChoice>,
     /// With HOST: no authentication, no encryption, for the classroom and trusted wires

@@ -36,7 +36,8 @@ pub struct DialOptions {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct RateOptions {
     /// How to choose the rate over UDP: ebb (fills a lossy path, shares a full one), cubic (as TCP does: slow
-    /// where packets get lost at random), or fixed:RATE for a line that is yours
+    /// where packets get lost at random), bbr (as others do: keeps to the rate that it measures), or fixed:RATE for a
+    /// line that is yours
     #[arg(long, value_name = "CC", default_value = "ebb")]
     pub cc: CongestionChoice,
 }

@@ -25,8 +25,8 @@ pub struct Simulate {
         value_parser = parse_strategy
     )]
     pub arq: Vec<Strategy>,
-    /// How volley's own way chooses its rate: ebb, cubic, or fixed:RATE; several with commas between them make
-    /// a row each
+    /// How volley's own way chooses its rate: ebb, cubic, bbr, or fixed:RATE; several with commas between them
+    /// make a row each
     #[arg(long, value_name = "CC", value_delimiter = ',', default_value = "ebb")]
     pub cc: Vec<CongestionChoice>,
     /// Frames that go-back-n or selective-repeat may have outstanding

@@ -49,6 +49,7 @@ impl Way {
             Self::Udp { arq, congestion } if arq.strategy == Strategy::Volley => match congestion {
                 CongestionChoice::Ebb => "UDP volley".into(),
                 CongestionChoice::Cubic => "UDP volley cubic".into(),
+                CongestionChoice::Bbr => "UDP volley bbr".into(),
                 CongestionChoice::Fixed(rate) => format!("UDP volley at {rate}"),
             },
             Self::Udp { arq, .. } => {
@@ -82,6 +83,7 @@ impl Way {
                 (Strategy::GoBackN, _) => Control::GoBackN { window: arq.window },
                 (Strategy::SelectiveRepeat, _) => Control::SelectiveRepeat { window: arq.window },
                 (Strategy::Volley, CongestionChoice::Cubic) => Control::Cubic,
+                (Strategy::Volley, CongestionChoice::Bbr) => Control::Bbr,
                 (Strategy::Volley, CongestionChoice::Ebb) => Control::Other,
                 (Strategy::Volley, CongestionChoice::Fixed(rate)) => Control::Fixed(*rate),
             },

@@ -250,7 +250,7 @@ pub(super) fn congestion(
                  (RFC 9002 7.6)"
             )
         }
-        _ if window < before => {
+        _ if window < before && phase.is_of_window() => {
             format!(
                 "a loss is taken for congestion: the congestion window shrinks {cut} (RFC 9438 4.6)"
             )
@@ -259,7 +259,10 @@ pub(super) fn congestion(
             "slow start: {window} bytes may be in flight, twice as many after each round trip \
              (RFC 9438 4.10)"
         ),
-        (_, Phase::SlowStart) => "the delay shrank again: slow start goes on (RFC 9406 4.2)".into(),
+        (Some(Phase::ConservativeSlowStart), Phase::SlowStart) => {
+            "the delay shrank again: slow start goes on (RFC 9406 4.2)".into()
+        }
+        (_, Phase::SlowStart) => format!("start-up begins again: {window} bytes may be in flight"),
         (_, Phase::ConservativeSlowStart) => {
             "the delay grew: slow start goes on more slowly, to see whether the delay stays \
              (HyStart++, RFC 9406 4.2)"
@@ -269,7 +272,23 @@ pub(super) fn congestion(
             "the delay stayed: slow start is over at {window} bytes, before the queue overflows \
              (HyStart++, RFC 9406 4.2)"
         ),
-        (_, Phase::Avoidance | Phase::Steady) => return None,
+        (_, Phase::Drain) => {
+            "the rate grows no more, or too much is lost: start-up is over, and half of the rate drains its \
+             queue (BBR)"
+                .into()
+        }
+        (_, Phase::ProbeUp) => {
+            "probe of the rate: a quarter more is sent, to see whether more arrives (BBR)".into()
+        }
+        (Some(Phase::ProbeUp), Phase::ProbeDown) => {
+            "the probe is over: less than the rate is sent, until its queue is gone (BBR)".into()
+        }
+        (_, Phase::ProbeRoundTrip) => format!(
+            "probe of the round trip: only {window} bytes may be in flight, so that no queue is (BBR)"
+        ),
+        (_, Phase::Avoidance | Phase::Steady | Phase::ProbeDown | Phase::Cruise | Phase::Refill) => {
+            return None;
+        }
     };
     Some(text)
 }

@@ -2,17 +2,13 @@
 
 use super::curve::{BETA_CUBIC, Curve};
 use super::hystart::{self, CSS_GROWTH_DIVISOR, HyStart};
-use super::{AckSample, Congestion, LossSample, Phase, initial_window};
-use crate::base::time::{Duration, Instant};
+use super::{AckSample, Congestion, LossSample, Phase, UNPACED_RTT, initial_window};
+use crate::base::time::Instant;
 use crate::transport::rtt::Rtt;
 
 /// RFC 9002 7.7: faster than the window alone would go, so that pacing never starves it.
 const PACING_GAIN: f64 = 1.25;
 const PACING_GAIN_SLOW_START: f64 = 2.0;
-
-/// On a path shorter than this (loopback, one switch) the scheduler's jitter is longer than a round
-/// trip: pacing would only measure it.
-const UNPACED_RTT: Duration = Duration::from_micros(500);
 
 #[derive(Clone, Debug)]
 pub(super) struct Cubic {
@@ -184,6 +180,7 @@ const INITIAL_IN_DATAGRAMS: f64 = super::INITIAL_WINDOW_PACKETS as f64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::time::Duration;
 
     const DATAGRAM: u16 = 1_000;
     const RTT: Duration = Duration::from_millis(100);
@@ -223,7 +220,8 @@ mod tests {
         fn lose(&mut self) {
             let (now, rtt) = (self.now, &self.rtt);
             let bytes = u64::from(DATAGRAM);
-            let sample = LossSample { now, packets: 1, bytes, sent_at: now, in_flight: 0, rtt };
+            let sample =
+                LossSample { now, bytes, sent_at: now, ..LossSample::of_one(DATAGRAM, rtt) };
             self.cubic.on_loss(&sample);
         }
 

@@ -1,5 +1,6 @@
 //! How much may be in flight, and how fast it goes.
 
+mod bbr;
 mod cubic;
 mod curve;
 mod ebb;
@@ -9,8 +10,12 @@ mod hystart;
 use super::config::{CongestionChoice, INITIAL_WINDOW_PACKETS, KnownPath};
 use super::delivery::DeliverySample;
 use super::rtt::Rtt;
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
 use std::fmt::Debug;
+
+/// On a path shorter than this (loopback, one switch) the scheduler's jitter is longer than a round
+/// trip: pacing would only measure it, and so would delay.
+const UNPACED_RTT: Duration = Duration::from_micros(500);
 
 /// One acknowledgement, as a controller sees it.
 #[derive(Clone, Debug)]
@@ -48,8 +53,16 @@ pub struct LossSample<'a> {
     pub packets: u32,
     /// Their bytes.
     pub bytes: u64,
+    /// How many runs of neighbours they are.
+    pub runs: u32,
     /// When the newest of them was sent.
     pub sent_at: Instant,
+    /// Bytes that were in flight then.
+    pub prior_in_flight: u64,
+    /// Bytes that have come to count as lost since, these included.
+    pub lost_meanwhile: u64,
+    /// The sender had nothing more to send then.
+    pub is_app_limited: bool,
     /// Bytes that are still in flight.
     pub in_flight: u64,
     /// Round-trip times: the newest is that of a packet sent shortly after them.
@@ -67,6 +80,19 @@ pub enum Phase {
     Avoidance,
     /// It follows a rate.
     Steady,
+    /// It follows a measured rate, as in the phases after this one; sends half of that, until the queue of
+    /// start-up is gone.
+    Drain,
+    /// Sends less than the rate, until others find room.
+    ProbeDown,
+    /// Sends at the rate.
+    Cruise,
+    /// Fills the path before a probe.
+    Refill,
+    /// Sends more than the rate, to see whether the path delivers more.
+    ProbeUp,
+    /// Has half of the path in flight, to see the round trip without a queue.
+    ProbeRoundTrip,
 }
 
 /// A congestion controller.
@@ -103,10 +129,19 @@ pub trait Congestion: Debug + Send {
     fn pacing_rate(&self, rtt: &Rtt) -> f64;
 }
 
-/// The controller that the user chose.
+impl Phase {
+    /// Whether a smaller window is an answer to something: one that follows a rate only follows it.
+    #[must_use]
+    pub fn is_of_window(self) -> bool {
+        matches!(self, Self::SlowStart | Self::ConservativeSlowStart | Self::Avoidance)
+    }
+}
+
+/// The controller that the user chose; what it draws it draws from `seed`.
 #[must_use]
-pub fn new(choice: CongestionChoice, datagram: u16) -> Box<dyn Congestion> {
+pub fn new(choice: CongestionChoice, datagram: u16, seed: [u8; 32]) -> Box<dyn Congestion> {
     match choice {
+        CongestionChoice::Bbr => Box::new(bbr::Bbr::new(datagram, seed)),
         CongestionChoice::Cubic => Box::new(cubic::Cubic::new(datagram)),
         CongestionChoice::Ebb => Box::new(ebb::Ebb::new(datagram)),
         CongestionChoice::Fixed(rate) => Box::new(fixed::Fixed::new(rate)),
@@ -133,6 +168,25 @@ impl<'a> AckSample<'a> {
             is_app_limited: false,
             tells_round_trip: true,
             delivery: None,
+            rtt,
+        }
+    }
+}
+
+#[cfg(test)]
+impl<'a> LossSample<'a> {
+    /// Of one packet, the first.
+    fn of_one(datagram: u16, rtt: &'a Rtt) -> Self {
+        Self {
+            now: Instant::ZERO,
+            packets: 1,
+            bytes: datagram.into(),
+            runs: 1,
+            sent_at: Instant::ZERO,
+            prior_in_flight: 0,
+            lost_meanwhile: datagram.into(),
+            is_app_limited: false,
+            in_flight: 0,
             rtt,
         }
     }

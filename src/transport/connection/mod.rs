@@ -4,6 +4,7 @@ mod answers;
 mod arq;
 mod close;
 mod deadlines;
+mod losses;
 mod path;
 mod receive;
 #[cfg(test)]
@@ -185,7 +186,7 @@ impl Connection {
     fn new(now: Instant, config: Config, state: State, takes_data: bool) -> Self {
         let mtu = MtuSearch::new(config.max_datagram);
         let datagram = mtu.current();
-        let congestion = congestion::new(config.congestion, datagram);
+        let congestion = controller(&config, datagram);
         let burst = INITIAL_WINDOW_PACKETS * u64::from(datagram);
         Self {
             state,
@@ -374,6 +375,11 @@ impl Connection {
             self.timers.set(Timer::KeepAlive, Some(now + KEEP_ALIVE));
         }
     }
+}
+
+fn controller(config: &Config, datagram: u16) -> Box<dyn Congestion> {
+    let seed = blake3::keyed_hash(&config.secret, b"congestion");
+    congestion::new(config.congestion, datagram, *seed.as_bytes())
 }
 
 fn parameters(config: &Config) -> Parameters {

@@ -1,10 +1,9 @@
 //! The peer's address changes: challenge, answer, move.
 
-use super::{Connection, TakeData};
+use super::{Connection, TakeData, controller};
 use crate::base::time::{Duration, Instant};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD};
 use crate::transport::config::BASE_DATAGRAM;
-use crate::transport::congestion;
 use crate::transport::delivery::Delivery;
 use crate::transport::mtu::MtuSearch;
 use crate::transport::path::{Challenge, PathId};
@@ -71,7 +70,7 @@ impl Connection {
             self.delivery = Delivery::new(now);
             self.mtu = MtuSearch::new(self.config.max_datagram);
             self.set_peer(self.peer);
-            self.congestion = congestion::new(self.config.congestion, self.mtu.current());
+            self.congestion = controller(&self.config, self.mtu.current());
         }
         self.pto_count = 0;
         self.refusals.reset();

@@ -8,7 +8,7 @@ use crate::transport::config::{
     BASE_DATAGRAM, FRAGMENTS_MAX, FRAMES_MAX, GONE_PROBE, GONE_SPAN, HAVE_INTERVAL, NARROW_AFTER,
     REFUSED_HELLO_SPAN, REFUSED_SPAN,
 };
-use crate::transport::congestion::{AckSample, LossSample};
+use crate::transport::congestion::AckSample;
 use crate::transport::error::End;
 use crate::transport::loss::Acked;
 use crate::transport::path::PathId;
@@ -346,52 +346,7 @@ impl Connection {
         (packets, bytes)
     }
 
-    pub(super) fn detect_losses(&mut self, now: Instant) {
-        let datagram = self.mtu.current();
-        let (lost, next) = self.loss.detect(now, &self.rtt, &mut self.sent);
-        let mut newest = None;
-        let (mut packets, mut bytes) = (0, 0);
-        for (packet, rule) in lost {
-            let mut range = None;
-            match &packet.content {
-                Content::Data(bytes) => {
-                    self.space_out.on_lost(bytes);
-                    range = Some(bytes.clone());
-                }
-                Content::Have => {
-                    self.is_have_in_flight = false;
-                    self.have_due = true;
-                }
-                // The probe's own timer decides: too large is not congestion.
-                Content::MtuProbe => continue,
-                Content::Ping => {}
-                Content::Stream(piece) => self.control_out.on_lost(piece),
-            }
-            self.mtu.on_lost(packet.size);
-            self.arm_mtu_round(now);
-            let number = packet.number;
-            self.trace.record(now, || TraceEvent::Lost { number, range, rule });
-            self.stats.packets_lost += 1;
-            if self.paths.is_current(packet.sent_at) {
-                (packets, bytes) = (packets + 1, bytes + u64::from(packet.size));
-                newest = newest.max(Some(packet.sent_at));
-            }
-        }
-        if let Some(sent_at) = newest {
-            let in_flight = self.sent.bytes_in_flight();
-            let rtt = &self.rtt;
-            self.congestion.on_loss(&LossSample { now, packets, bytes, sent_at, in_flight, rtt });
-        }
-        if self.mtu.current() != datagram {
-            let bytes = self.mtu.current();
-            self.trace.record(now, || TraceEvent::DatagramSize { bytes });
-        }
-        self.trace_congestion(now);
-        self.timers.set(Timer::Loss, next);
-        self.arm_pto();
-    }
-
-    fn arm_mtu_round(&mut self, now: Instant) {
+    pub(super) fn arm_mtu_round(&mut self, now: Instant) {
         if self.timers.get(Timer::MtuProbe).is_none() {
             self.timers.set(Timer::MtuProbe, Some(now + MTU_ROUND));
         }

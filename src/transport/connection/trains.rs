@@ -72,7 +72,7 @@ impl Connection {
     fn limit_of_pace(&self) -> Limit {
         match self.config.congestion {
             CongestionChoice::Fixed(_) => Limit::AskedRate,
-            CongestionChoice::Ebb | CongestionChoice::Cubic => Limit::Path,
+            CongestionChoice::Ebb | CongestionChoice::Cubic | CongestionChoice::Bbr => Limit::Path,
         }
     }
 

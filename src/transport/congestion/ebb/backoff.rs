@@ -1,10 +1,10 @@
 //! When the window backs off, by how much, and what that shows.
 
 use super::gauge::Tally;
-use super::{EMPTY, Ebb, GROWTH_MIN, Mode, SETTLED_ROUND, UNPACED_RTT};
+use super::{EMPTY, Ebb, GROWTH_MIN, Mode, SETTLED_ROUND};
 use crate::base::time::{Duration, Instant};
 use crate::transport::congestion::curve::{BETA_CUBIC, Curve};
-use crate::transport::congestion::{AckSample, LossSample};
+use crate::transport::congestion::{AckSample, LossSample, UNPACED_RTT};
 use crate::transport::rtt::Rtt;
 
 /// A test lasts so many rounds and packets, or so many rounds and however few packets; and two intervals.

@@ -17,8 +17,10 @@ use self::gauge::{Gauge, Tally};
 use self::jump::{Jump, Step};
 use self::startup::Startup;
 use super::curve::Curve;
-use super::{AckSample, Congestion, INITIAL_WINDOW_PACKETS, LossSample, Phase, initial_window};
-use crate::base::time::{Duration, Instant};
+use super::{
+    AckSample, Congestion, INITIAL_WINDOW_PACKETS, LossSample, Phase, UNPACED_RTT, initial_window,
+};
+use crate::base::time::Instant;
 use crate::transport::config::KnownPath;
 use crate::transport::rtt::Rtt;
 
@@ -52,10 +54,6 @@ const LONG_QUEUE: f64 = 1.25;
 /// RFC 9002 7.7: faster than the window alone would go, so that pacing never starves it.
 const PACING_GAIN: f64 = 1.15;
 const PACING_GAIN_STARTUP: f64 = 2.0;
-
-/// On a shorter path (loopback, one switch) the scheduler's jitter is longer than a round trip: pacing would
-/// only measure it, and so would delay.
-const UNPACED_RTT: Duration = Duration::from_micros(500);
 
 /// Whose the queue is, as far as the last test showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

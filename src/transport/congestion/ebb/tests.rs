@@ -7,6 +7,7 @@
 )]
 
 use super::*;
+use crate::base::time::Duration;
 
 const DATAGRAM: u16 = 1_000;
 const BASE: Duration = Duration::from_millis(50);
@@ -66,7 +67,8 @@ impl Path {
         if lost > 0.0 {
             let (now, packets, rtt) = (self.now, lost as u32, &self.rtt);
             let bytes = u64::from(packets) * u64::from(DATAGRAM);
-            self.ebb.on_loss(&LossSample { now, packets, bytes, sent_at, in_flight: 0, rtt });
+            let of_one = LossSample::of_one(DATAGRAM, rtt);
+            self.ebb.on_loss(&LossSample { now, packets, bytes, sent_at, ..of_one });
         }
         self.now = sent_at + BASE + wait;
     }

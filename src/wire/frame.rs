@@ -1,23 +1,21 @@
 //! The typed elements inside a CONTROL packet.
 
+mod ack;
+
+pub use self::ack::{ACK_SPAN_MAX, Ack};
+
 use super::cursor::{Malformed, Reader, put_short_string, put_varint, varint_len};
 use super::header::OFFSET_END;
 use std::ops::Range;
-use std::time::Duration;
 
 /// The longest reason in a CLOSE frame.
 pub const CLOSE_REASON_MAX: usize = 200;
-
-/// No ACK frame reaches further below its largest packet number than this.
-pub const ACK_SPAN_MAX: u64 = 1 << 16;
 
 /// No HAVE frame names more ranges than this: six times what fits into one of this writer's.
 pub const HAVE_RANGES_MAX: usize = 2048;
 
 const PAD: u8 = 0x00;
 const PING: u8 = 0x01;
-const ACK_RANGES: u8 = 0x02;
-const ACK_BITMAP: u8 = 0x03;
 const HAVE: u8 = 0x04;
 const STREAM: u8 = 0x05;
 const CREDIT: u8 = 0x06;
@@ -25,17 +23,6 @@ const CLOSE: u8 = 0x07;
 const PATH_CHALLENGE: u8 = 0x08;
 const PATH_RESPONSE: u8 = 0x09;
 const WORKING: u8 = 0x0a;
-
-/// Which packets arrived, and when (RFC 9000 19.3, with counters of our own).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ack {
-    /// From the arrival of the largest packet number to the sending of this frame.
-    pub delay: Duration,
-    /// DATA packets whose bytes had all arrived before: what was sent again without need.
-    pub duplicates: u64,
-    /// Ranges of packet numbers that arrived, highest first, disjoint and not adjacent. Not empty.
-    pub ranges: Vec<Range<u64>>,
-}
 
 /// What of the transfer space is still missing (authoritative where an ACK was lost).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,8 +137,7 @@ pub fn read_frame<'a>(reader: &mut Reader<'a>) -> Result<Option<Frame<'a>>, Malf
     };
     Ok(Some(match kind {
         PING => Frame::Ping,
-        ACK_RANGES => Frame::Ack(Ack::read(reader, read_ranges)?),
-        ACK_BITMAP => Frame::Ack(Ack::read(reader, read_bitmap)?),
+        ack::RANGES | ack::BITMAP => Frame::Ack(Ack::read(reader, kind)?),
         HAVE => Frame::Have(Have::read(reader)?),
         STREAM => {
             let offset = reader.varint()?;
@@ -167,151 +153,6 @@ pub fn read_frame<'a>(reader: &mut Reader<'a>) -> Result<Option<Frame<'a>>, Malf
         WORKING => Frame::Working { counter: reader.varint()? },
         _ => return Err(reader.malformed()),
     }))
-}
-
-impl Ack {
-    /// The largest packet number acknowledged.
-    #[must_use]
-    pub fn largest(&self) -> u64 {
-        self.ranges[0].end - 1
-    }
-
-    /// The frame for as many of `ranges` (highest first) as fit in `room` bytes, and how many those
-    /// are. Takes the shorter of the two encodings; `None` where not even one range fits.
-    pub fn fitting(
-        delay: Duration,
-        duplicates: u64,
-        ranges: impl Iterator<Item = Range<u64>>,
-        room: usize,
-    ) -> Option<Self> {
-        let (_, most) = ranges.size_hint();
-        let mut taken: Vec<Range<u64>> = Vec::with_capacity(most.unwrap_or(0).min(64));
-        let mut ranges_len = 0;
-        let mut fixed = 0;
-        for range in ranges {
-            let Some(last) = taken.last() else {
-                fixed = Self::prefix_len(delay, duplicates, range.end - 1);
-                ranges_len = varint_len(range.end - 1 - range.start);
-                taken.push(range);
-                continue;
-            };
-            let largest = taken[0].end - 1;
-            ranges_len +=
-                varint_len(last.start - range.end - 1) + varint_len(range.end - 1 - range.start);
-            let bitmap_len = Self::bitmap_len(largest, range.start);
-            if largest - range.start >= ACK_SPAN_MAX || fixed + ranges_len.min(bitmap_len) > room {
-                break;
-            }
-            taken.push(range);
-        }
-        let first = taken.first_mut()?;
-        first.start = first.start.max(first.end.saturating_sub(ACK_SPAN_MAX));
-        (fixed + varint_len(first.end - 1 - first.start) <= room).then_some(Self {
-            delay,
-            duplicates,
-            ranges: taken,
-        })
-    }
-
-    fn prefix_len(delay: Duration, duplicates: u64, largest: u64) -> usize {
-        // Frame type, three integers, and the count of ranges or bits in at most four bytes.
-        1 + varint_len(largest) + varint_len(micros(delay)) + varint_len(duplicates) + 4
-    }
-
-    fn bitmap_len(largest: u64, smallest: u64) -> usize {
-        usize::try_from((largest - smallest).div_ceil(8)).unwrap_or(usize::MAX)
-    }
-
-    fn put(&self, out: &mut Vec<u8>) {
-        let smallest = self.ranges[self.ranges.len() - 1].start;
-        let kind_at = out.len();
-        out.push(ACK_RANGES);
-        put_varint(out, self.largest());
-        put_varint(out, micros(self.delay));
-        put_varint(out, self.duplicates);
-        let body_at = out.len();
-        put_ranges(out, &self.ranges);
-        if out.len() - body_at > Self::bitmap_len(self.largest(), smallest) + 4 {
-            out.truncate(body_at);
-            out[kind_at] = ACK_BITMAP;
-            put_bitmap(out, &self.ranges);
-        }
-    }
-
-    fn read<'a>(reader: &mut Reader<'a>, body: ReadBody<'a>) -> Result<Self, Malformed> {
-        let largest = reader.varint()?;
-        let delay = Duration::from_micros(reader.varint()?);
-        let duplicates = reader.varint()?;
-        let ranges = body(reader, largest)?;
-        let lowest = ranges[ranges.len() - 1].start;
-        if largest - lowest >= ACK_SPAN_MAX {
-            return Err(reader.malformed());
-        }
-        Ok(Self { delay, duplicates, ranges })
-    }
-}
-
-/// Reads what follows the prefix of an ACK frame, given its largest packet number.
-type ReadBody<'a> = fn(&mut Reader<'a>, u64) -> Result<Vec<Range<u64>>, Malformed>;
-
-/// RFC 9000 19.3.1: the length of the first range, then pairs of gap and length going down.
-fn put_ranges(out: &mut Vec<u8>, ranges: &[Range<u64>]) {
-    put_varint(out, ranges.len() as u64 - 1);
-    put_varint(out, ranges[0].end - 1 - ranges[0].start);
-    for pair in ranges.windows(2) {
-        put_varint(out, pair[0].start - pair[1].end - 1);
-        put_varint(out, pair[1].end - 1 - pair[1].start);
-    }
-}
-
-fn read_ranges(reader: &mut Reader<'_>, largest: u64) -> Result<Vec<Range<u64>>, Malformed> {
-    // Each further range takes at least two bytes.
-    let count = reader.varint_up_to(reader.rest().len() / 2)?;
-    let malformed = reader.malformed();
-    let start = largest.checked_sub(reader.varint()?).ok_or(malformed)?;
-    let mut ranges = Vec::with_capacity(count + 1);
-    ranges.push(start..largest + 1);
-    for _ in 0..count {
-        let below = ranges[ranges.len() - 1].start;
-        let (gap, len) = (reader.varint()? + 1, reader.varint()? + 1);
-        let end = below.checked_sub(gap).ok_or(malformed)?;
-        let start = end.checked_sub(len).ok_or(malformed)?;
-        ranges.push(start..end);
-    }
-    Ok(ranges)
-}
-
-/// The number of bits, then a bit for each packet number below the largest, the next lower first,
-/// least significant bit first.
-fn put_bitmap(out: &mut Vec<u8>, ranges: &[Range<u64>]) {
-    let largest = ranges[0].end - 1;
-    let bits = largest - ranges[ranges.len() - 1].start;
-    put_varint(out, bits);
-    let at = out.len();
-    out.resize(at + Ack::bitmap_len(largest, largest - bits), 0);
-    for number in ranges.iter().cloned().flatten().filter(|number| *number != largest) {
-        let bit = usize::try_from(largest - 1 - number).expect("a bitmap fits in a packet");
-        out[at + bit / 8] |= 1 << (bit % 8);
-    }
-}
-
-fn read_bitmap(reader: &mut Reader<'_>, largest: u64) -> Result<Vec<Range<u64>>, Malformed> {
-    let bits = reader.varint_up_to(reader.rest().len() * 8)?;
-    let map = reader.bytes(bits.div_ceil(8))?;
-    if bits as u64 > largest {
-        return Err(reader.malformed());
-    }
-    let mut ranges = vec![largest..largest + 1];
-    let set = (0..bits).filter(|bit| map[bit / 8] >> (bit % 8) & 1 == 1);
-    for number in set.map(|bit| largest - 1 - bit as u64) {
-        let last = ranges.len() - 1;
-        if ranges[last].start == number + 1 {
-            ranges[last].start = number;
-        } else {
-            ranges.push(number..number + 1);
-        }
-    }
-    Ok(ranges)
 }
 
 impl Have {
@@ -373,14 +214,11 @@ impl Have {
     }
 }
 
-fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::time::Duration;
 
     fn read_all(bytes: &[u8]) -> Result<Vec<Frame<'_>>, Malformed> {
         let mut reader = Reader::new(bytes, "frame");
@@ -434,18 +272,18 @@ mod tests {
         assert!(covered > 11_000, "one packet reports {covered} packet numbers");
         let mut bytes = Vec::new();
         Frame::Ack(ack.clone()).put(&mut bytes);
-        assert!(bytes.len() <= 1400 && bytes[0] == ACK_BITMAP);
+        assert!(bytes.len() <= 1400 && bytes[0] == ack::BITMAP);
         check_round_trip(&Frame::Ack(ack));
     }
 
     #[test]
     fn an_ack_below_zero_or_too_long_is_refused() {
         for bytes in [
-            &[ACK_RANGES, 5, 0, 0, 0, 6][..],
-            &[ACK_RANGES, 5, 0, 0, 1, 0, 4, 1][..],
-            &[ACK_RANGES, 5, 0, 0, 63, 0][..],
-            &[ACK_BITMAP, 5, 0, 0, 8, 0xff][..],
-            &[ACK_BITMAP, 40, 0, 0, 16, 0xff][..],
+            &[ack::RANGES, 5, 0, 0, 0, 6][..],
+            &[ack::RANGES, 5, 0, 0, 1, 0, 4, 1][..],
+            &[ack::RANGES, 5, 0, 0, 63, 0][..],
+            &[ack::BITMAP, 5, 0, 0, 8, 0xff][..],
+            &[ack::BITMAP, 40, 0, 0, 16, 0xff][..],
         ] {
             assert!(read_all(bytes).is_err(), "{bytes:?}");
         }

@@ -7,6 +7,7 @@ mod deadlines;
 mod losses;
 mod path;
 mod receive;
+mod refused;
 #[cfg(test)]
 mod tests;
 mod trains;

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use volley::base::ecn::Ecn;
 use volley::net::places::TRANSFERS_MAX;
 use volley::net::tcp::record::Record;
 use volley::os::clock::Clock;
@@ -131,7 +132,8 @@ fn keep_up(socket: &UdpSocket, clock: &Clock, connections: &mut [Connection]) {
         let index = usize::try_from(id).expect("small").wrapping_sub(1);
         if let Some(connection) = connections.get_mut(index) {
             let path = PathId::default();
-            connection.handle_datagram(clock.now(), path, &buffer[..len], &mut |_, _| false);
+            let (now, ecn) = (clock.now(), Ecn::NotEct);
+            connection.handle_datagram(now, path, ecn, &buffer[..len], &mut |_, _| false);
         }
     }
     let mut batch = Batch::default();

@@ -88,20 +88,40 @@ fn a_sender_that_moves_from_ipv4_to_ipv6_and_back_is_followed() {
     bench.expect_arrived(&["file"]);
 }
 
-/// Congestion experienced on every packet, no ECN at all, and bits that mean something else.
+/// Congestion experienced on every packet, no ECN at all, and bits that mean something else; to one who takes
+/// marks and to one who does not.
 #[test]
 fn whatever_a_router_writes_beside_the_addresses_the_bytes_arrive() {
+    for (rate, state) in [("--cc fixed:20Mbit", "off"), ("--max-rate 20Mbit", "failed")] {
+        let bench = Bench::new();
+        bench.file("file", 2_000_000);
+        let receiver = bench.receive(&["--once"]);
+        let relay = UdpRelay::start(&receiver.address);
+        let line = format!("send file {} --open {rate} --json", relay.address);
+        let sender = Running::start(&bench.from(), &words(&line));
+        for (position, bits) in [(0, 3), (400_000, 0), (800_000, 0xb8 | 1), (1_200_000, 0xff)] {
+            bench.wait_for_bytes_beyond(position);
+            relay.mark(bits);
+        }
+        let sent = sender.finish_before_silence().expect_code(0).json();
+        receiver.finish_by_farewell().expect_code(0);
+        bench.expect_arrived(&["file"]);
+        assert_eq!(sent["transport"]["ecn"]["path"], state, "{sent}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_sender_lets_be_marked_arrives_as_it_went() {
     let bench = Bench::new();
     bench.file("file", 2_000_000);
-    let receiver = bench.receive(&["--once"]);
-    let relay = UdpRelay::start(&receiver.address);
-    let line = format!("send file {} --open --cc fixed:20Mbit --json", relay.address);
-    let sender = Running::start(&bench.from(), &words(&line));
-    for (position, bits) in [(0, 3), (400_000, 0), (800_000, 0xb8 | 1), (1_200_000, 0xff)] {
-        bench.wait_for_bytes_beyond(position);
-        relay.mark(bits);
-    }
-    sender.finish_before_silence().expect_code(0);
-    receiver.finish_by_farewell().expect_code(0);
-    bench.expect_arrived(&["file"]);
+    let receiver = bench.receive(&["--once", "--json"]);
+    let sent = bench.send(&receiver, &["file"], &["--json"]).expect_code(0).json();
+    let received = receiver.finish_by_farewell().expect_code(0).json();
+    let (sent, received) = (&sent["transport"]["ecn"], &received["transport"]["ecn"]);
+    assert_eq!((&sent["path"], &sent["marked"]), (&"capable".into(), &0.into()), "{sent}");
+    let count = sent["sent"].as_u64();
+    assert!(count > Some(1_300), "{sent}");
+    let arrived = received["received"]["ect0"].as_u64();
+    assert!(arrived > Some(1_300) && arrived <= count, "{arrived:?} of {count:?}");
 }

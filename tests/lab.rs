@@ -75,6 +75,23 @@ fn our_own_transport_carries_a_file_over_a_lossy_link() {
 }
 
 #[test]
+fn a_queue_that_marks_loses_nothing_of_a_sender_that_takes_marks() {
+    let bench = Bench::new();
+    if !bench.has_lab() {
+        return;
+    }
+    bench.file("file", 8_000_000);
+    let options = "--rate 20Mbit --delay 10ms --queue 2bdp --mark 5% --json";
+    let done = lab(&bench, options, &transfer("--json")).expect_code(0);
+    bench.expect_arrived(&["file"]);
+    let out = &report(&done)["link"]["out"];
+    assert!(out["marked"].as_u64() > Some(0) && out["lost"] == 0, "{out}");
+    let sent = done.stdout.lines().find(|line| line.contains("\"sent\"")).expect("JSON");
+    let sent: Value = serde_json::from_str(sent).expect("JSON");
+    assert_eq!(sent["transport"]["ecn"]["marked"], out["marked"], "{sent}");
+}
+
+#[test]
 fn the_first_packet_of_a_program_is_the_first_of_the_link() {
     let bench = Bench::new();
     if !bench.has_lab() {

@@ -1,6 +1,7 @@
 //! Peers that are alive and do nothing, or say for ever that they work: sessions leave them, in virtual time.
 
 use std::time::Duration;
+use volley::base::ecn::Ecn;
 use volley::base::time::Instant;
 use volley::transfer::entry::{Attributes, Entry, Kind};
 use volley::transfer::job::{Job, Report};
@@ -133,7 +134,7 @@ impl Scene {
                     self.taken += bytes.len() as u64;
                     self.takes
                 };
-                self.peer.handle_datagram(now, path, datagram, &mut take);
+                self.peer.handle_datagram(now, path, Ecn::NotEct, datagram, &mut take);
             }
         }
         // What it hears means nothing to it.
@@ -141,7 +142,7 @@ impl Scene {
         while self.peer.poll_transmit(now, &mut batch) {
             batch.seal();
             for datagram in batch.datagrams() {
-                self.session.handle_datagram(now, path, datagram);
+                self.session.handle_datagram(now, path, Ecn::NotEct, datagram);
             }
         }
     }

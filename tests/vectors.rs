@@ -6,6 +6,7 @@ use volley::transfer::entry::{Attributes, Entry, Kind, SourceId};
 use volley::transfer::hash::{GROUP, Groups, group_count, group_range, group_value};
 use volley::transfer::holes::{BLOCK, Holes};
 use volley::transfer::message::Message;
+use volley::wire::frame::{Ack, Frame, Marks};
 use volley::wire::handshake::{Hello, Parameters, Role, Strategy, Suite, VERSION, Welcome};
 use volley::wire::header::{ConnectionId, HEADER_LEN, Header, PacketType};
 use volley::wire::protection::{self, CRC_LEN};
@@ -64,6 +65,17 @@ fn a_whole_hello_and_its_welcome() {
         Welcome { connection_id: theirs, version: VERSION, parameters }.put(&mut body);
         expect_shown(&packet(PacketType::Welcome, ours, &body, CRC_LEN));
     }
+}
+
+#[test]
+fn an_acknowledgement_with_marks() {
+    let ranges = vec![100..106, 98..99, 90..96];
+    let (delay, marks) = (Duration::from_micros(1_250), Marks { ect0: 12, ect1: 0, ce: 2 });
+    let mut shown = Vec::new();
+    Frame::Ack(Ack { delay, duplicates: 3, marks, ranges }).put(&mut shown);
+    let bytes = "0b 4069 44e2 03 02 05 00 00 01 05 | 0c 00 02";
+    expect_shown(bytes);
+    assert_eq!(hex(&shown), bytes.replace([' ', '|'], ""));
 }
 
 #[test]

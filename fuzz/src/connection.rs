@@ -2,6 +2,7 @@
 
 use super::input::Input;
 use super::peer::{Peer, Side, config, parameters};
+use volley::base::ecn::Ecn;
 use volley::base::time::Instant;
 use volley::transport::batch::Batch;
 use volley::transport::config::CONTROL_WINDOW;
@@ -73,9 +74,9 @@ impl Owner {
 }
 
 impl Side for Owner {
-    fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
+    fn handle_datagram(&mut self, now: Instant, path: PathId, ecn: Ecn, datagram: &[u8]) {
         let Self { connection, taken, has_room, .. } = self;
-        connection.handle_datagram(now, path, datagram, &mut |_, payload| {
+        connection.handle_datagram(now, path, ecn, datagram, &mut |_, payload| {
             let takes = *has_room && *taken < BYTES;
             *taken += if takes { payload.len() as u64 } else { 0 };
             takes

@@ -1,6 +1,7 @@
 //! A peer that breaks every rule but one: its packets arrive whole.
 
 use super::input::Input;
+use volley::base::ecn::Ecn;
 use volley::base::time::{Duration, Instant};
 use volley::transfer::entry::{Attributes, Entry, Kind, SourceId};
 use volley::transfer::hash::{Hash, group_count, group_range, group_value};
@@ -13,7 +14,7 @@ use volley::transport::batch::Batch;
 use volley::transport::config::Config;
 use volley::transport::config::CongestionChoice;
 use volley::wire::cursor::Reader;
-use volley::wire::frame::{Ack, Frame, Have, read_frame};
+use volley::wire::frame::{Ack, Frame, Have, Marks, read_frame};
 use volley::wire::handshake::{Parameters, VERSION, Welcome};
 use volley::wire::header::{
     ConnectionId, HEADER_LEN, Header, OFFSET_END, PacketType, full_packet_number,
@@ -34,7 +35,7 @@ const DEADLINES_MAX: usize = 1 << 14;
 
 /// One side of a connection, with its owner.
 pub(crate) trait Side {
-    fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &[u8]);
+    fn handle_datagram(&mut self, now: Instant, path: PathId, ecn: Ecn, datagram: &[u8]);
 
     /// Where the peer is, and where it may be.
     fn paths(&self) -> [PathId; 2];
@@ -143,6 +144,8 @@ pub(crate) struct Peer {
     data_left: usize,
     /// One more than the largest packet number received.
     seen: u64,
+    /// Of the packets received.
+    marks: Marks,
     /// Sizes of the files.
     sizes: Vec<u64>,
     last: Vec<u8>,
@@ -162,6 +165,7 @@ impl Peer {
             data: 0,
             data_left: DATA_MAX,
             seen: 0,
+            marks: Marks::default(),
             sizes: sizes.to_vec(),
             last: Vec::new(),
             path: PathId::default(),
@@ -197,7 +201,10 @@ impl Peer {
         let mut trains = 0;
         while side.poll_transmit(self.now, &mut batch) {
             assert!(side.paths().contains(&batch.path()), "nobody is there");
-            batch.datagrams().for_each(|datagram| self.receive(datagram));
+            batch.datagrams().for_each(|datagram| {
+                self.marks.count(batch.ecn());
+                self.receive(datagram);
+            });
             trains += 1;
             assert!(trains < TRAINS_MAX, "it does not stop sending");
         }
@@ -243,9 +250,9 @@ impl Peer {
             2 => self.send_data(side, input),
             3 => {
                 let datagram = input.short().to_vec();
-                side.handle_datagram(self.now, self.path, &datagram);
+                side.handle_datagram(self.now, self.path, Ecn::NotEct, &datagram);
             }
-            4 => side.handle_datagram(self.now, self.path, &self.last.clone()),
+            4 => side.handle_datagram(self.now, self.path, Ecn::Ce, &self.last.clone()),
             5 => {
                 let (kind, offset) = (kind(input.u8()), input.u64() % OFFSET_END);
                 self.send(side, kind, offset, input.short());
@@ -296,8 +303,9 @@ impl Peer {
 
     fn send(&mut self, side: &mut impl Side, kind: PacketType, offset: u64, body: &[u8]) {
         self.last = packet(kind, self.number, offset, body);
+        let [.., ecn] = self.number.to_be_bytes();
         self.number = self.number.wrapping_add(1);
-        side.handle_datagram(self.now, self.path, &self.last);
+        side.handle_datagram(self.now, self.path, Ecn::from_bits(ecn), &self.last);
     }
 
     /// Zeros, which are what the files hold, or ones: in order, or anywhere.
@@ -392,7 +400,8 @@ impl Peer {
         }
     }
 
-    /// Acknowledges below `end`: all, or what the bits of `pattern` leave of every sixteen.
+    /// Acknowledges below `end`: all, or what the bits of `pattern` leave of every sixteen; as many of what
+    /// was marked met congestion.
     fn ack(&self, end: u64, pattern: u16) -> Frame<'static> {
         let mut ranges = vec![end - 1..end];
         for number in (end.saturating_sub(1 << 12)..end - 1).rev() {
@@ -406,7 +415,9 @@ impl Peer {
                 break;
             }
         }
-        Frame::Ack(Ack { delay: Duration::from_micros(pattern.into()), duplicates: 0, ranges })
+        let (delay, ce) = (Duration::from_micros(pattern.into()), pattern.count_ones().into());
+        let marks = Marks { ect0: self.marks.ect0.saturating_sub(ce), ect1: 0, ce };
+        Frame::Ack(Ack { delay, duplicates: 0, marks, ranges })
     }
 
     /// Answers a HELLO.
@@ -416,7 +427,7 @@ impl Peer {
         welcome.put(&mut body);
         self.turn(side);
         let welcome = packet(PacketType::Welcome, 0, 0, &body);
-        side.handle_datagram(self.now, self.path, &welcome);
+        side.handle_datagram(self.now, self.path, Ecn::NotEct, &welcome);
     }
 }
 

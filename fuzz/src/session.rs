@@ -5,6 +5,7 @@ use super::peer::{Peer, Side, config, parameters};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use volley::base::ecn::Ecn;
 use volley::base::time::Instant;
 use volley::transfer::directory::Directory;
 use volley::transfer::keeping::Keeping;
@@ -170,8 +171,8 @@ impl Owner {
 }
 
 impl Side for Owner {
-    fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
-        self.session.handle_datagram(now, path, datagram);
+    fn handle_datagram(&mut self, now: Instant, path: PathId, ecn: Ecn, datagram: &[u8]) {
+        self.session.handle_datagram(now, path, ecn, datagram);
     }
 
     fn paths(&self) -> [PathId; 2] {

@@ -23,7 +23,7 @@ enum Item {
     Failed(Failure),
     FellBack(u64),
     Listening(SocketAddr),
-    Progress { id: u64, progress: Progress },
+    Progress { id: u64, progress: Box<Progress> },
     Retrying { id: u64, failure: Failure, pause: Duration },
     Started { id: u64, peer: String },
     Traced { id: u64, event: TraceEvent },
@@ -63,7 +63,7 @@ impl Lines {
             }
             Notice::FellBack { id, .. } => self.put(Item::FellBack(*id)),
             Notice::Progress { id, progress } => {
-                self.put(Item::Progress { id: *id, progress: *progress });
+                self.put(Item::Progress { id: *id, progress: progress.clone() });
             }
             Notice::Started { id, peer, .. } => {
                 self.put(Item::Started { id: *id, peer: super::show_peer(*peer) });

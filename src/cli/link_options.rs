@@ -57,6 +57,9 @@ pub struct WayOptions {
     /// Room in front of the rate: 1bdp (a round trip's worth) unless said otherwise, or bytes
     #[arg(long, value_name = "SIZE")]
     pub queue: Option<QueueSize>,
+    /// Mark what takes marks (ECN) while more than this share of the queue is taken
+    #[arg(long, value_name = "P%")]
+    pub mark: Option<Share>,
     /// Hold this share back so that others overtake it, by 5ms or as said
     #[arg(long, value_name = "P%[:D]")]
     pub reorder: Option<Reordering>,
@@ -138,6 +141,7 @@ impl WayOptions {
             delay: self.delay.unwrap_or(usual.delay),
             jitter: self.jitter.unwrap_or(usual.jitter),
             bottleneck: usual.bottleneck,
+            mark: self.mark.or(usual.mark),
             policer: usual.policer,
             reordering: self.reorder.unwrap_or(usual.reordering),
             duplication: self.duplicate.unwrap_or(usual.duplication),
@@ -148,13 +152,18 @@ impl WayOptions {
 
     fn narrow(&self, config: &mut LinkConfig, round_trip: Duration) -> Result<(), Stop> {
         let usual = config.bottleneck;
+        let Some(rate) = self.rate.or(usual.map(|usual| usual.rate)) else {
+            let fact = match (self.queue, config.mark) {
+                (Some(_), _) => "--queue is the room in front of a rate",
+                (None, Some(_)) => "--mark works in the queue in front of a rate",
+                (None, None) => return Ok(()),
+            };
+            let text = format!("{fact}; add --rate, such as --rate 100Mbit");
+            return Err(Stop::Usage(text));
+        };
         if self.rate.is_none() && self.queue.is_none() {
             return Ok(());
         }
-        let Some(rate) = self.rate.or(usual.map(|usual| usual.rate)) else {
-            let text = "--queue is the room in front of a rate; add --rate, such as --rate 100Mbit";
-            return Err(Stop::Usage(text.into()));
-        };
         let queue = self.queue.unwrap_or(QueueSize::DEFAULT).bytes(rate, round_trip);
         config.bottleneck = Some(Bottleneck { rate, queue });
         Ok(())
@@ -295,6 +304,15 @@ mod tests {
     }
 
     #[test]
+    fn each_way_may_mark_from_another_part_of_its_queue_on() {
+        expect(
+            "--rate 8Mbit --queue 64KiB --mark 20% --back mark=50%",
+            "8 Mbit/s with a queue of 64 KiB that marks from 20 % on",
+            "8 Mbit/s with a queue of 64 KiB that marks from 50 % on",
+        );
+    }
+
+    #[test]
     fn options_replace_what_a_preset_says() {
         expect(
             "--link adsl --loss 1%",
@@ -307,6 +325,8 @@ mod tests {
     fn what_makes_no_sense_says_what_to_write() {
         for (line, words) in [
             ("--queue 1bdp", "--rate"),
+            ("--mark 50%", "--rate"),
+            ("--rate 1Mbit --back clean,mark=5%", "clean"),
             ("--seed 5", "--loss"),
             ("--link moon", "satellite"),
             ("--loss 5% --back loss=2", "percentage"),

@@ -1,6 +1,7 @@
 //! What an Ethernet frame from a host holds: an IP packet for the link, or something that is not.
 
 use super::devices::HARDWARE;
+use crate::base::ecn::Ecn;
 use std::ops::Range;
 
 /// Bytes in front of the packet: two addresses and a type.
@@ -43,6 +44,37 @@ pub fn packet(frame: &[u8]) -> Option<(Kind, &[u8])> {
         _ => return None,
     };
     (!is_for_routers).then_some((Kind(kind), packet))
+}
+
+/// What a packet says of congestion (RFC 791, RFC 8200 and RFC 3168 5).
+#[must_use]
+pub fn ecn(packet: &[u8]) -> Ecn {
+    let bits = |byte: &u8| if is_v6(packet) { byte >> 4 } else { *byte };
+    packet.get(1).map(bits).map_or(Ecn::NotEct, Ecn::from_bits)
+}
+
+/// Makes a packet say that it met congestion.
+pub fn mark(packet: &mut [u8]) {
+    let is_v6 = is_v6(packet);
+    let Some(header) = packet.first_chunk_mut::<12>() else { return };
+    if is_v6 {
+        header[1] |= Ecn::Ce.bits() << 4;
+        return;
+    }
+    let word = |header: &[u8; 12], at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let (before, checksum) = (word(header, 0), word(header, 10));
+    header[1] |= Ecn::Ce.bits();
+    // RFC 1624, equation 3, in ones' complement.
+    let add = |one: u16, other: u16| {
+        let (sum, carries) = one.overflowing_add(other);
+        sum + u16::from(carries)
+    };
+    let checksum = !add(add(!checksum, !before), word(header, 0));
+    header[10..].copy_from_slice(&checksum.to_be_bytes());
+}
+
+fn is_v6(packet: &[u8]) -> bool {
+    packet.first().is_some_and(|byte| byte >> 4 == 6)
 }
 
 /// Where in a packet a whole TCP segment or UDP datagram is, with its header.
@@ -109,6 +141,35 @@ mod tests {
             assert_eq!(packet(&framed(kind, sent)), None, "{kind:?}");
         }
         assert_eq!(packet(&[0; HEADER - 1]), None);
+    }
+
+    #[test]
+    fn a_mark_is_in_the_header_and_its_checksum_holds() {
+        /// RFC 1071: right if it is zero.
+        fn checksum(header: &[u8]) -> u16 {
+            let words = header.chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1]));
+            let sum: u32 = words.sum();
+            !u16::try_from((sum & 0xffff) + (sum >> 16)).expect("a short header")
+        }
+        for before in [Ecn::NotEct, Ecn::Ect0, Ecn::Ect1, Ecn::Ce] {
+            let mut packet = GREETING;
+            packet[1] = 0xb8 | before.bits();
+            let right = checksum(&packet[..20]);
+            packet[10..12].copy_from_slice(&right.to_be_bytes());
+            assert_eq!((ecn(&packet), checksum(&packet[..20])), (before, 0));
+            mark(&mut packet);
+            assert_eq!((ecn(&packet), checksum(&packet[..20])), (Ecn::Ce, 0));
+            assert_eq!((packet[1], &packet[12..]), (0xbb, &GREETING[12..]));
+        }
+        let mut packet = [0x60; 40];
+        (packet[1], packet[2]) = (0x25, 0x67);
+        assert_eq!(ecn(&packet), Ecn::Ect0);
+        mark(&mut packet);
+        assert_eq!((ecn(&packet), packet[1]), (Ecn::Ce, 0x35));
+        for len in 0..12 {
+            mark(&mut packet[..len]);
+            let _ = ecn(&packet[..len]);
+        }
     }
 
     #[test]

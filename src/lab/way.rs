@@ -1,10 +1,11 @@
 //! One direction of a lab's link: a thread that takes packets from one host, puts them into a line,
 //! and gives to the other host what comes out.
 
-use super::frame::{Kind, packet};
+use super::frame::{Kind, ecn, mark, packet};
 use super::port::{Buffers, Port};
 use super::tap::Tap;
 use super::{LabError, WayCounts};
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant, nanos};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
@@ -128,7 +129,7 @@ impl State {
 
     fn put(&mut self, now: Instant, frame: &[u8]) {
         let Some((kind, packet)) = packet(frame) else { return };
-        let fate = self.line.put(now, packet.len(), kind, packet);
+        let fate = self.line.put(now, packet.len(), (kind, ecn(packet)), packet);
         if let Some(tap) = &self.tap
             && !tap.tell(now, self.direction, packet, fate)
         {
@@ -137,7 +138,10 @@ impl State {
     }
 
     fn release(&mut self, now: Instant, to: &Port) {
-        while let Some(kind) = self.line.take(now, &mut self.packet) {
+        while let Some((kind, ecn)) = self.line.take(now, &mut self.packet) {
+            if ecn == Ecn::Ce {
+                mark(&mut self.packet);
+            }
             self.counts.delivered += 1;
             self.counts.delivered_bytes += self.packet.len() as u64;
             self.counts.unsent += u64::from(to.send(kind, &self.packet).is_err());

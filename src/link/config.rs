@@ -23,6 +23,9 @@ pub struct LinkConfig {
     pub jitter: Duration,
     /// The narrowest place.
     pub bottleneck: Option<Bottleneck>,
+    /// From this share of the narrowest place's queue on, datagrams that take marks are marked: they met
+    /// congestion (RFC 3168).
+    pub mark: Option<Share>,
     /// What is faster than this rate is lost, and nothing waits: a bucket of tokens that holds `queue`
     /// bytes, as providers limit what was not paid for.
     pub policer: Option<Bottleneck>,
@@ -229,7 +232,9 @@ impl fmt::Display for LinkConfig {
             (_, false) => say(true, format!("{delay} ± {jitter} delay")),
         }
         if let Some(Bottleneck { rate, queue }) = self.bottleneck {
-            say(true, format!("{rate} with a queue of {}", show_size(queue)));
+            let marks = self.mark.map(|from| format!(" that marks from {from} on"));
+            let queue = show_size(queue) + &marks.unwrap_or_default();
+            say(true, format!("{rate} with a queue of {queue}"));
         }
         if let Some(Bottleneck { rate, queue }) = self.policer {
             say(true, format!("policed to {rate} and {} at once", show_size(queue)));

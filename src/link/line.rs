@@ -1,6 +1,7 @@
 //! A link together with the datagrams that are in it.
 
 use super::{Arrival, BitFlip, Fate, Link};
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant, earlier};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -37,6 +38,7 @@ type Moment = (Instant, u64);
 #[derive(Debug)]
 struct Held<T> {
     tag: T,
+    ecn: Ecn,
     bytes: Vec<u8>,
 }
 
@@ -54,9 +56,15 @@ impl<T: Copy> Line<T> {
         }
     }
 
-    /// Puts a datagram in; with its headers, `size` bytes of IP.
-    pub fn put(&mut self, now: Instant, size: usize, tag: T, datagram: &[u8]) -> Fate {
-        self.put_for(now, size, tag, datagram, Duration::ZERO)
+    /// Puts a datagram in; with its headers, `size` bytes of IP that say `ecn` of congestion.
+    pub fn put(
+        &mut self,
+        now: Instant,
+        size: usize,
+        (tag, ecn): (T, Ecn),
+        datagram: &[u8],
+    ) -> Fate {
+        self.put_for(now, size, (tag, ecn), datagram, Duration::ZERO)
     }
 
     /// The same for somebody who is so much farther behind the link than others.
@@ -64,21 +72,22 @@ impl<T: Copy> Line<T> {
         &mut self,
         now: Instant,
         size: usize,
-        tag: T,
+        (tag, ecn): (T, Ecn),
         datagram: &[u8],
         farther: Duration,
     ) -> Fate {
-        let fate = self.link.carry(now, size);
-        if let Fate::Arrives(Arrival { at, flip, is_doubled }) = fate {
-            self.hold(at + farther, tag, datagram, flip);
+        let fate = self.link.carry(now, size, ecn);
+        if let Fate::Arrives(Arrival { at, is_marked, flip, is_doubled }) = fate {
+            let ecn = if is_marked { Ecn::Ce } else { ecn };
+            self.hold(at + farther, (tag, ecn), datagram, flip);
             if is_doubled {
-                self.hold(at + farther, tag, datagram, None);
+                self.hold(at + farther, (tag, ecn), datagram, None);
             }
         }
         fate
     }
 
-    fn hold(&mut self, at: Instant, tag: T, datagram: &[u8], flip: Option<BitFlip>) {
+    fn hold(&mut self, at: Instant, (tag, ecn): (T, Ecn), datagram: &[u8], flip: Option<BitFlip>) {
         if self.len() >= HELD_MAX || self.held_bytes + datagram.len() > HELD_BYTES_MAX {
             self.link.count_overflow();
             return;
@@ -92,7 +101,7 @@ impl<T: Copy> Line<T> {
         self.held_bytes += bytes.len();
         let moment = (at, self.order);
         self.order += 1;
-        let held = Held { tag, bytes };
+        let held = Held { tag, ecn, bytes };
         if self.in_order.back().is_none_or(|(last, _)| *last < moment) {
             self.in_order.push_back((moment, held));
         } else {
@@ -100,15 +109,16 @@ impl<T: Copy> Line<T> {
         }
     }
 
-    /// Puts the next datagram that has come out in the place of what `datagram` holds.
-    pub fn take(&mut self, now: Instant, datagram: &mut Vec<u8>) -> Option<T> {
+    /// Puts the next datagram that has come out in the place of what `datagram` holds; what it says of
+    /// congestion is the link's word, if that marked it.
+    pub fn take(&mut self, now: Instant, datagram: &mut Vec<u8>) -> Option<(T, Ecn)> {
         let held = self.take_first(now)?;
         self.held_bytes -= held.bytes.len();
         let spare = std::mem::replace(datagram, held.bytes);
         if spare.capacity() <= BUFFER_MAX {
             self.spare.push(spare);
         }
-        Some(held.tag)
+        Some((held.tag, held.ecn))
     }
 
     fn take_first(&mut self, now: Instant) -> Option<Held<T>> {
@@ -157,14 +167,14 @@ mod tests {
 
     fn take(line: &mut Line<u8>, now: Instant) -> Option<(u8, Vec<u8>)> {
         let mut datagram = Vec::new();
-        line.take(now, &mut datagram).map(|tag| (tag, datagram))
+        line.take(now, &mut datagram).map(|(tag, _)| (tag, datagram))
     }
 
     #[test]
     fn a_datagram_comes_out_when_its_time_has_come() {
         let delay = Duration::from_millis(25);
         let mut line = line(&LinkConfig { delay, ..LinkConfig::default() });
-        line.put(Instant::ZERO, 29, 7, b"x");
+        line.put(Instant::ZERO, 29, (7, Ecn::NotEct), b"x");
         let at = Instant::ZERO + delay;
         assert_eq!((line.next(), take(&mut line, Instant::ZERO)), (Some(at), None));
         assert_eq!(take(&mut line, at), Some((7, b"x".to_vec())));
@@ -177,12 +187,12 @@ mod tests {
         let mut line =
             line(&LinkConfig { corruption: all, duplication: all, ..LinkConfig::default() });
         let sent = [0u8; 100];
-        line.put(Instant::ZERO, 128, 0, &sent);
+        line.put(Instant::ZERO, 128, (0, Ecn::NotEct), &sent);
         let (_, damaged) = take(&mut line, Instant::ZERO).expect("it arrives");
         assert_eq!(damaged.iter().map(|byte| byte.count_ones()).sum::<u32>(), 1);
         assert_eq!(take(&mut line, Instant::ZERO), Some((0, sent.to_vec())));
         // There is no bit to flip in nothing.
-        line.put(Instant::ZERO, 28, 0, &[]);
+        line.put(Instant::ZERO, 28, (0, Ecn::NotEct), &[]);
     }
 
     #[test]
@@ -190,7 +200,7 @@ mod tests {
         let reordering = Reordering { share: Share::new(0.5), by: Duration::from_millis(5) };
         let mut line = line(&LinkConfig { reordering, ..LinkConfig::default() });
         for number in 0..100 {
-            line.put(Instant::ZERO, 29, number, b"x");
+            line.put(Instant::ZERO, 29, (number, Ecn::NotEct), b"x");
         }
         let later = Instant::ZERO + reordering.by;
         let order: Vec<u8> =
@@ -203,7 +213,7 @@ mod tests {
     fn there_is_a_bound_on_what_is_held() {
         let mut line = line(&LinkConfig::default());
         for _ in 0..HELD_MAX + 5 {
-            line.put(Instant::ZERO, 28, 0, &[]);
+            line.put(Instant::ZERO, 28, (0, Ecn::NotEct), &[]);
         }
         assert_eq!((line.len(), line.link().counts().lost.queue), (HELD_MAX, 5));
     }
@@ -214,11 +224,11 @@ mod tests {
         let large = vec![0; 60_000];
         let room = HELD_BYTES_MAX / large.len();
         for _ in 0..room + 5 {
-            line.put(Instant::ZERO, 60_028, 0, &large);
+            line.put(Instant::ZERO, 60_028, (0, Ecn::NotEct), &large);
         }
         assert_eq!((line.len(), line.link().counts().lost.queue), (room, 5));
         assert!(take(&mut line, Instant::ZERO).is_some());
-        line.put(Instant::ZERO, 60_028, 0, &large);
+        line.put(Instant::ZERO, 60_028, (0, Ecn::NotEct), &large);
         assert_eq!((line.len(), line.link().counts().lost.queue), (room, 5));
     }
 }

@@ -3,7 +3,8 @@
 //! A [`Link`] is one direction. A datagram passes, in this order:
 //!
 //! 1. the list of exact drops, by its number (counted from 1), and the MTU;
-//! 2. the policer, which lets pass or drops; the bottleneck: a drop-tail queue in front of a rate (`queue`);
+//! 2. the policer, which lets pass or drops; the bottleneck: a drop-tail queue in front of a rate (`queue`), which
+//!    may mark what comes while it is rather full, if its sender takes marks (RFC 3168);
 //! 3. the wire behind it, where chance takes it: alone or in bursts (`loss`). A datagram lost here
 //!    has used up its share of the rate, as one lost on a radio link has;
 //! 4. the delay, which may wander (`jitter`); some datagrams are held back longer and overtaken;
@@ -22,6 +23,7 @@ mod queue;
 
 pub use config::{Bottleneck, BurstLoss, LinkConfig, Reordering};
 
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant};
 use crate::base::units::Share;
 use jitter::Jitter;
@@ -70,6 +72,8 @@ impl Fate {
 pub struct Arrival {
     /// When.
     pub at: Instant,
+    /// The queue marked it: it met congestion.
+    pub is_marked: bool,
     /// Damaged so, if at all.
     pub flip: Option<BitFlip>,
     /// An intact copy comes out right behind it.
@@ -115,6 +119,8 @@ pub struct LinkCounts {
     pub offered_bytes: u64,
     /// That never came out, by cause.
     pub lost: LossCounts,
+    /// That the queue marked.
+    pub marked: u64,
     /// That came out with a wrong bit.
     pub corrupted: u64,
     /// That came out twice.
@@ -215,8 +221,9 @@ impl Link {
         }
     }
 
-    /// Puts the next datagram into the link; `size` is that of its IP packet in bytes.
-    pub fn carry(&mut self, now: Instant, size: usize) -> Fate {
+    /// Puts the next datagram into the link; `size` is that of its IP packet in bytes, and `ecn` what it says of
+    /// congestion.
+    pub fn carry(&mut self, now: Instant, size: usize, ecn: Ecn) -> Fate {
         self.counts.offered += 1;
         self.counts.offered_bytes += size as u64;
         // All luck is drawn before any of it counts, so that one loss does not shift another's.
@@ -226,12 +233,13 @@ impl Link {
         let is_corrupted = self.corruption.strikes();
         let place = self.places.draw();
         let is_doubled = self.duplication.strikes();
-        let leaves = match self.pass_bottleneck(now, size) {
+        let (leaves, is_marked) = match self.pass_bottleneck(now, size, ecn) {
             Ok(_) if is_in_burst => return self.lose(Cause::Burst),
             Ok(_) if is_lost => return self.lose(Cause::Chance),
-            Ok(leaves) => leaves,
+            Ok(passed) => passed,
             Err(cause) => return self.lose(cause),
         };
+        self.counts.marked += u64::from(is_marked);
         self.counts.corrupted += u64::from(is_corrupted);
         self.counts.duplicated += u64::from(is_doubled);
         self.counts.reordered += u64::from(is_held_back);
@@ -239,11 +247,17 @@ impl Link {
         if is_held_back {
             at += self.config.reordering.by;
         }
-        Fate::Arrives(Arrival { at, flip: is_corrupted.then_some(BitFlip(place)), is_doubled })
+        let flip = is_corrupted.then_some(BitFlip(place));
+        Fate::Arrives(Arrival { at, is_marked, flip, is_doubled })
     }
 
-    /// When the datagram leaves the bottleneck, or what takes it before.
-    fn pass_bottleneck(&mut self, now: Instant, size: usize) -> Result<Instant, Cause> {
+    /// When the datagram leaves the bottleneck, and whether with a mark; or what takes it before.
+    fn pass_bottleneck(
+        &mut self,
+        now: Instant,
+        size: usize,
+        ecn: Ecn,
+    ) -> Result<(Instant, bool), Cause> {
         if self.config.drops.contains(self.counts.offered) {
             Err(Cause::Listed)
         } else if self.config.mtu.is_some_and(|mtu| size > usize::from(mtu)) {
@@ -251,11 +265,12 @@ impl Link {
         } else if self.policer.as_mut().is_some_and(|bucket| bucket.pass(now, size).is_none()) {
             Err(Cause::Queue)
         } else {
-            let Some(queue) = &mut self.queue else { return Ok(now) };
+            let Some(queue) = &mut self.queue else { return Ok((now, false)) };
+            let is_full = self.config.mark.is_some_and(|from| queue.is_full(now, from));
             let passage = queue.pass(now, size).ok_or(Cause::Queue)?;
             self.counts.queued += 1;
             self.counts.waited += passage.waited;
-            Ok(passage.leaves)
+            Ok((passage.leaves, is_full && ecn.takes_marks()))
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::config::Bottleneck;
 use crate::base::time::{Duration, Instant};
+use crate::base::units::Share;
 
 const NANOS: u128 = 1_000_000_000;
 
@@ -47,6 +48,11 @@ impl Queue {
         let nanos = u64::try_from(work / rate).unwrap_or(u64::MAX);
         self.free_at += Duration::from_nanos(nanos);
         Some(Passage { leaves: self.free_at, waited })
+    }
+
+    /// Whether more waits than that share of the room.
+    pub(super) fn is_full(&self, now: Instant, share: Share) -> bool {
+        self.backlog(now) as f64 > share.get() * self.config.queue as f64
     }
 
     /// Bytes that went in and have not left.

@@ -14,7 +14,7 @@ fn fates(config: &LinkConfig, seed: u64, gap: Duration) -> Vec<(Instant, Fate)> 
     let mut link = Link::new(config, seed, Direction::Out);
     let gap = nanos(gap);
     let times = (0..DATAGRAMS as u64).map(|n| Instant::from_nanos(n * gap));
-    times.map(|now| (now, link.carry(now, 1000))).collect()
+    times.map(|now| (now, link.carry(now, 1000, Ecn::NotEct))).collect()
 }
 
 fn lost(fates: &[(Instant, Fate)]) -> Vec<bool> {
@@ -44,7 +44,9 @@ fn losing(share: f64) -> LinkConfig {
 fn a_seed_repeats_and_directions_are_drawn_apart() {
     let losses = |seed, direction| -> Vec<bool> {
         let mut link = Link::new(&losing(0.5), seed, direction);
-        (0..DATAGRAMS).map(|_| matches!(link.carry(Instant::ZERO, 1), Fate::Lost(_))).collect()
+        (0..DATAGRAMS)
+            .map(|_| matches!(link.carry(Instant::ZERO, 1, Ecn::NotEct), Fate::Lost(_)))
+            .collect()
     };
     assert_eq!(losses(7, Direction::Out), losses(7, Direction::Out));
     for (seed, direction) in [(8, Direction::Out), (7, Direction::Back)] {
@@ -130,8 +132,8 @@ fn listed_datagrams_are_lost_and_no_others() {
 fn what_exceeds_the_mtu_does_not_fit_through() {
     let config = LinkConfig { mtu: Some(1500), ..LinkConfig::default() };
     let mut link = Link::new(&config, 1, Direction::Out);
-    assert!(matches!(link.carry(Instant::ZERO, 1500), Fate::Arrives(_)));
-    assert_eq!(link.carry(Instant::ZERO, 1501), Fate::Lost(Cause::Oversize));
+    assert!(matches!(link.carry(Instant::ZERO, 1500, Ecn::NotEct), Fate::Arrives(_)));
+    assert_eq!(link.carry(Instant::ZERO, 1501, Ecn::NotEct), Fate::Lost(Cause::Oversize));
 }
 
 #[test]
@@ -172,9 +174,11 @@ fn an_idle_bottleneck_takes_what_its_queue_could_not_hold() {
     let config =
         LinkConfig { bottleneck: Some(Bottleneck { rate, queue: 10 }), ..LinkConfig::default() };
     let mut link = Link::new(&config, 1, Direction::Out);
-    let Fate::Arrives(arrival) = link.carry(Instant::ZERO, 1000) else { panic!("it is idle") };
+    let Fate::Arrives(arrival) = link.carry(Instant::ZERO, 1000, Ecn::NotEct) else {
+        panic!("it is idle")
+    };
     assert_eq!(arrival.at, Instant::ZERO + Duration::from_secs(1));
-    assert_eq!(link.carry(Instant::ZERO, 1), Fate::Lost(Cause::Queue));
+    assert_eq!(link.carry(Instant::ZERO, 1, Ecn::NotEct), Fate::Lost(Cause::Queue));
     assert_eq!((link.backlog(Instant::ZERO), link.backlog(arrival.at)), (1000, 0));
 }
 
@@ -204,7 +208,9 @@ fn every_preset_does_what_it_says() {
             // All at once, the queue is what is let through.
             let mut link = Link::new(&config, 9, Direction::Out);
             let fits = (0..10_000_000 / 1500)
-                .filter(|_| link.carry(Instant::ZERO, 1500) != Fate::Lost(Cause::Queue))
+                .filter(|_| {
+                    link.carry(Instant::ZERO, 1500, Ecn::NotEct) != Fate::Lost(Cause::Queue)
+                })
                 .count() as u64;
             assert!(
                 fits * 1500 <= queue && (fits + 1) * 1500 > queue.min(10_000_000) - 1500,
@@ -242,6 +248,7 @@ fn a_link_says_what_it_does() {
         delay: 25 * MS,
         jitter: 5 * MS,
         bottleneck: Some(Bottleneck { rate, queue: QueueSize::DEFAULT.bytes(rate, 50 * MS) }),
+        mark: Some(Share::new(0.2)),
         policer: Some(Bottleneck { rate, queue: 64 << 10 }),
         reordering: "2%:7ms".parse().expect("it reads"),
         duplication: Share::new(0.03),
@@ -251,8 +258,8 @@ fn a_link_says_what_it_does() {
     assert_eq!(
         config.to_string(),
         "1 % loss, 1 % loss in bursts of 10, datagrams 7,9-12 lost, 25 ms ± 5 ms delay, 8 Mbit/s \
-         with a queue of 48.8 KiB, policed to 8 Mbit/s and 64 KiB at once, 2 % held back by 7 ms, \
-         3 % duplicated, 4 % corrupted, MTU 1280"
+         with a queue of 48.8 KiB that marks from 20 % on, policed to 8 Mbit/s and 64 KiB at once, \
+         2 % held back by 7 ms, 3 % duplicated, 4 % corrupted, MTU 1280"
     );
 }
 
@@ -296,7 +303,7 @@ fn what_waits_in_the_queue_is_counted() {
     let mut link =
         Link::new(&LinkConfig { bottleneck, ..LinkConfig::default() }, 1, Direction::Out);
     for _ in 0..5 {
-        link.carry(Instant::ZERO, 1000);
+        link.carry(Instant::ZERO, 1000, Ecn::NotEct);
     }
     let counts = link.counts();
     assert_eq!((counts.offered_bytes, counts.queued, counts.lost.queue), (5000, 2, 3));
@@ -311,11 +318,28 @@ fn a_policer_lets_its_rate_pass_and_holds_nothing_back() {
     // Twice the rate for a second.
     for index in 0..2_000 {
         let now = Instant::from_nanos(index * 500_000);
-        if let Some(at) = link.carry(now, 1500).arrival() {
+        if let Some(at) = link.carry(now, 1500, Ecn::NotEct).arrival() {
             assert_eq!(at, now);
             passed += 1;
         }
     }
     assert!((1_000..=1_011).contains(&passed), "the rate, and what the bucket held: {passed}");
     assert_eq!(link.counts().lost.queue, 2_000 - passed);
+}
+
+#[test]
+fn a_queue_marks_what_takes_marks_while_it_is_rather_full() {
+    let bottleneck =
+        Some(Bottleneck { rate: Rate::from_bits_per_second(8_000_000), queue: 10_000 });
+    let config = LinkConfig { bottleneck, mark: Some(Share::new(0.5)), ..LinkConfig::default() };
+    for (ecn, expected) in [(Ecn::Ect0, 4), (Ecn::Ect1, 4), (Ecn::Ce, 4), (Ecn::NotEct, 0)] {
+        let mut link = Link::new(&config, 1, Direction::Out);
+        let fates: Vec<Fate> = (0..12).map(|_| link.carry(Instant::ZERO, 1_000, ecn)).collect();
+        let is_marked =
+            |fate: &Fate| matches!(fate, Fate::Arrives(Arrival { is_marked: true, .. }));
+        assert!(!fates[..6].iter().any(is_marked), "5,000 bytes are half of the queue");
+        assert_eq!(fates.iter().filter(|fate| is_marked(fate)).count(), expected);
+        assert_eq!(fates[10..], [Fate::Lost(Cause::Queue); 2], "there is no room");
+        assert_eq!(link.counts().marked, expected as u64);
+    }
 }

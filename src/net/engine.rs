@@ -21,6 +21,7 @@ use super::places::{Place, Places};
 use super::udp::{Path, Udp};
 use super::worker::{Reports, Told};
 use super::{Impairment, Observer};
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant};
 use crate::base::units::Rate;
 use crate::os::clock::{self, Clock};
@@ -201,7 +202,7 @@ impl Engine {
     /// A datagram for a session that the owner knows the number of.
     pub fn deliver_to(&mut self, id: u64, path: Path, datagram: &[u8]) {
         let now = self.now();
-        self.sessions.deliver(now, id, path, datagram);
+        self.sessions.deliver(now, id, path, Ecn::NotEct, datagram);
     }
 
     /// Sends a datagram that belongs to no session.
@@ -268,7 +269,7 @@ impl Engine {
         if self.found.has_error {
             port.take_refusals(|refusal| sessions.refuse(now, refusal));
         }
-        port.release(now, |path, datagram| sessions.dispatch(now, path, datagram));
+        port.release(now, |path, ecn, datagram| sessions.dispatch(now, path, ecn, datagram));
         self.take_reports(now);
         self.sessions.fire_deadlines(now);
         self.clear_places(now);
@@ -293,8 +294,9 @@ impl Engine {
             }
             let now = self.clock.now();
             let Self { port, sessions, .. } = self;
-            may_have_more =
-                port.receive(now, |path, datagram| sessions.dispatch(now, path, datagram))?;
+            may_have_more = port.receive(now, |path, ecn, datagram| {
+                sessions.dispatch(now, path, ecn, datagram);
+            })?;
         }
         Ok(())
     }

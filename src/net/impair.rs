@@ -3,6 +3,7 @@
 
 use super::udp::{Path, Udp};
 use super::{Impairment, ImpairmentCounts, Seen};
+use crate::base::ecn::Ecn;
 use crate::base::time::{Instant, earlier};
 use crate::link::line::Line;
 use crate::link::{Cause, Direction, Fate, Link};
@@ -32,9 +33,9 @@ impl ImpairedLink {
     }
 
     /// Puts a datagram into the way out.
-    pub fn send(&mut self, now: Instant, path: Path, datagram: &[u8]) {
+    pub fn send(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &[u8]) {
         let size = path.ip_size(datagram.len());
-        if let Fate::Lost(cause) = self.out.put(now, size, path, datagram) {
+        if let Fate::Lost(cause) = self.out.put(now, size, (path, ecn), datagram) {
             self.record_lost(now, datagram, cause);
         }
     }
@@ -49,21 +50,21 @@ impl ImpairedLink {
     }
 
     /// Puts a datagram that arrived at the socket into the way back.
-    pub fn receive(&mut self, now: Instant, path: Path, datagram: &[u8]) {
-        self.back.put(now, path.ip_size(datagram.len()), path, datagram);
+    pub fn receive(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &[u8]) {
+        self.back.put(now, path.ip_size(datagram.len()), (path, ecn), datagram);
     }
 
     /// Sends what has come out of the way out.
     pub fn release_out(&mut self, now: Instant, udp: &Udp) {
-        while let Some(path) = self.out.take(now, &mut self.datagram) {
-            udp.send(path, &self.datagram);
+        while let Some((path, ecn)) = self.out.take(now, &mut self.datagram) {
+            udp.send(path, ecn, &self.datagram);
         }
     }
 
     /// The next received datagram that has come out of the way back.
-    pub fn release_back(&mut self, now: Instant) -> Option<(Path, &[u8])> {
-        let path = self.back.take(now, &mut self.datagram)?;
-        Some((path, &self.datagram))
+    pub fn release_back(&mut self, now: Instant) -> Option<(Path, Ecn, &[u8])> {
+        let (path, ecn) = self.back.take(now, &mut self.datagram)?;
+        Some((path, ecn, &self.datagram))
     }
 
     /// Whether datagrams are still on their way out.

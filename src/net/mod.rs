@@ -156,7 +156,7 @@ pub enum Notice {
         /// Which one.
         id: u64,
         /// How far.
-        progress: Progress,
+        progress: Box<Progress>,
     },
     /// What happened to packets, where that was asked for.
     Traced {

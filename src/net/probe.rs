@@ -2,6 +2,7 @@
 
 use super::Interrupt;
 use super::udp::{Path, ReceiveBuffers, Udp};
+use crate::base::ecn::Ecn;
 use crate::base::time::Duration;
 use crate::os::clock;
 use crate::os::wait::Waiter;
@@ -29,14 +30,14 @@ fn ask(address: SocketAddr, interrupt: &Interrupt) -> io::Result<bool> {
     let mut buffers = ReceiveBuffers::default();
     let mut is_answered = false;
     for _ in 0..QUESTIONS {
-        udp.send(path, &question(id));
+        udp.send(path, Ecn::NotEct, &question(id));
         let until = clock.now() + PATIENCE;
         while !is_answered && clock.now() < until && interrupt.get().is_none() {
             waiter.wait_readable(&[udp.socket().as_fd()], until.since(clock.now()))?;
             if matches!(udp.poll_refusal(), Some(Some(_))) {
                 return Ok(false);
             }
-            buffers.receive(&udp, |from, _, datagram| {
+            buffers.receive(&udp, |from, _, _, datagram| {
                 is_answered |= from.peer == address && is_answer(datagram, id);
             })?;
         }

@@ -80,6 +80,7 @@ pub fn poll(_: &UdpSocket) -> Option<Option<Refusal>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ecn::Ecn;
     use crate::base::time::Duration;
     use crate::net::udp::{Path, ReceiveBuffers, Udp};
     use crate::os::wait::Waiter;
@@ -103,7 +104,7 @@ mod tests {
                 UdpSocket::bind(theirs).and_then(|socket| socket.local_addr()).expect("loopback");
             let path = |peer| Path { peer, local: None };
             let datagram = *b"a datagram that nobody receives";
-            udp.send(path(gone), &datagram);
+            udp.send(path(gone), Ecn::NotEct, &datagram);
             Waiter::new()
                 .and_then(|waiter| waiter.wait_readable(&[udp.socket().as_fd()], LONG))
                 .expect("woken");
@@ -115,9 +116,9 @@ mod tests {
             assert_eq!(refusal.quoted(), &datagram[..QUOTE_MAX]);
             assert!(udp.poll_refusal().is_none());
             // What waits from before does not keep the next datagram from going, nor from coming.
-            udp.send(path(gone), &datagram);
-            udp.send(path(gone), &datagram);
-            udp.send(path(peer.local_addr().expect("bound")), &datagram);
+            udp.send(path(gone), Ecn::NotEct, &datagram);
+            udp.send(path(gone), Ecn::NotEct, &datagram);
+            udp.send(path(peer.local_addr().expect("bound")), Ecn::NotEct, &datagram);
             let mut buffer = [0; 100];
             let (len, back) = peer.recv_from(&mut buffer).expect("arrived");
             assert_eq!(&buffer[..len], &datagram);
@@ -128,7 +129,7 @@ mod tests {
                 Waiter::new()
                     .and_then(|waiter| waiter.wait_readable(&[udp.socket().as_fd()], LONG))
                     .expect("woken");
-                buffers.receive(&udp, |_, _, _| answers += 1).expect("the socket works");
+                buffers.receive(&udp, |_, _, _, _| answers += 1).expect("the socket works");
             }
         }
     }

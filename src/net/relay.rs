@@ -94,6 +94,7 @@ impl Relay {
             (bound, _) => bound,
         };
         let listen = listen.map_err(|error| bind_failure(wanted, &error))?;
+        listen.tell_times();
         let address = listen.local_addr().map_err(|error| bind_failure(wanted, &error))?;
         if leads_to_itself(address, server) {
             let text = format!("the relay would relay to itself: it listens on {address}");
@@ -207,9 +208,9 @@ impl Relaying {
 
     fn receive_from_clients(&mut self) -> io::Result<()> {
         let Self { listen, out, buffers, clock, arrived: [arrived, _], .. } = self;
-        buffers.receive(listen, |path, stamp, datagram| {
+        buffers.receive(listen, |path, ecn, stamp, datagram| {
             *arrived = clock.moment(stamp).max(*arrived);
-            out.put(*arrived, path.ip_size(datagram.len()), path, datagram);
+            out.put(*arrived, path.ip_size(datagram.len()), (path, ecn), datagram);
         })?;
         Ok(())
     }
@@ -219,11 +220,12 @@ impl Relaying {
         self.clients.take_refusals(place);
         let (client, socket) = self.clients.at(place);
         let Self { server, back, buffers, clock, arrived: [_, arrived], .. } = self;
-        let received = buffers.receive(socket, |path, stamp, datagram| {
+        let received = buffers.receive(socket, |path, ecn, stamp, datagram| {
             let from = path.peer;
             if from.ip().to_canonical() == server.ip().to_canonical() {
                 *arrived = clock.moment(stamp).max(*arrived);
-                back.put(*arrived, path.ip_size(datagram.len()), Answer { client, from }, datagram);
+                let tag = (Answer { client, from }, ecn);
+                back.put(*arrived, path.ip_size(datagram.len()), tag, datagram);
             }
         });
         if received.is_err() {
@@ -236,14 +238,14 @@ impl Relaying {
         let now = self.clock.now();
         let mut failed = Vec::new();
         let [out, back] = &mut self.delivered;
-        while let Some(client) = self.out.take(now, &mut self.datagram) {
+        while let Some((client, ecn)) = self.out.take(now, &mut self.datagram) {
             count(out, client, &self.datagram);
-            failed.extend(self.clients.send(now, client, &self.datagram).err());
+            failed.extend(self.clients.send(now, client, ecn, &self.datagram).err());
         }
-        while let Some(answer) = self.back.take(now, &mut self.datagram) {
+        while let Some((answer, ecn)) = self.back.take(now, &mut self.datagram) {
             count(back, answer.client, &self.datagram);
             if self.clients.hears(now, answer) {
-                failed.extend(self.listen.send_or_tell(answer.client, &self.datagram).err());
+                failed.extend(self.listen.send_or_tell(answer.client, ecn, &self.datagram).err());
             }
         }
         self.unsent += failed.len() as u64;
@@ -309,6 +311,46 @@ fn bind_failure(address: SocketAddr, error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ecn::Ecn;
+    use crate::base::units::Share;
+    use crate::link::Bottleneck;
+    use crate::net::udp::tests::receive;
+
+    /// Marks are passed on both ways, and the link adds its own.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn marks_are_passed_on() {
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let [client, server] = [any; 2].map(|any| Udp::bind(any).expect("loopback"));
+        let rate = "80kbit".parse().expect("a rate");
+        let (bottleneck, mark) = (Some(Bottleneck { rate, queue: 15_000 }), Some(Share::ZERO));
+        let out = LinkConfig { bottleneck, mark, ..LinkConfig::default() };
+        let impairment = Impairment { out, back: LinkConfig::default(), seed: 1 };
+        let address = server.local_addr().expect("bound");
+        let relay = Relay::bind(Wanted::At(any), address).expect("loopback");
+        let path = Path { peer: relay.address(), local: None };
+        let interrupt = Interrupt::default();
+        std::thread::scope(|scope| {
+            let relaying = scope.spawn(|| relay.run(Some(&impairment), |_| {}, &interrupt));
+            for ecn in [Ecn::NotEct, Ecn::Ect0, Ecn::Ect1, Ecn::Ce] {
+                client.send(path, ecn, b"a question");
+                let (back, seen) = receive(&server)[0];
+                assert_eq!(seen, ecn);
+                server.send(back, seen, b"an answer");
+                assert_eq!(receive(&client)[0].1, ecn);
+            }
+            // The second one finds the first on the line.
+            (0..2).for_each(|_| client.send(path, Ecn::Ect0, &[7; 500]));
+            let mut seen = Vec::new();
+            while seen.len() < 2 {
+                seen.extend(receive(&server).iter().map(|(_, ecn)| *ecn));
+            }
+            assert_eq!(seen, [Ecn::Ect0, Ecn::Ce]);
+            interrupt.set(2);
+            let (counts, _) = relaying.join().expect("no panic").expect("it relays");
+            assert_eq!((counts.out.link.marked, counts.back.link.marked), (1, 0));
+        });
+    }
 
     #[test]
     fn a_relay_to_itself_is_noticed() {

@@ -1,10 +1,11 @@
 //! The datagram socket: bind, recvfrom, sendto, in batches where the system can.
 
 use super::refusal::{self, Refusal};
+use crate::base::ecn::Ecn;
 use crate::base::time::Duration;
 use crate::transport::PathId;
 use crate::transport::batch::Batch;
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -81,6 +82,7 @@ impl Udp {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         // Without such hints everything works, later.
         let _ = refusal::ask(&socket, &state);
+        let _ = choose(&socket, Telling::Trains);
         Ok(Self {
             socket,
             state,
@@ -88,6 +90,11 @@ impl Udp {
             #[cfg(test)]
             trouble: None,
         })
+    }
+
+    /// From now on datagrams come with when the system took them in, and one by one.
+    pub fn tell_times(&self) {
+        let _ = choose(&self.socket, Telling::Times);
     }
 
     /// The address it is bound to.
@@ -139,15 +146,15 @@ impl Udp {
     /// # Errors
     /// `WouldBlock` if the send buffer is full; then none of the rest went.
     pub fn send_batch(&self, path: Path, batch: &Batch) -> io::Result<()> {
-        let segment = batch.segment_size();
+        let (segment, ecn) = (batch.segment_size(), batch.ecn());
         let at_once = self.state.max_gso_segments().max(1) * segment;
         for train in batch.bytes().chunks(at_once.max(1)) {
-            match self.try_send(path, train, segment) {
+            match self.try_send(path, ecn, train, segment) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                 // The first train may be what teaches the socket that it cannot segment: its
                 // datagrams go out singly at once, for a lost train costs a probe timeout.
                 Err(_) if train.len() > segment => {
-                    train.chunks(segment).for_each(|datagram| self.send(path, datagram));
+                    train.chunks(segment).for_each(|datagram| self.send(path, ecn, datagram));
                 }
                 // Anything else that goes wrong with a datagram is one more way to lose it.
                 Err(error) => self.note(error),
@@ -158,8 +165,8 @@ impl Udp {
     }
 
     /// Sends one datagram. One that cannot be sent is lost, as any datagram may be.
-    pub fn send(&self, path: Path, datagram: &[u8]) {
-        if let Err(error) = self.send_or_tell(path, datagram) {
+    pub fn send(&self, path: Path, ecn: Ecn, datagram: &[u8]) {
+        if let Err(error) = self.send_or_tell(path, ecn, datagram) {
             self.note(error);
         }
     }
@@ -207,14 +214,14 @@ impl Udp {
     ///
     /// # Errors
     /// As the system says, perhaps about an earlier datagram.
-    pub fn send_or_tell(&self, path: Path, datagram: &[u8]) -> io::Result<()> {
-        self.try_send(path, datagram, datagram.len())
+    pub fn send_or_tell(&self, path: Path, ecn: Ecn, datagram: &[u8]) -> io::Result<()> {
+        self.try_send(path, ecn, datagram, datagram.len())
     }
 
-    fn try_send(&self, path: Path, bytes: &[u8], segment: usize) -> io::Result<()> {
+    fn try_send(&self, path: Path, ecn: Ecn, bytes: &[u8], segment: usize) -> io::Result<()> {
         let transmit = Transmit {
             destination: path.peer,
-            ecn: None,
+            ecn: EcnCodepoint::from_bits(ecn.bits()),
             contents: bytes,
             segment_size: (bytes.len() > segment).then_some(segment),
             src_ip: path.local,
@@ -236,6 +243,30 @@ impl Udp {
     fn ask(&self, _: Call) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// What the system tells of datagrams beside where they come from and their marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Telling {
+    /// When each was taken in.
+    Times,
+    /// Which have been merged into one train.
+    Trains,
+}
+
+/// Linux could tell both, but quinn-udp has room for 96 bytes of that, and the marks come last.
+#[cfg(target_os = "linux")]
+fn choose(socket: &UdpSocket, telling: Telling) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt};
+    setsockopt(socket, sockopt::ReceiveTimestampns, &(telling == Telling::Times))?;
+    setsockopt(socket, sockopt::UdpGroSegment, &(telling == Telling::Trains))?;
+    Ok(())
+}
+
+/// Other systems tell no times.
+#[cfg(not(target_os = "linux"))]
+fn choose(_: &UdpSocket, _: Telling) -> io::Result<()> {
+    Ok(())
 }
 
 /// A call to the system.
@@ -262,16 +293,16 @@ impl Default for ReceiveBuffers {
 }
 
 impl ReceiveBuffers {
-    /// Receives what has arrived, up to the size of the buffers, and passes on each datagram with
-    /// when the system took it in, where it tells that: in time since 1970. True if that filled the
-    /// buffers, so that more may be there.
+    /// Receives what has arrived, up to the size of the buffers, and passes on each datagram with what its
+    /// IP packet says of congestion, and when the system took it in, where it tells that: in time since
+    /// 1970. True if that filled the buffers, so that more may be there.
     ///
     /// # Errors
     /// The socket itself does not work any more.
     pub fn receive(
         &mut self,
         udp: &Udp,
-        mut each: impl FnMut(Path, Option<Duration>, &[u8]),
+        mut each: impl FnMut(Path, Ecn, Option<Duration>, &[u8]),
     ) -> io::Result<bool> {
         let mut buffers: Vec<IoSliceMut<'_>> =
             self.bytes.chunks_mut(RECEIVE_BUFFER_LEN).map(IoSliceMut::new).collect();
@@ -291,11 +322,12 @@ impl ReceiveBuffers {
         };
         for (meta, buffer) in self.meta.iter().zip(&buffers).take(count) {
             let path = Path { peer: meta.addr, local: meta.dst_ip };
+            let ecn = meta.ecn.map_or(Ecn::NotEct, |codepoint| Ecn::from_bits(codepoint as u8));
             if meta.len == 0 {
-                each(path, meta.timestamp, &[]);
+                each(path, ecn, meta.timestamp, &[]);
             }
             for datagram in buffer[..meta.len].chunks(meta.stride.max(1)) {
-                each(path, meta.timestamp, datagram);
+                each(path, ecn, meta.timestamp, datagram);
             }
         }
         Ok(count == RECEIVE_BUFFERS)

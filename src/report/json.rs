@@ -3,8 +3,10 @@
 use super::lab::LabSummary;
 use super::relay::{RelaySummary, RelayWay};
 use super::summary::{Direction, LinkSummary, Summary, Way};
+use crate::base::units::Share;
 use crate::link::{LinkConfig, LinkCounts};
 use crate::transfer::outcome::{Counts, Done, Failure, FileReport, Planned};
+use crate::transport::ecn::EcnState;
 use crate::transport::limits::Limit;
 use crate::transport::stats::Stats;
 use serde_json::{Value, json};
@@ -152,6 +154,16 @@ fn transport(summary: &Summary<'_>, stats: &Stats) -> Value {
         },
         "probe_timeouts": stats.probe_timeouts,
         "observed_loss": stats.observed_loss().get(),
+        "ecn": {
+            "path": ecn_state(stats.ecn.state),
+            "sent": stats.ecn.sent,
+            "marked": stats.ecn.met,
+            "received": {
+                "ect0": stats.ecn.received.ect0,
+                "ect1": stats.ecn.received.ect1,
+                "ce": stats.ecn.received.ce,
+            },
+        },
         "rtt_seconds": {
             "smoothed": stats.smoothed_rtt.as_secs_f64(),
             "min": stats.min_rtt.as_secs_f64(),
@@ -167,6 +179,17 @@ fn transport(summary: &Summary<'_>, stats: &Stats) -> Value {
             "processor": limited(Limit::Sending),
         },
     })
+}
+
+/// What is known of whether the path carries marks.
+fn ecn_state(state: EcnState) -> &'static str {
+    match state {
+        EcnState::Off => "off",
+        EcnState::Testing => "testing",
+        EcnState::Unknown => "unknown",
+        EcnState::Capable => "capable",
+        EcnState::Failed => "failed",
+    }
 }
 
 fn link(link: &LinkSummary) -> Value {
@@ -196,6 +219,7 @@ pub(super) fn link_counts(counts: &LinkCounts) -> Value {
             "queue": counts.lost.queue,
         },
         "observed_loss": counts.loss().get(),
+        "marked": counts.marked,
         "corrupted": counts.corrupted,
         "duplicated": counts.duplicated,
         "reordered": counts.reordered,
@@ -215,6 +239,7 @@ pub(super) fn configured(config: &LinkConfig) -> Value {
         "jitter_seconds": config.jitter.as_secs_f64(),
         "rate_bits_per_second": config.bottleneck.map(|narrow| narrow.rate.bits_per_second()),
         "queue_bytes": config.bottleneck.map(|narrow| narrow.queue),
+        "mark_from": config.mark.map(Share::get),
         "reordering": {
             "share": config.reordering.share.get(),
             "by_seconds": config.reordering.by.as_secs_f64(),

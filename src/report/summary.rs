@@ -201,7 +201,12 @@ impl Summary<'_> {
         let loss = stats.observed_loss();
         let rtt = show_duration(stats.smoothed_rtt);
         let least = show_duration(stats.min_rtt);
-        push(text, "path", &format!("{loss} loss observed, round trip {rtt} (least {least})"));
+        let marked = match stats.ecn.met {
+            0 => String::new(),
+            met => format!(", {} marked (ECN)", plural(met, "packet", "packets")),
+        };
+        let path = format!("{loss} loss observed{marked}, round trip {rtt} (least {least})");
+        push(text, "path", &path);
         if let Some((limit, share)) = stats.limits.longest() {
             push(text, "limited by", &format!("{}, {share} of the time", show_limit(limit)));
         }
@@ -245,7 +250,7 @@ pub fn show_ways(out: &LinkConfig, back: &LinkConfig, seed: u64) -> String {
 /// What one direction of a link did.
 #[must_use]
 pub fn show_counts(counts: &LinkCounts) -> String {
-    let LinkCounts { offered, lost, corrupted, duplicated, reordered, .. } = counts;
+    let LinkCounts { offered, lost, marked, corrupted, duplicated, reordered, .. } = counts;
     let mut text = format!("{} of {offered} datagrams lost, {}", lost.total(), counts.loss());
     let causes = [
         (lost.chance, "by chance"),
@@ -263,9 +268,12 @@ pub fn show_counts(counts: &LinkCounts) -> String {
     {
         text += &format!(" ({what})");
     }
-    for (count, what) in
-        [(corrupted, "corrupted"), (duplicated, "duplicated"), (reordered, "held back")]
-    {
+    for (count, what) in [
+        (marked, "marked"),
+        (corrupted, "corrupted"),
+        (duplicated, "duplicated"),
+        (reordered, "held back"),
+    ] {
         if *count > 0 {
             text += &format!("; {count} {what}");
         }

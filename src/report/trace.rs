@@ -236,6 +236,7 @@ fn noticed(event: &TraceEvent, lost: &mut LostBytes) -> Value {
             lost.lose(*number, range.as_ref());
             loss(*number, range.as_ref(), *rule)
         }
+        TraceEvent::Marked { packets } => json!({ "event": "marked", "packets": packets }),
         TraceEvent::MtuProbe { number, bytes } => {
             json!({ "event": "mtu-probe", "packet": number, "datagram_bytes": bytes })
         }

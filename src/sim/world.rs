@@ -9,6 +9,7 @@ pub use watch::Sight;
 use self::flow::{Flow, respond};
 use super::record::{Record, Recorder, Side};
 use super::{IP_AND_UDP, Order, Plan};
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant, earlier};
 use crate::link::line::Line;
 use crate::link::{Direction, Link, LinkConfig};
@@ -163,13 +164,13 @@ impl World {
         };
         self.now = self.now.max(next);
         let mut datagram = std::mem::take(&mut self.datagram);
-        while let Some(tag) = self.out.take(self.now, &mut datagram) {
-            self.arrive(tag, Side::Receiver, &datagram);
+        while let Some((tag, ecn)) = self.out.take(self.now, &mut datagram) {
+            self.arrive(tag, Side::Receiver, ecn, &datagram);
             // On a path without delay the answer arrives at the same moment.
             self.send(tag.0, Side::Receiver);
         }
-        while let Some(tag) = self.back.take(self.now, &mut datagram) {
-            self.arrive(tag, Side::Sender, &datagram);
+        while let Some((tag, ecn)) = self.back.take(self.now, &mut datagram) {
+            self.arrive(tag, Side::Sender, ecn, &datagram);
         }
         self.datagram = datagram;
         for index in 0..self.flows.len() {
@@ -227,7 +228,8 @@ impl World {
             let farther = if from == Side::Sender { Duration::ZERO } else { flow.farther };
             for datagram in self.batch.datagrams() {
                 let size = datagram.len() + IP_AND_UDP;
-                let fate = line.put_for(now, size, (index, path), datagram, farther);
+                let tag = ((index, path), self.batch.ecn());
+                let fate = line.put_for(now, size, tag, datagram, farther);
                 self.recorder.sent(now, index, from, datagram, fate);
             }
             if from == Side::Sender {
@@ -238,7 +240,7 @@ impl World {
         self.recorder.noticed(index, from, connection);
     }
 
-    fn arrive(&mut self, (index, path): Tag, at: Side, datagram: &[u8]) {
+    fn arrive(&mut self, (index, path): Tag, at: Side, ecn: Ecn, datagram: &[u8]) {
         let way = usize::from(at == Side::Sender);
         let Flow { sender, receiver, .. } = &self.flows[index];
         let connection = if at == Side::Sender { sender } else { receiver };
@@ -259,7 +261,7 @@ impl World {
         let mut is_intact = true;
         match (at, &mut flow.sender, &mut flow.receiver) {
             (Side::Sender, Some(sender), _) => {
-                sender.handle_datagram(now, path, datagram, &mut |_, _| false);
+                sender.handle_datagram(now, path, ecn, datagram, &mut |_, _| false);
                 self.recorder.noticed(index, at, sender);
                 self.recorder.sampled(now, index, sender);
             }
@@ -273,7 +275,7 @@ impl World {
             (Side::Receiver, _, Some(receiver)) => {
                 let (taken, fresh) = (&mut flow.taken, &mut flow.fresh_packets);
                 let (first_at, last_at) = (&mut flow.first_at, &mut flow.last_at);
-                receiver.handle_datagram(now, path, datagram, &mut |offset, payload| {
+                receiver.handle_datagram(now, path, ecn, datagram, &mut |offset, payload| {
                     if !reads {
                         return false;
                     }

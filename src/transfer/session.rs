@@ -19,6 +19,7 @@ use super::outcome::{Failure, TransferReport};
 pub use super::progress::{Phase, Progress};
 use super::receiver::{Demand, Receiving};
 use super::sender::Sending;
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant};
 use crate::transport::error::End;
 use crate::transport::trace::TraceEvent;
@@ -93,16 +94,16 @@ impl Session {
         }
     }
 
-    /// A datagram arrived from `path`.
-    pub fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
+    /// A datagram arrived from `path`, and its IP packet said that of congestion.
+    pub fn handle_datagram(&mut self, now: Instant, path: PathId, ecn: Ecn, datagram: &[u8]) {
         self.motion.on_heard(now);
         match &mut self.side {
             Side::Receiving(receiving) => {
                 let mut take = |offset, bytes: &[u8]| receiving.take_data(offset, bytes);
-                self.connection.handle_datagram(now, path, datagram, &mut take);
+                self.connection.handle_datagram(now, path, ecn, datagram, &mut take);
             }
             Side::Sending(_) => {
-                self.connection.handle_datagram(now, path, datagram, &mut |_, _| false);
+                self.connection.handle_datagram(now, path, ecn, datagram, &mut |_, _| false);
             }
         }
         self.pump(now);

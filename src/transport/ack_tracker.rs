@@ -8,9 +8,10 @@ use super::config::{
     ACK_DELAY_MIN, ACK_EVERY_MIN, ACK_ROUND_MIN, ACK_WINDOW, ACKS_PER_ROUND, MAX_ACK_DELAY,
     START_PACKETS,
 };
+use crate::base::ecn::Ecn;
 use crate::base::range_set::RangeSet;
 use crate::base::time::{Duration, Instant};
-use crate::wire::frame::Ack;
+use crate::wire::frame::{Ack, Marks};
 use std::ops::Range;
 
 /// What is new is said in this many frames, so that losing some of them does no harm.
@@ -35,6 +36,8 @@ const RANGES_MAX: usize = 512;
 pub struct AckTracker {
     /// Within [`ACK_WINDOW`] of the largest.
     received: RangeSet,
+    /// Of all packets received.
+    marks: Marks,
     /// Packets below this number are too old to tell apart.
     floor: u64,
     largest_at: Instant,
@@ -85,6 +88,7 @@ impl Default for AckTracker {
     fn default() -> Self {
         Self {
             received: RangeSet::new(),
+            marks: Marks::default(),
             floor: 0,
             largest_at: Instant::ZERO,
             pending: 0,
@@ -124,6 +128,18 @@ impl AckTracker {
     #[must_use]
     pub fn is_new(&self, number: u64) -> bool {
         number >= self.floor && !self.received.contains(number)
+    }
+
+    /// Marks of the packets received.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    /// A packet that is taken in came marked so. No mark is told at once (RFC 9000 13.2.1): the next
+    /// acknowledgement is due within a sixteenth of a round trip.
+    pub fn count_mark(&mut self, ecn: Ecn) {
+        self.marks.count(ecn);
     }
 
     /// Takes a packet in; `round_trip` is nothing before it is known.
@@ -224,7 +240,7 @@ impl AckTracker {
             Some(span) if self.deadline.is_none_or(|due| due > now) => {
                 let ranges = self.received.iter_down_from(span.end);
                 let ranges = ranges.take_while(|range| range.end > span.start);
-                let ack = Ack::fitting(delay, duplicates, ranges, room);
+                let ack = Ack::fitting(delay, duplicates, self.marks, ranges, room);
                 let reached = ack.as_ref().and_then(|ack| ack.ranges.last());
                 let reached = reached.map_or(0, |last| last.start);
                 let below = self.received.last_below(reached);
@@ -248,7 +264,7 @@ impl AckTracker {
                     .take(RANGES_MAX)
                     .take_while(|(index, range)| *index < RANGES_REPEATED || range.end > reach)
                     .map(|(_, range)| range);
-                Ack::fitting(delay, duplicates, news, room)
+                Ack::fitting(delay, duplicates, self.marks, news, room)
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Packets on their way out: a train of equal datagrams in one buffer.
 
 use super::path::PathId;
+use crate::base::ecn::Ecn;
 use crate::wire::header::{HEADER_LEN, Header};
 use crate::wire::protection::{self, CRC_LEN};
 use std::ops::Range;
@@ -36,6 +37,7 @@ pub struct Batch {
     segment_size: usize,
     slots: Vec<Slot>,
     path: PathId,
+    ecn: Ecn,
 }
 
 impl Batch {
@@ -49,6 +51,12 @@ impl Batch {
     #[must_use]
     pub fn path(&self) -> PathId {
         self.path
+    }
+
+    /// What their IP packets say of congestion.
+    #[must_use]
+    pub fn ecn(&self) -> Ecn {
+        self.ecn
     }
 
     /// Bytes of each datagram but the last.
@@ -92,7 +100,12 @@ impl Batch {
     /// Empties the batch; what follows goes to `path`.
     pub(super) fn begin(&mut self, path: PathId) {
         self.clear();
-        self.path = path;
+        (self.path, self.ecn) = (path, Ecn::NotEct);
+    }
+
+    /// What its IP packets are to say.
+    pub(super) fn set_ecn(&mut self, ecn: Ecn) {
+        self.ecn = ecn;
     }
 
     fn clear(&mut self) {

@@ -183,7 +183,14 @@ mod tests {
             let delivery = self.delivery.on_sent(at(ms), in_flight);
             let number = self.sent.last().map_or(0, |last| last.number + 1);
             let content = Content::Ping;
-            self.sent.push(SentPacket { number, sent_at: at(ms), size: SIZE, content, delivery });
+            self.sent.push(SentPacket {
+                number,
+                sent_at: at(ms),
+                size: SIZE,
+                is_marked: false,
+                content,
+                delivery,
+            });
         }
 
         fn ack(&mut self, ms: u64, packets: usize) -> Option<DeliverySample> {

@@ -253,7 +253,8 @@ mod tests {
                 let sent_at = at(number);
                 let delivery = Snapshot::default();
                 let content = Content::Ping;
-                sent.push(SentPacket { number, sent_at, size: 100, content, delivery });
+                let is_marked = false;
+                sent.push(SentPacket { number, sent_at, size: 100, is_marked, content, delivery });
             }
             let mut rtt = Rtt::default();
             rtt.update(100 * MS, Duration::ZERO);

@@ -24,6 +24,7 @@ pub mod congestion;
 pub mod connection;
 pub mod control_stream;
 pub mod delivery;
+pub mod ecn;
 pub mod error;
 pub mod flow;
 pub mod handshake;

@@ -29,6 +29,8 @@ pub struct SentPacket {
     pub sent_at: Instant,
     /// Bytes of UDP payload.
     pub size: u16,
+    /// It went marked ECT(0).
+    pub is_marked: bool,
     /// What it carried.
     pub content: Content,
     /// What was delivered when it was sent.
@@ -126,7 +128,14 @@ mod tests {
 
     fn packet(number: u64, content: Content) -> SentPacket {
         let delivery = Snapshot::default();
-        SentPacket { number, sent_at: Instant::ZERO, size: 100, content, delivery }
+        SentPacket {
+            number,
+            sent_at: Instant::ZERO,
+            size: 100,
+            is_marked: false,
+            content,
+            delivery,
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What a connection counted. No formatting here.
 
+use super::ecn::EcnState;
 use super::limits::LimitTimes;
 use crate::base::time::Duration;
 use crate::base::units::Share;
+use crate::wire::frame::Marks;
 
 /// Counters and estimates of one connection, as seen from one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -45,6 +47,21 @@ pub struct Stats {
     pub datagram_size: u16,
     /// How long what kept the sender from sending more.
     pub limits: LimitTimes,
+    /// Marks of congestion.
+    pub ecn: EcnStats,
+}
+
+/// Marks of congestion (RFC 3168).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EcnStats {
+    /// Whether the path carries them.
+    pub state: EcnState,
+    /// Packets sent that may be marked.
+    pub sent: u64,
+    /// Of them, as the peer says, those that met congestion.
+    pub met: u64,
+    /// Packets received with each mark.
+    pub received: Marks,
 }
 
 impl Stats {

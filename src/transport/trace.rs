@@ -72,6 +72,11 @@ pub enum TraceEvent {
         /// Why.
         rule: LossRule,
     },
+    /// Packets met congestion, as the peer says.
+    Marked {
+        /// How many more than before.
+        packets: u64,
+    },
     /// A probe of a larger datagram was handed out for sending.
     MtuProbe {
         /// The packet's number.

@@ -2,7 +2,7 @@
 
 mod ack;
 
-pub use self::ack::{ACK_SPAN_MAX, Ack};
+pub use self::ack::{ACK_SPAN_MAX, Ack, Marks};
 
 use super::cursor::{Malformed, Reader, put_short_string, put_varint, varint_len};
 use super::header::OFFSET_END;
@@ -137,7 +137,9 @@ pub fn read_frame<'a>(reader: &mut Reader<'a>) -> Result<Option<Frame<'a>>, Malf
     };
     Ok(Some(match kind {
         PING => Frame::Ping,
-        ack::RANGES | ack::BITMAP => Frame::Ack(Ack::read(reader, kind)?),
+        ack::RANGES | ack::BITMAP | ack::MARKED_RANGES | ack::MARKED_BITMAP => {
+            Frame::Ack(Ack::read(reader, kind)?)
+        }
         HAVE => Frame::Have(Have::read(reader)?),
         STREAM => {
             let offset = reader.varint()?;
@@ -267,12 +269,14 @@ mod tests {
     #[test]
     fn a_bitmap_is_taken_where_it_is_shorter() {
         let lossy: Vec<Range<u64>> = (0..10_000u64).rev().map(|i| i * 5..i * 5 + 4).collect();
-        let ack = Ack::fitting(Duration::ZERO, 0, lossy.iter().cloned(), 1400).expect("fits");
+        let marks = Marks { ect0: 40_000, ect1: 0, ce: 3 };
+        let lossy = || lossy.iter().cloned();
+        let ack = Ack::fitting(Duration::ZERO, 0, marks, lossy(), 1400).expect("fits");
         let covered = ack.largest() - ack.ranges[ack.ranges.len() - 1].start;
         assert!(covered > 11_000, "one packet reports {covered} packet numbers");
         let mut bytes = Vec::new();
         Frame::Ack(ack.clone()).put(&mut bytes);
-        assert!(bytes.len() <= 1400 && bytes[0] == ack::BITMAP);
+        assert!(bytes.len() <= 1400 && bytes[0] == ack::MARKED_BITMAP);
         check_round_trip(&Frame::Ack(ack));
     }
 
@@ -284,6 +288,7 @@ mod tests {
             &[ack::RANGES, 5, 0, 0, 63, 0][..],
             &[ack::BITMAP, 5, 0, 0, 8, 0xff][..],
             &[ack::BITMAP, 40, 0, 0, 16, 0xff][..],
+            &[ack::MARKED_RANGES, 5, 0, 0, 0, 1, 7, 0][..],
         ] {
             assert!(read_all(bytes).is_err(), "{bytes:?}");
         }
@@ -295,6 +300,7 @@ mod tests {
             Frame::Ack(Ack {
                 delay: Duration::ZERO,
                 duplicates: 0,
+                marks: Marks::default(),
                 ranges: vec![100_000..100_001, 100_001 - len..100_001 - len + 10],
             })
         };
@@ -339,10 +345,12 @@ mod tests {
         fn acks_read_back_and_keep_to_their_room(
             ranges in descending_ranges(),
             duplicates in 0u64..1 << 30,
+            (ect0, ce) in (0u64..1 << 20, 0u64..2),
             room in 20usize..1400,
         ) {
-            let delay = Duration::from_micros(1234);
-            if let Some(ack) = Ack::fitting(delay, duplicates, ranges.iter().cloned(), room) {
+            let (delay, marks) = (Duration::from_micros(1234), Marks { ect0, ect1: 0, ce });
+            let all = ranges.iter().cloned();
+            if let Some(ack) = Ack::fitting(delay, duplicates, marks, all, room) {
                 prop_assert_eq!(&ack.ranges[..], &ranges[..ack.ranges.len()]);
                 let mut bytes = Vec::new();
                 Frame::Ack(ack.clone()).put(&mut bytes);
@@ -363,7 +371,7 @@ mod tests {
         }
 
         #[test]
-        fn any_frame_type_reads_any_body(kind in 0u8..11, body in prop::collection::vec(any::<u8>(), 0..60)) {
+        fn any_frame_type_reads_any_body(kind in 0u8..14, body in prop::collection::vec(any::<u8>(), 0..60)) {
             let mut bytes = vec![kind];
             bytes.extend(body);
             let _ = read_all(&bytes);

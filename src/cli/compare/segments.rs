@@ -146,7 +146,12 @@ mod tests {
     }
 
     fn arrives(ms: u32) -> Fate {
-        Fate::Arrives(Arrival { at: Instant::ZERO + MS * ms, flip: None, is_doubled: false })
+        Fate::Arrives(Arrival {
+            at: Instant::ZERO + MS * ms,
+            is_marked: false,
+            flip: None,
+            is_doubled: false,
+        })
     }
 
     fn segment(sequence: u32, acknowledgment: u32, payload: usize, flags: u8) -> Segment {

@@ -92,7 +92,7 @@ impl Engine {
         let known = self.sessions.iter().filter(|(_, served)| served.is_announced);
         let progress: Vec<_> = known.map(|(id, served)| (id, served.session.progress())).collect();
         for (id, progress) in progress {
-            if !self.tell(Notice::Progress { id, progress })
+            if !self.tell(Notice::Progress { id, progress: Box::new(progress) })
                 && let Some(served) = self.sessions.touch(id)
             {
                 served.is_broken = true;

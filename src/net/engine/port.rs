@@ -1,5 +1,6 @@
 //! Where datagrams leave and arrive: the socket, and the imperfect link in front of it if there is one.
 
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant};
 use crate::net::impair::ImpairedLink;
 use crate::net::refusal::Refusal;
@@ -32,7 +33,7 @@ impl Port {
     pub(super) fn send_batch(&mut self, now: Instant, path: Path, batch: &Batch) {
         if let Some(link) = &mut self.link {
             for datagram in batch.datagrams() {
-                link.send(now, path, datagram);
+                link.send(now, path, batch.ecn(), datagram);
             }
             link.release_out(now, &self.udp);
         } else if self.udp.send_batch(path, batch).is_err()
@@ -42,14 +43,14 @@ impl Port {
         }
     }
 
-    /// Sends one datagram.
+    /// Sends one datagram that takes no marks.
     pub(super) fn send(&mut self, now: Instant, path: Path, datagram: &[u8]) {
         match &mut self.link {
             Some(link) => {
-                link.send(now, path, datagram);
+                link.send(now, path, Ecn::NotEct, datagram);
                 link.release_out(now, &self.udp);
             }
-            None => self.udp.send(path, datagram),
+            None => self.udp.send(path, Ecn::NotEct, datagram),
         }
     }
 
@@ -61,12 +62,12 @@ impl Port {
     pub(super) fn receive(
         &mut self,
         now: Instant,
-        mut each: impl FnMut(Path, &[u8]),
+        mut each: impl FnMut(Path, Ecn, &[u8]),
     ) -> io::Result<bool> {
         let Self { udp, link, buffers } = self;
-        buffers.receive(udp, |path, _, datagram| match link {
-            Some(link) => link.receive(now, path, datagram),
-            None => each(path, datagram),
+        buffers.receive(udp, |path, ecn, _, datagram| match link {
+            Some(link) => link.receive(now, path, ecn, datagram),
+            None => each(path, ecn, datagram),
         })
     }
 
@@ -81,11 +82,11 @@ impl Port {
     }
 
     /// Sends and passes on what the link has delayed for long enough.
-    pub(super) fn release(&mut self, now: Instant, mut each: impl FnMut(Path, &[u8])) {
+    pub(super) fn release(&mut self, now: Instant, mut each: impl FnMut(Path, Ecn, &[u8])) {
         let Some(link) = &mut self.link else { return };
         link.release_out(now, &self.udp);
-        while let Some((path, datagram)) = link.release_back(now) {
-            each(path, datagram);
+        while let Some((path, ecn, datagram)) = link.release_back(now) {
+            each(path, ecn, datagram);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The sessions of a loop, and what finds them: connection ids, deadlines, what was touched.
 
+use crate::base::ecn::Ecn;
 use crate::base::time::Instant;
 use crate::net::places::{GIVEN_AWAY, Place};
 use crate::net::refusal::Refusal;
@@ -62,8 +63,8 @@ impl Served {
         }
     }
 
-    fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) {
-        self.act(|session| session.handle_datagram(now, path.id(), datagram));
+    fn handle_datagram(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &[u8]) {
+        self.act(|session| session.handle_datagram(now, path.id(), ecn, datagram));
         if path.peer == self.path.peer {
             return;
         }
@@ -100,7 +101,7 @@ impl Served {
     pub(super) fn tell_phase(&mut self, id: u64, observer: &Observer) {
         let progress = self.session.progress();
         if self.is_announced && self.phase.replace(progress.phase) != Some(progress.phase) {
-            observer(Notice::Progress { id, progress });
+            observer(Notice::Progress { id, progress: Box::new(progress) });
         }
     }
 }
@@ -134,14 +135,14 @@ impl Sessions {
 
     /// Hands a datagram to the session that it is for, which decides what becomes of it if it is from
     /// elsewhere than from where the peer was.
-    pub(super) fn dispatch(&mut self, now: Instant, path: Path, datagram: &[u8]) {
-        if !self.offer(now, path, datagram) && protection::open(datagram).is_none() {
+    pub(super) fn dispatch(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &[u8]) {
+        if !self.offer(now, path, ecn, datagram) && protection::open(datagram).is_none() {
             self.damaged += 1;
         }
     }
 
     /// True if a session has taken the datagram.
-    fn offer(&mut self, now: Instant, path: Path, datagram: &[u8]) -> bool {
+    fn offer(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &[u8]) -> bool {
         match peek_connection_id(datagram) {
             Some(ConnectionId::NONE) if self.hellos.len() < HELLOS_MAX => {
                 self.hellos.push((path, datagram.to_vec()));
@@ -151,7 +152,7 @@ impl Sessions {
                 let Some(id) = self.ids.get(&connection_id).copied() else {
                     return self.on_stray(now, path, datagram);
                 };
-                self.deliver(now, id, path, datagram);
+                self.deliver(now, id, path, ecn, datagram);
                 true
             }
             None => false,
@@ -192,10 +193,10 @@ impl Sessions {
         self.damaged
     }
 
-    pub(super) fn deliver(&mut self, now: Instant, id: u64, path: Path, datagram: &[u8]) {
+    pub(super) fn deliver(&mut self, now: Instant, id: u64, path: Path, ecn: Ecn, datagram: &[u8]) {
         if let Some(served) = self.touch(id) {
             let before = served.session.damaged();
-            served.handle_datagram(now, path, datagram);
+            served.handle_datagram(now, path, ecn, datagram);
             let found = served.session.damaged() - before;
             self.damaged += found;
         }

@@ -2,6 +2,7 @@
 //!
 //! The server tells clients apart by the port that they come from, so each of them needs one here.
 
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant};
 use crate::net::udp::{Path, Udp};
 use std::collections::BTreeMap;
@@ -65,19 +66,25 @@ impl Clients {
     ///
     /// # Errors
     /// There is no socket for one more client, or the system would not send this datagram.
-    pub(super) fn send(&mut self, now: Instant, path: Path, datagram: &[u8]) -> io::Result<()> {
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        path: Path,
+        ecn: Ecn,
+        datagram: &[u8],
+    ) -> io::Result<()> {
         let place = self.place(now, path)?;
         let server = self.server;
         let to = |client: &Client| Path { peer: client.answerer.unwrap_or(server), local: None };
         let client = &mut self.known[place];
         client.active = now;
-        if client.upstream.send_or_tell(to(client), datagram).is_ok() {
+        if client.upstream.send_or_tell(to(client), ecn, datagram).is_ok() {
             return Ok(());
         }
         // It may have been an error about an earlier datagram, which is told only once.
         self.take_refusals(place);
         let client = &self.known[place];
-        client.upstream.send_or_tell(to(client), datagram)
+        client.upstream.send_or_tell(to(client), ecn, datagram)
     }
 
     /// Where the client is kept, who is made known if needed.
@@ -110,6 +117,7 @@ impl Clients {
         };
         let socket = Udp::bind(SocketAddr::new(any, 0))?;
         socket.watch_refusals()?;
+        socket.tell_times();
         Ok(socket)
     }
 
@@ -203,9 +211,9 @@ mod tests {
         let (_socket, from) = server();
         let mut clients = Clients::new(from);
         for port in [1, 2, 3] {
-            clients.send(at(0), client(port), b"x").expect("loopback");
+            clients.send(at(0), client(port), Ecn::NotEct, b"x").expect("loopback");
         }
-        clients.send(at(200), client(3), b"x").expect("loopback");
+        clients.send(at(200), client(3), Ecn::NotEct, b"x").expect("loopback");
         assert!(clients.hears(at(100), Answer { client: client(2), from }));
         clients.forget_idle(at(299));
         assert_eq!(clients.counts().now, 3);
@@ -222,10 +230,10 @@ mod tests {
         let mut clients = Clients::new(from);
         let most = u16::try_from(CLIENTS_MAX).expect("not that many");
         for port in 1..=most {
-            clients.send(at(port.into()), client(port), b"x").expect("loopback");
+            clients.send(at(port.into()), client(port), Ecn::NotEct, b"x").expect("loopback");
         }
-        clients.send(at(1000), client(1), b"x").expect("loopback");
-        clients.send(at(1001), client(most + 1), b"x").expect("loopback");
+        clients.send(at(1000), client(1), Ecn::NotEct, b"x").expect("loopback");
+        clients.send(at(1001), client(most + 1), Ecn::NotEct, b"x").expect("loopback");
         let expected = ClientCounts {
             now: CLIENTS_MAX,
             ever: CLIENTS_MAX as u64 + 1,
@@ -244,10 +252,10 @@ mod tests {
     fn the_first_answer_decides_which_port_is_spoken_to() {
         let [(_one, one), (two, second), (_three, third)] = [server(), server(), server()];
         let mut clients = Clients::new(one);
-        clients.send(at(0), client(1), b"to the first").expect("loopback");
+        clients.send(at(0), client(1), Ecn::NotEct, b"to the first").expect("loopback");
         let mut hears = |from| clients.hears(at(0), Answer { client: client(1), from });
         assert_eq!([hears(second), hears(third), hears(one)], [true, false, false]);
-        clients.send(at(0), client(1), b"to the second").expect("loopback");
+        clients.send(at(0), client(1), Ecn::NotEct, b"to the second").expect("loopback");
         let mut heard = [0; 20];
         let len = two.recv(&mut heard).expect("sent over loopback");
         assert_eq!(&heard[..len], b"to the second");

@@ -210,7 +210,7 @@ impl Channel {
         self.next_progress = now + PROGRESS_INTERVAL;
         self.phase = phase;
         let progress = Progress { phase, done, total, is_total_known: is_whole, stats: None };
-        (self.observer)(Notice::Progress { id: self.id, progress });
+        (self.observer)(Notice::Progress { id: self.id, progress: Box::new(progress) });
     }
 
     pub(super) fn finished(&self, report: TransferReport) -> Finished {

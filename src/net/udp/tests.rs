@@ -5,6 +5,7 @@ use crate::net::dial::{Order as Going, dial};
 use crate::net::listen::{Listener, Order};
 use crate::net::part::{Errand, Reception, Service};
 use crate::net::{Interrupt, Observer};
+use crate::os::wait::Waiter;
 use crate::transfer::budget::Budget;
 use crate::transfer::directory::Directory;
 use crate::transfer::keeping::Keeping;
@@ -16,6 +17,7 @@ use rand::{Rng, SeedableRng};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -118,6 +120,48 @@ fn carry(size: usize, listener_sends: bool, seed: u64) -> u64 {
     assert_eq!(serving.join().expect("no panic"), Ok(None), "the listener's socket lives");
     assert_eq!(std::fs::read(to.path().join("file")).expect("there"), contents, "seed {seed}");
     failed.load(Ordering::Relaxed)
+}
+
+/// The next datagrams, and what their IP packets say of congestion.
+#[track_caller]
+pub(in crate::net) fn receive(udp: &Udp) -> Vec<(Path, Ecn)> {
+    let mut received = Vec::new();
+    while received.is_empty() {
+        let waiter = Waiter::new().expect("a system at work");
+        waiter.wait_readable(&[udp.socket().as_fd()], Duration::from_secs(60)).expect("woken");
+        let each = |path, ecn, _: Option<Duration>, _: &[u8]| received.push((path, ecn));
+        ReceiveBuffers::default().receive(udp, each).expect("the socket works");
+    }
+    received
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn marks_go_out_and_come_in_alone_and_in_trains() {
+    for (ours, theirs) in
+        [("127.0.0.1:0", "127.0.0.1:0"), ("[::]:0", "127.0.0.1:0"), ("[::1]:0", "[::1]:0")]
+    {
+        // A machine without IPv6 has nothing to show here.
+        let [Ok(one), Ok(other)] =
+            [ours, theirs].map(|address| Udp::bind(address.parse().expect("an address")))
+        else {
+            continue;
+        };
+        let path = Path { peer: other.local_addr().expect("bound"), local: None };
+        for ecn in [Ecn::Ect0, Ecn::NotEct, Ecn::Ce, Ecn::Ect1] {
+            one.send(path, ecn, b"alone");
+            assert_eq!(receive(&other)[0].1, ecn, "{ours}");
+            if one.state.max_gso_segments() > 1 {
+                one.try_send(path, ecn, &[7; 400], 100).expect("it segments");
+                let mut count = 0;
+                while count < 4 {
+                    let train = receive(&other);
+                    assert!(train.iter().all(|(_, seen)| *seen == ecn), "{ours}: {train:?}");
+                    count += train.len();
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod words;
 
 pub use sentence::{Sentence, head};
 
+use self::words::Sign;
 use super::happening::{Happening, What};
 use super::ladder::Side;
 use super::lost_bytes::LostBytes;
@@ -71,6 +72,8 @@ pub struct Narrator {
     missing_from: u64,
     /// Probe timeouts since something was acknowledged.
     probe_timeouts: u32,
+    /// When it was last known of packets that they met congestion.
+    marked_at: Option<Instant>,
     /// The next credit is worth a word.
     waits_for_credit: bool,
 }
@@ -92,6 +95,7 @@ impl Narrator {
             hellos: 0,
             missing_from: 0,
             probe_timeouts: 0,
+            marked_at: None,
             waits_for_credit: true,
         }
     }
@@ -151,8 +155,12 @@ impl Narrator {
             TraceEvent::Acked { number } => self.on_acked(at, *number),
             TraceEvent::Congestion { phase, window, before } => {
                 let was = self.phase.replace(*phase);
-                let is_silence = self.probe_timeouts > 2;
-                let text = words::congestion((was, *phase), (*before, *window), is_silence);
+                let sign = match self.probe_timeouts {
+                    3.. => Sign::Silence,
+                    _ if self.marked_at == Some(at) => Sign::Mark,
+                    _ => Sign::Loss,
+                };
+                let text = words::congestion((was, *phase), (*before, *window), sign);
                 if let Some(text) = text {
                     self.remark(at, || text);
                 }
@@ -188,6 +196,10 @@ impl Narrator {
                 self.remark(at, || words::blocked(*limit));
             }
             TraceEvent::Connected => self.remark(at, words::connected),
+            TraceEvent::Marked { packets } => {
+                self.marked_at = Some(at);
+                self.remark(at, || words::marked(*packets));
+            }
             TraceEvent::MtuProbe { number, bytes } => {
                 self.remark(at, || words::mtu_probe(*number, *bytes));
             }

@@ -147,6 +147,10 @@ fn the_controller_is_told_with_its_reason() {
     (0..3).for_each(|_| audience.notice(0, TraceEvent::TimerFired { timer: Timer::Pto }));
     let (phase, window, before) = (Phase::SlowStart, 2_400, 70_000);
     audience.notice(0, TraceEvent::Congestion { phase, window, before });
+    audience.notice(5, TraceEvent::Acked { number: 7 });
+    audience.notice(5, TraceEvent::Marked { packets: 3 });
+    let (phase, window, before) = (Phase::Avoidance, 60_000, 71_000);
+    audience.notice(5, TraceEvent::Congestion { phase, window, before });
     let told = audience.told.join("; ");
     for words in [
         "slow start: 12000 bytes",
@@ -154,6 +158,8 @@ fn the_controller_is_told_with_its_reason() {
         "slow start is over at 99000 bytes",
         "shrinks from 100000 to 70000 bytes (RFC 9438 4.6)",
         "shrinks from 70000 to 2400 bytes (RFC 9002 7.6)",
+        "3 packets met congestion",
+        "shrinks from 71000 to 60000 bytes before anything is lost (RFC 9002 7.1)",
     ] {
         assert!(told.contains(words), "no \"{words}\" in {told}");
     }

@@ -3,6 +3,7 @@
 use super::{Carried, Group, Narrator};
 use crate::link::Cause;
 use crate::report::ladder::Side;
+use crate::report::summary::plural;
 use crate::transport::arq::Strategy;
 use crate::transport::congestion::Phase;
 use crate::transport::loss::LossRule;
@@ -237,14 +238,25 @@ pub(super) fn discarded(name: &str, reason: Discard, missing: Option<u64>) -> St
 }
 
 /// What a controller decided, if it is worth a word.
+/// What makes a window shrink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    Loss,
+    Mark,
+    Silence,
+}
+
 pub(super) fn congestion(
     (was, phase): (Option<Phase>, Phase),
     (before, window): (u64, u64),
-    is_silence: bool,
+    sign: Sign,
 ) -> Option<String> {
     let cut = format!("from {before} to {window} bytes");
     let text = match (was, phase) {
-        _ if window < before && is_silence => {
+        _ if window < before && sign == Sign::Mark => {
+            format!("the congestion window shrinks {cut} before anything is lost (RFC 9002 7.1)")
+        }
+        _ if window < before && sign == Sign::Silence => {
             format!(
                 "nothing came back for several probe timeouts: the congestion window shrinks {cut} \
                  (RFC 9002 7.6)"
@@ -319,6 +331,11 @@ pub(super) fn credit(limit: u64) -> String {
 
 pub(super) fn blocked(limit: u64) -> String {
     format!("all bytes below {limit} are out, and the sender waits for the receiver's credit")
+}
+
+pub(super) fn marked(packets: u64) -> String {
+    let packets = plural(packets, "packet", "packets");
+    format!("{packets} met congestion: a queue marked in time what it would soon drop (RFC 3168)")
 }
 
 pub(super) fn spurious(number: u64) -> String {

@@ -71,6 +71,18 @@ fn beside(rival: CongestionChoice, early: u64, percent: f64, bdp: f64) -> Scenar
     })
 }
 
+/// A queue that marks from that part of it on.
+fn marking(mbit: u64, from: f64) -> Scenario {
+    let share = Share::new(from);
+    with(
+        &format!("{mbit} Mbit/s {MILLIS} ms, marks from {share} on"),
+        one(mbit, MILLIS, 0.0, 1.0),
+        |it| {
+            (it.out.mark, it.back.mark) = (Some(share), Some(share));
+        },
+    )
+}
+
 fn four(percent: f64, bdp: f64) -> Scenario {
     with(&format!("four at {bdp} BDP, {percent} %"), usual(percent, bdp), |it| {
         let seat = |index| Seat { rival: None, begins: secs(2 * index) };
@@ -177,6 +189,7 @@ pub fn all() -> Vec<Scenario> {
     }
     all.extend([0.02, 0.05, 0.1, 0.2, 0.5, 2.0, 4.0, 8.0].map(|bdp| usual(0.0, bdp)));
     all.extend([1.0, 4.0, 8.0].map(|bdp| one(MBIT, 5, 0.0, bdp)));
+    all.extend([0.05, 0.2, 0.5].map(|from| marking(MBIT, from)));
     all.push(one(500, 200, 0.5, 1.0));
     all.push(one(20, 600, 1.0, 1.0));
     let cubic = CongestionChoice::Cubic;
@@ -197,6 +210,7 @@ pub fn few() -> Vec<Scenario> {
         [0.0, 1.0, 20.0].map(|percent| one(20, 50, percent, 1.0)).into_iter().collect();
     few.push(one(20, 50, 0.0, 0.1));
     few.push(one(20, 50, 0.0, 4.0));
+    few.push(marking(20, 0.2));
     for bdp in [0.2, 1.0, 4.0] {
         few.push(with(&format!("beside cubic at {bdp} BDP"), one(20, 50, 0.0, bdp), |it| {
             it.seats.push(Seat { rival: Some(cubic), begins: Duration::ZERO });

@@ -1,8 +1,8 @@
 //! CUBIC (RFC 9438) with HyStart++ (RFC 9406). Windows are in bytes.
 
-use super::curve::{BETA_CUBIC, Curve};
+use super::curve::{BETA_CUBIC, BETA_ECN, Curve};
 use super::hystart::{self, CSS_GROWTH_DIVISOR, HyStart};
-use super::{AckSample, Congestion, LossSample, Phase, UNPACED_RTT, initial_window};
+use super::{AckSample, Congestion, LossSample, MarkSample, Phase, UNPACED_RTT, initial_window};
 use crate::base::time::Instant;
 use crate::transport::rtt::Rtt;
 
@@ -65,6 +65,17 @@ impl Cubic {
         }
     }
 
+    /// RFC 9438 4.6 and 4.7: a flow whose windows shrink makes room faster.
+    fn shrink(&mut self, now: Instant, to: f64) {
+        self.recovery_start = Some(now);
+        let before = self.cwnd;
+        let makes_room = before < self.curve.w_max();
+        let w_max = if makes_room { before * (1.0 + to) / 2.0 } else { before };
+        self.cwnd = (before * to).max(self.floor());
+        self.ssthresh = self.cwnd;
+        self.curve = Curve::after(before, self.cwnd, w_max, self.datagram);
+    }
+
     fn floor(&self) -> f64 {
         2.0 * self.datagram
     }
@@ -99,17 +110,19 @@ impl Congestion for Cubic {
             earlier: self.recovery_start,
             missing: packets,
         });
-        self.recovery_start = Some(now);
-        // RFC 9438 4.7: a flow whose windows shrink makes room faster.
-        let w_max = if self.cwnd < self.curve.w_max() {
-            self.cwnd * (1.0 + BETA_CUBIC) / 2.0
-        } else {
-            self.cwnd
-        };
-        let before = self.cwnd;
-        self.cwnd = (self.cwnd * BETA_CUBIC).max(self.floor());
-        self.ssthresh = self.cwnd;
-        self.curve = Curve::after(before, self.cwnd, w_max, self.datagram);
+        self.shrink(now, BETA_CUBIC);
+    }
+
+    fn answers_marks(&self) -> bool {
+        true
+    }
+
+    /// RFC 9002 7.1: a loss would be no other event. There is nothing that could turn up after all.
+    fn on_mark(&mut self, sample: &MarkSample<'_>) {
+        if self.recovery_start.is_none_or(|start| sample.sent_at > start) {
+            self.before_event = None;
+            self.shrink(sample.now, BETA_ECN);
+        }
     }
 
     /// RFC 9438 4.9.2: undone once all packets of the last event have turned up after all.
@@ -249,6 +262,24 @@ mod tests {
         path.lose();
         path.lose();
         assert!((path.packets() - 0.7 * before).abs() < 1.0);
+    }
+
+    #[test]
+    fn marks_of_a_round_trip_are_one_event_as_losses_are() {
+        let mut path = Path::new();
+        (0..5).for_each(|_| path.round());
+        let before = path.packets();
+        let (sent_at, rtt) = (path.now, path.rtt.clone());
+        let mut mark = |now, sent_at| path.cubic.on_mark(&MarkSample { now, sent_at, rtt: &rtt });
+        mark(sent_at + RTT, sent_at);
+        mark(sent_at + RTT, sent_at + RTT);
+        let once = BETA_ECN * before;
+        assert!((path.packets() - once).abs() < 1.0);
+        path.cubic.on_spurious_loss(sent_at);
+        assert!((path.packets() - once).abs() < 1.0, "marks are never late");
+        let later = sent_at + 2 * RTT;
+        path.cubic.on_mark(&MarkSample { now: later, sent_at: later, rtt: &rtt });
+        assert!((path.packets() - BETA_ECN * once).abs() < 1.0);
     }
 
     /// RFC 9438 4.2: the window is back at w_max after K seconds.

@@ -6,6 +6,9 @@ use crate::base::time::Instant;
 /// RFC 9438 4.6: what remains of the window after a congestion event.
 pub(super) const BETA_CUBIC: f64 = 0.7;
 
+/// RFC 8511 3: after a mark. Queues that mark are short, so less is too much.
+pub(super) const BETA_ECN: f64 = 0.85;
+
 /// RFC 9438 5: in packets per second cubed.
 const C: f64 = 0.4;
 

@@ -69,6 +69,17 @@ pub struct LossSample<'a> {
     pub rtt: &'a Rtt,
 }
 
+/// Packets that met congestion, as a controller sees them.
+#[derive(Clone, Debug)]
+pub struct MarkSample<'a> {
+    /// When that came to be known.
+    pub now: Instant,
+    /// When the oldest packet was sent that the same acknowledgement tells of.
+    pub sent_at: Instant,
+    /// Round-trip times.
+    pub rtt: &'a Rtt,
+}
+
 /// How a window goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -109,6 +120,14 @@ pub trait Congestion: Debug + Send {
 
     /// Packets were lost.
     fn on_loss(&mut self, sample: &LossSample<'_>);
+
+    /// Whether marks make it send less: only then packets go that may be marked.
+    fn answers_marks(&self) -> bool {
+        false
+    }
+
+    /// A queue on the path marked packets that it would otherwise have lost, or soon would.
+    fn on_mark(&mut self, _sample: &MarkSample<'_>) {}
 
     /// What was taken for lost had only been late: the packet sent at `sent_at` arrived.
     fn on_spurious_loss(&mut self, sent_at: Instant);

@@ -56,6 +56,7 @@ impl Connection {
         self.pto_count += 1;
         self.probes = 2;
         self.stats.probe_timeouts += 1;
+        self.marking.on_probe_timeout();
         // RFC 9002 7.6.1: kPersistentCongestionThreshold.
         if self.pto_count == 3 {
             self.congestion.on_persistent_congestion();

@@ -5,6 +5,7 @@ mod arq;
 mod close;
 mod deadlines;
 mod losses;
+mod marks;
 mod path;
 mod receive;
 mod refused;
@@ -28,6 +29,7 @@ use super::config::{
 use super::congestion::{self, Congestion};
 use super::control_stream::{ControlReceiver, ControlSender};
 use super::delivery::Delivery;
+use super::ecn::Marking;
 use super::error::End;
 use super::flow::CreditGrant;
 use super::limits::LimitClock;
@@ -104,6 +106,7 @@ pub struct Connection {
     /// Bytes of packets in trains that have not departed.
     reserved: u64,
     loss: LossDetector,
+    marking: Marking,
     delivery: Delivery,
     congestion: Box<dyn Congestion>,
     pacer: Pacer,
@@ -189,7 +192,7 @@ impl Connection {
         let datagram = mtu.current();
         let congestion = controller(&config, datagram);
         let burst = INITIAL_WINDOW_PACKETS * u64::from(datagram);
-        Self {
+        let mut connection = Self {
             state,
             peer_id: ConnectionId::NONE,
             peer: parameters(&config),
@@ -206,6 +209,7 @@ impl Connection {
             skipped: Skipped::new(config.secret),
             reserved: 0,
             loss: LossDetector::default(),
+            marking: Marking::default(),
             delivery: Delivery::new(now),
             congestion,
             pacer: Pacer::new(now, burst),
@@ -234,7 +238,9 @@ impl Connection {
             trace: Trace::new(config.trace),
             frames: Frames::new(&config.arq),
             config,
-        }
+        };
+        connection.test_marking();
+        connection
     }
 
     /// The next thing the owner should know.

@@ -1,6 +1,7 @@
 //! The peer's address changes: challenge, answer, move.
 
 use super::{Connection, TakeData, controller};
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD};
 use crate::transport::config::BASE_DATAGRAM;
@@ -43,10 +44,10 @@ impl Connection {
         &mut self,
         now: Instant,
         path: PathId,
-        packet: (Header, &[u8]),
+        packet: (Header, Ecn, &[u8]),
         take: &mut TakeData<'_>,
     ) {
-        let (header, contents) = packet;
+        let (header, ecn, contents) = packet;
         let number = full_packet_number(self.acks.expected(), header.packet_number);
         let may_move = self.welcome.is_some() && self.is_established() && self.is_validated;
         if !may_move || number < self.acks.expected() {
@@ -56,7 +57,7 @@ impl Connection {
             && responses(contents).any(|response| self.paths.is_answer(path, response));
         if is_answer {
             self.move_to_candidate(now);
-            self.on_packet(now, header, contents, take);
+            self.on_packet(now, (header, ecn, contents), take);
         } else {
             self.paths.on_packet(now, path, number, contents.len() + PACKET_OVERHEAD);
         }
@@ -71,6 +72,7 @@ impl Connection {
             self.mtu = MtuSearch::new(self.config.max_datagram);
             self.set_peer(self.peer);
             self.congestion = controller(&self.config, self.mtu.current());
+            self.test_marking();
         }
         self.pto_count = 0;
         self.refusals.reset();

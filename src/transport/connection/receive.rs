@@ -1,6 +1,7 @@
 //! What comes in.
 
 use super::{Connection, Event};
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant};
 use crate::transport::arq::{self, Strategy};
 use crate::transport::batch::PACKET_OVERHEAD;
@@ -28,12 +29,13 @@ const MTU_ROUND: Duration = Duration::from_secs(1);
 pub(super) type TakeData<'a> = dyn FnMut(u64, &[u8]) -> bool + 'a;
 
 impl Connection {
-    /// A datagram arrived from `path`. File bytes that are new go to `take`; where it has no room, the
+    /// A datagram arrived from `path`, and its IP packet said that of congestion. File bytes that are new go to `take`; where it has no room, the
     /// packet counts as lost and comes again.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
         path: PathId,
+        ecn: Ecn,
         packet: &[u8],
         take: &mut TakeData<'_>,
     ) {
@@ -50,10 +52,10 @@ impl Connection {
         let is_from_peer = path == self.paths.active();
         match header.kind {
             PacketType::Control | PacketType::Data if is_from_peer => {
-                self.on_packet(now, header, contents, take);
+                self.on_packet(now, (header, ecn, contents), take);
             }
             PacketType::Control | PacketType::Data => {
-                self.on_packet_from_elsewhere(now, path, (header, contents), take);
+                self.on_packet_from_elsewhere(now, path, (header, ecn, contents), take);
             }
             _ if !is_from_peer => {}
             PacketType::Hello => self.on_repeated_hello(header.packet_number, packet.len()),
@@ -67,10 +69,10 @@ impl Connection {
     pub(super) fn on_packet(
         &mut self,
         now: Instant,
-        header: Header,
-        contents: &[u8],
+        packet: (Header, Ecn, &[u8]),
         take: &mut TakeData<'_>,
     ) {
+        let (header, ecn, contents) = packet;
         if !self.is_established() {
             return;
         }
@@ -111,6 +113,7 @@ impl Connection {
         }
         self.on_valid_packet(now);
         let round_trip = self.rtt.is_sampled().then(|| self.rtt.smoothed());
+        self.acks.count_mark(ecn);
         self.acks.on_packet(now, number, is_ack_eliciting, round_trip);
     }
 
@@ -223,6 +226,7 @@ impl Connection {
         }
         self.on_frames_acked(now, ack);
         let acked = self.loss.on_ack(now, &ack.ranges, &self.rtt, &mut self.sent);
+        self.marking.on_acked(&acked.packets);
         self.stats.spurious_retransmissions =
             self.stats.spurious_retransmissions.max(ack.duplicates);
         for (number, sent_at) in &acked.spurious {
@@ -241,6 +245,9 @@ impl Connection {
             if tells_round_trip {
                 let delay = ack.delay.min(self.peer.max_ack_delay);
                 self.rtt.update(now.since(newest_sent_at), delay);
+            }
+            if acked.is_newest {
+                self.on_marks(now, ack.marks, &acked);
             }
             // Only what is small has ended the silence.
             let is_narrow = acked.packets.iter().all(|packet| packet.size <= BASE_DATAGRAM);

@@ -1,6 +1,7 @@
 //! Two connections and two links in virtual time.
 
 use super::*;
+use crate::base::ecn::Ecn;
 use crate::base::time::Duration;
 use crate::base::units::{Rate, Share};
 use crate::link::line::Line;
@@ -12,7 +13,7 @@ use crate::transport::config::{
     REFUSED_HELLO_SPAN, REFUSED_SPAN,
 };
 use crate::transport::path::PathId;
-use crate::wire::frame::{Ack, Frame};
+use crate::wire::frame::{Ack, Frame, Marks};
 use crate::wire::handshake::HELLO_LEN;
 use crate::wire::header::{HEADER_LEN, Header, PacketType, low_bits};
 use crate::wire::protection::{self, CRC_LEN};
@@ -24,6 +25,7 @@ mod hostile;
 mod impaired;
 mod known;
 mod limited;
+mod marked;
 mod moving;
 mod network;
 
@@ -78,6 +80,8 @@ struct Pair {
     captured: Option<Vec<(bool, PathId, Vec<u8>)>>,
     /// Whether each datagram arrives twice.
     echoes: bool,
+    /// What becomes of marks on the way; nothing where the datagram does.
+    router: fn(Ecn) -> Option<Ecn>,
     /// What the responder is told.
     responder: Config,
 }
@@ -112,6 +116,7 @@ impl Pair {
             damaged_early: 0,
             captured: None,
             echoes: false,
+            router: Some,
             responder,
         }
     }
@@ -144,13 +149,18 @@ impl Pair {
             let path = if from_sender { self.port } else { batch.path() };
             for datagram in batch.datagrams() {
                 if datagram.len() <= self.path_mtu {
-                    side.line.put(self.now, datagram.len() + IP_AND_UDP, path, datagram);
+                    let size = datagram.len() + IP_AND_UDP;
+                    side.line.put(self.now, size, (path, batch.ecn()), datagram);
                 }
             }
         }
     }
 
     fn deliver(&mut self, to_sender: bool, path: PathId, datagram: &[u8]) {
+        self.deliver_with(to_sender, path, Ecn::NotEct, datagram);
+    }
+
+    fn deliver_with(&mut self, to_sender: bool, path: PathId, ecn: Ecn, datagram: &[u8]) {
         let Self { now, sender, receiver, taken, has_room, responder, .. } = self;
         let side = if to_sender { sender } else { receiver };
         if side.connection.is_none() {
@@ -165,7 +175,7 @@ impl Pair {
             return;
         }
         let connection = side.connection.as_mut().expect("just made");
-        connection.handle_datagram(*now, path, datagram, &mut |offset, payload| {
+        connection.handle_datagram(*now, path, ecn, datagram, &mut |offset, payload| {
             let start = usize::try_from(offset).expect("small");
             taken.resize(taken.len().max(start + payload.len()), 0);
             taken[start..start + payload.len()].copy_from_slice(payload);
@@ -222,20 +232,21 @@ impl Pair {
     /// Delivers what has come out of the links.
     fn arrive(&mut self) {
         let mut datagram = Vec::new();
-        while let Some(path) = self.sender.line.take(self.now, &mut datagram) {
-            self.pass_on(false, path, &datagram);
+        while let Some((path, ecn)) = self.sender.line.take(self.now, &mut datagram) {
+            self.pass_on(false, path, ecn, &datagram);
         }
-        while let Some(path) = self.receiver.line.take(self.now, &mut datagram) {
+        while let Some((path, ecn)) = self.receiver.line.take(self.now, &mut datagram) {
             if path == self.port {
-                self.pass_on(true, PathId::default(), &datagram);
+                self.pass_on(true, PathId::default(), ecn, &datagram);
             }
         }
     }
 
     /// Delivers a datagram as often as it is to arrive, and keeps a copy for those who want one.
-    fn pass_on(&mut self, to_sender: bool, path: PathId, datagram: &[u8]) {
+    fn pass_on(&mut self, to_sender: bool, path: PathId, ecn: Ecn, datagram: &[u8]) {
+        let Some(ecn) = (self.router)(ecn) else { return };
         for _ in 0..=u8::from(self.echoes) {
-            self.deliver(to_sender, path, datagram);
+            self.deliver_with(to_sender, path, ecn, datagram);
         }
         if let Some(captured) = &mut self.captured {
             captured.push((to_sender, path, datagram.to_vec()));
@@ -623,7 +634,13 @@ fn before_it_is_answered_a_responder_sends_no_more_than_it_received() {
         let mut packet = vec![0; len];
         header.write(&mut packet);
         protection::seal(&mut packet);
-        connection.handle_datagram(Instant::ZERO, PathId::default(), &packet, &mut |_, _| false);
+        connection.handle_datagram(
+            Instant::ZERO,
+            PathId::default(),
+            Ecn::NotEct,
+            &packet,
+            &mut |_, _| false,
+        );
     };
     let hello = Hello {
         connection_id: ConnectionId(1),
@@ -681,7 +698,10 @@ fn acknowledging_what_was_never_sent_ends_the_connection() {
     let mut pair = Pair::new(CongestionChoice::Cubic, 0.0, MS, 1);
     pair.connect();
     let ranges = vec![1_000_000..1_000_001];
-    forge(&mut pair, &[Frame::Ack(Ack { delay: MS, duplicates: 0, ranges })]);
+    forge(
+        &mut pair,
+        &[Frame::Ack(Ack { delay: MS, duplicates: 0, marks: Marks::default(), ranges })],
+    );
     pair.run_until(5, |pair| pair.sender.end.is_some() && pair.receiver.end.is_some());
     assert!(matches!(pair.sender.end, Some(End::Protocol(_))));
     assert!(matches!(pair.receiver.end, Some(End::Peer { .. })));

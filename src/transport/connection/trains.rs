@@ -3,6 +3,7 @@
 //! path, and what could not be read was never sent.
 
 use super::Connection;
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD, Slot};
 use crate::transport::config::CongestionChoice;
@@ -179,11 +180,12 @@ impl Connection {
             if self.frames.is_none() && self.skipped.leaves_out(self.sent.next_number()) {
                 self.sent.skip();
             }
+            batch.set_ecn(self.marking.codepoint());
             for index in 0..batch.slots().len() {
                 let slot = batch.slots()[index].clone();
                 let header = self.header(PacketType::Data, slot.offset);
                 batch.put_header(index, header);
-                self.on_data_sent(now, &slot);
+                self.on_data_sent(now, &slot, batch.ecn());
             }
             self.arm_pto();
         }
@@ -192,7 +194,7 @@ impl Connection {
         true
     }
 
-    fn on_data_sent(&mut self, now: Instant, slot: &Slot) {
+    fn on_data_sent(&mut self, now: Instant, slot: &Slot, ecn: Ecn) {
         let Slot { again, frame, .. } = *slot;
         let (number, range) = (self.sent.next_number(), slot.range());
         let size = slot.payload.len() + PACKET_OVERHEAD;
@@ -205,7 +207,7 @@ impl Connection {
         });
         match frame {
             Some(frame) => self.on_frame_sent(now, frame),
-            None => self.record_sent(now, size, Content::Data(range)),
+            None => self.record_sent(now, size, Content::Data(range), ecn),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What goes out.
 
 use super::{Connection, State};
+use crate::base::ecn::Ecn;
 use crate::base::time::{Duration, Instant};
 use crate::transport::batch::{Batch, PACKET_OVERHEAD};
 use crate::transport::config::{
@@ -164,7 +165,7 @@ impl Connection {
             return false;
         }
         batch.set_packet(self.header(PacketType::Control, 0), &contents, 0);
-        self.on_control_sent(now, batch.bytes().len(), content);
+        self.on_control_sent(now, batch, content);
         if stream_due && self.is_last_word() && self.stats.observed_loss().get() >= COPIED_LOSS {
             // Nothing else is on its way that would tell of a loss: only a probe timeout would.
             self.probes = self.probes.max(1);
@@ -212,14 +213,15 @@ impl Connection {
         }
     }
 
-    fn on_control_sent(&mut self, now: Instant, size: usize, content: Option<Content>) {
+    fn on_control_sent(&mut self, now: Instant, batch: &mut Batch, content: Option<Content>) {
         let Some(content) = content else {
             self.sent.skip();
             self.restart_keep_alive(now);
             return;
         };
         self.probes = self.probes.saturating_sub(1);
-        self.record_sent(now, size, content);
+        batch.set_ecn(self.marking.codepoint());
+        self.record_sent(now, batch.bytes().len(), content, batch.ecn());
         self.arm_pto();
     }
 
@@ -234,7 +236,8 @@ impl Connection {
         self.trace.record(now, || TraceEvent::MtuProbe { number, bytes: size });
         let patience = self.probe_timeout().max(50 * MS);
         self.timers.set(Timer::MtuProbe, Some(now + patience));
-        self.record_sent(now, size.into(), Content::MtuProbe);
+        batch.set_ecn(self.marking.codepoint());
+        self.record_sent(now, size.into(), Content::MtuProbe, batch.ecn());
         true
     }
 
@@ -261,13 +264,15 @@ impl Connection {
         })
     }
 
-    pub(super) fn record_sent(&mut self, now: Instant, size: usize, content: Content) {
+    pub(super) fn record_sent(&mut self, now: Instant, size: usize, content: Content, ecn: Ecn) {
         let size = u16::try_from(size).expect("a datagram");
         let number = self.sent.next_number();
         let in_flight = self.sent.bytes_in_flight();
         self.congestion.on_sent(now, in_flight);
         let delivery = self.delivery.on_sent(now, in_flight);
-        self.sent.push(SentPacket { number, sent_at: now, size, content, delivery });
+        let is_marked = ecn.takes_marks();
+        self.marking.on_sent(is_marked.into());
+        self.sent.push(SentPacket { number, sent_at: now, size, is_marked, content, delivery });
         self.last_eliciting = now;
         self.restart_keep_alive(now);
     }

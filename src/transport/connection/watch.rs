@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::base::time::Instant;
-use crate::transport::stats::Stats;
+use crate::transport::stats::{EcnStats, Stats};
 use crate::transport::trace::TraceEvent;
 
 /// What a connection holds in memory, in entries unless said otherwise: all that a peer or a link can
@@ -62,6 +62,12 @@ impl Connection {
             bytes_in_flight: self.sent.bytes_in_flight(),
             datagram_size: self.mtu.current(),
             limits: self.limits.times(),
+            ecn: EcnStats {
+                state: self.marking.state(),
+                sent: self.marking.sent(),
+                met: self.marking.counted().ce,
+                received: self.acks.marks(),
+            },
             ..self.stats
         }
     }

@@ -1,5 +1,6 @@
 //! The frame that says which packets arrived.
 
+use crate::base::ecn::Ecn;
 use crate::wire::cursor::{Malformed, Reader, put_varint, varint_len};
 use std::ops::Range;
 use std::time::Duration;
@@ -7,9 +8,11 @@ use std::time::Duration;
 /// No ACK frame reaches further below its largest packet number than this.
 pub const ACK_SPAN_MAX: u64 = 1 << 16;
 
-/// The types of its two forms.
+/// The types of its two forms, and of the same with counts of marks behind them.
 pub(super) const RANGES: u8 = 0x02;
 pub(super) const BITMAP: u8 = 0x03;
+pub(super) const MARKED_RANGES: u8 = 0x0b;
+pub(super) const MARKED_BITMAP: u8 = 0x0c;
 
 /// Which packets arrived, and when (RFC 9000 19.3, with counters of our own).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +21,45 @@ pub struct Ack {
     pub delay: Duration,
     /// DATA packets whose bytes had all arrived before: what was sent again without need.
     pub duplicates: u64,
+    /// What the packets received said of congestion.
+    pub marks: Marks,
     /// Ranges of packet numbers that arrived, highest first, disjoint and not adjacent. Not empty.
     pub ranges: Vec<Range<u64>>,
+}
+
+/// Packets received so far with each mark (RFC 9000 19.3.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// With ECT(0).
+    pub ect0: u64,
+    /// With ECT(1).
+    pub ect1: u64,
+    /// With CE: they met congestion.
+    pub ce: u64,
+}
+
+impl Marks {
+    /// Counts a packet.
+    pub fn count(&mut self, ecn: Ecn) {
+        match ecn {
+            Ecn::NotEct => {}
+            Ecn::Ect0 => self.ect0 += 1,
+            Ecn::Ect1 => self.ect1 += 1,
+            Ecn::Ce => self.ce += 1,
+        }
+    }
+
+    fn is_none(self) -> bool {
+        self == Self::default()
+    }
+
+    fn counts(self) -> [u64; 3] {
+        [self.ect0, self.ect1, self.ce]
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self { ect0: reader.varint()?, ect1: reader.varint()?, ce: reader.varint()? })
+    }
 }
 
 impl Ack {
@@ -34,6 +74,7 @@ impl Ack {
     pub fn fitting(
         delay: Duration,
         duplicates: u64,
+        marks: Marks,
         ranges: impl Iterator<Item = Range<u64>>,
         room: usize,
     ) -> Option<Self> {
@@ -43,7 +84,7 @@ impl Ack {
         let mut fixed = 0;
         for range in ranges {
             let Some(last) = taken.last() else {
-                fixed = Self::prefix_len(delay, duplicates, range.end - 1);
+                fixed = Self::fixed_len(delay, duplicates, marks, range.end - 1);
                 ranges_len = varint_len(range.end - 1 - range.start);
                 taken.push(range);
                 continue;
@@ -62,13 +103,15 @@ impl Ack {
         (fixed + varint_len(first.end - 1 - first.start) <= room).then_some(Self {
             delay,
             duplicates,
+            marks,
             ranges: taken,
         })
     }
 
-    fn prefix_len(delay: Duration, duplicates: u64, largest: u64) -> usize {
+    fn fixed_len(delay: Duration, duplicates: u64, marks: Marks, largest: u64) -> usize {
+        let marks = if marks.is_none() { 0 } else { marks.counts().map(varint_len).iter().sum() };
         // Frame type, three integers, and the count of ranges or bits in at most four bytes.
-        1 + varint_len(largest) + varint_len(micros(delay)) + varint_len(duplicates) + 4
+        1 + varint_len(largest) + varint_len(micros(delay)) + varint_len(duplicates) + 4 + marks
     }
 
     fn bitmap_len(largest: u64, smallest: u64) -> usize {
@@ -78,7 +121,8 @@ impl Ack {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         let smallest = self.ranges[self.ranges.len() - 1].start;
         let kind_at = out.len();
-        out.push(RANGES);
+        let is_marked = !self.marks.is_none();
+        out.push(if is_marked { MARKED_RANGES } else { RANGES });
         put_varint(out, self.largest());
         put_varint(out, micros(self.delay));
         put_varint(out, self.duplicates);
@@ -86,23 +130,32 @@ impl Ack {
         put_ranges(out, &self.ranges);
         if out.len() - body_at > Self::bitmap_len(self.largest(), smallest) + 4 {
             out.truncate(body_at);
-            out[kind_at] = BITMAP;
+            out[kind_at] = if is_marked { MARKED_BITMAP } else { BITMAP };
             put_bitmap(out, &self.ranges);
+        }
+        if is_marked {
+            self.marks.counts().iter().for_each(|count| put_varint(out, *count));
         }
     }
 
-    /// Reads what follows the type, one of the two.
+    /// Reads what follows the type, one of the four.
     pub(super) fn read(reader: &mut Reader<'_>, kind: u8) -> Result<Self, Malformed> {
         let largest = reader.varint()?;
         let delay = Duration::from_micros(reader.varint()?);
         let duplicates = reader.varint()?;
-        let read = if kind == RANGES { read_ranges } else { read_bitmap };
-        let ranges = read(reader, largest)?;
+        let ranges = match kind {
+            RANGES | MARKED_RANGES => read_ranges(reader, largest)?,
+            _ => read_bitmap(reader, largest)?,
+        };
+        let marks = match kind {
+            MARKED_RANGES | MARKED_BITMAP => Marks::read(reader)?,
+            _ => Marks::default(),
+        };
         let lowest = ranges[ranges.len() - 1].start;
         if largest - lowest >= ACK_SPAN_MAX {
             return Err(reader.malformed());
         }
-        Ok(Self { delay, duplicates, ranges })
+        Ok(Self { delay, duplicates, marks, ranges })
     }
 }
 

@@ -76,7 +76,8 @@ impl Path {
         if waits <= self.room {
             self.busy += Duration::from_secs_f64(f64::from(DATAGRAM) / self.rate);
         }
-        let packet = SentPacket { number, sent_at, size: DATAGRAM, content, delivery };
+        let packet =
+            SentPacket { number, sent_at, size: DATAGRAM, content, delivery, is_marked: false };
         self.out.push_back((packet, (!is_lost).then_some(self.busy + BASE)));
     }
 

@@ -3,8 +3,8 @@
 use super::gauge::Tally;
 use super::{EMPTY, Ebb, GROWTH_MIN, Mode, SETTLED_ROUND};
 use crate::base::time::{Duration, Instant};
-use crate::transport::congestion::curve::{BETA_CUBIC, Curve};
-use crate::transport::congestion::{AckSample, LossSample, UNPACED_RTT};
+use crate::transport::congestion::curve::{BETA_CUBIC, BETA_ECN, Curve};
+use crate::transport::congestion::{AckSample, LossSample, MarkSample, UNPACED_RTT};
 use crate::transport::rtt::Rtt;
 
 /// A test lasts so many rounds and packets, or so many rounds and however few packets; and two intervals.
@@ -182,6 +182,26 @@ impl Ebb {
         } else {
             self.lost_when_full = true;
         }
+    }
+
+    /// The queue itself says that it is too long, and nothing has to be asked but whether that is new. Where
+    /// the window fills it alone it empties it.
+    pub(super) fn look_at_mark(&mut self, sample: &MarkSample<'_>) {
+        let MarkSample { now, sent_at, rtt } = *sample;
+        if self.recovery_start.is_some_and(|start| sent_at <= start) {
+            return;
+        }
+        if self.startup.is_some() {
+            self.leave_startup(now, self.gauge.rate(), rtt);
+            self.recovery_start = Some(now);
+            return;
+        }
+        (self.settling, self.test) = (None, None);
+        self.last_sign = Sign::Loss;
+        self.held = self.held_at(self.gauge.rate(), rtt);
+        let empty = if self.mode == Mode::Alone { self.emptying(rtt) } else { 1.0 };
+        self.shrink(now, empty.min(BETA_ECN));
+        self.rest = 2;
     }
 
     fn watch_full_queue(&mut self, sample: &AckSample<'_>, interval: &Tally) {

@@ -18,7 +18,8 @@ use self::jump::{Jump, Step};
 use self::startup::Startup;
 use super::curve::Curve;
 use super::{
-    AckSample, Congestion, INITIAL_WINDOW_PACKETS, LossSample, Phase, UNPACED_RTT, initial_window,
+    AckSample, Congestion, INITIAL_WINDOW_PACKETS, LossSample, MarkSample, Phase, UNPACED_RTT,
+    initial_window,
 };
 use crate::base::time::Instant;
 use crate::transport::config::KnownPath;
@@ -283,6 +284,14 @@ impl Congestion for Ebb {
             self.leave_startup(sample.now, self.gauge.rate(), sample.rtt);
         }
         self.look_at_loss(sample);
+    }
+
+    fn answers_marks(&self) -> bool {
+        true
+    }
+
+    fn on_mark(&mut self, sample: &MarkSample<'_>) {
+        self.look_at_mark(sample);
     }
 
     fn on_spurious_loss(&mut self, _sent_at: Instant) {

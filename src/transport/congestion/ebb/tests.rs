@@ -24,6 +24,8 @@ struct Path {
     /// Packets of somebody else that stand in the queue.
     others: f64,
     room: f64,
+    /// Packets from which on the queue marks.
+    marks_from: f64,
     /// The share that is lost on the way, and what was carried over.
     loss: f64,
     owed: f64,
@@ -32,7 +34,8 @@ struct Path {
 impl Path {
     fn new(loss: f64) -> Self {
         let (ebb, rtt, now) = (Ebb::new(DATAGRAM), Rtt::default(), Instant::ZERO);
-        Self { ebb, rtt, now, next: 0, others: 0.0, room: 1e9, loss, owed: 0.0 }
+        let (others, room, marks_from) = (0.0, 1e9, 1e9);
+        Self { ebb, rtt, now, next: 0, others, room, marks_from, loss, owed: 0.0 }
     }
 
     fn packets(&self) -> f64 {
@@ -54,6 +57,10 @@ impl Path {
             self.now = sent_at + (BASE + wait).mul_f64(0.9 + 0.01 * f64::from(part));
             self.rtt.update(BASE + wait, Duration::ZERO);
             let packets = ((window - lost) / 10.0).round() as u32;
+            if queued > self.marks_from {
+                let (now, rtt) = (self.now, &self.rtt);
+                self.ebb.on_mark(&MarkSample { now, sent_at, rtt });
+            }
             self.ebb.on_ack(&AckSample {
                 now: self.now,
                 packets,
@@ -134,6 +141,34 @@ fn the_first_loss_at_a_full_queue_is_answered_where_the_path_loses_nothing() {
     let windows = path.rounds(200);
     let most = windows.iter().copied().fold(0.0, f64::max);
     assert!(most < 1.3 * 275.0, "{most}");
+}
+
+#[test]
+fn a_queue_that_marks_is_kept_below_where_it_does() {
+    for marks_from in [5.0, 20.0] {
+        let mut path = Path::new(0.0);
+        path.marks_from = marks_from;
+        path.rounds(60);
+        let windows = path.rounds(200);
+        let most = windows.iter().copied().fold(0.0, f64::max);
+        let mean = windows.iter().sum::<f64>() / 200.0;
+        assert!(most < 253.0 + marks_from, "{marks_from}: {most}");
+        assert!((235.0..260.0).contains(&mean), "{marks_from}: {mean}");
+    }
+}
+
+#[test]
+fn a_mark_ends_start_up_and_is_answered_once_a_round_trip() {
+    let mut path = Path::new(0.0);
+    path.rounds(3);
+    let (now, rtt) = (path.now, path.rtt.clone());
+    path.ebb.on_mark(&MarkSample { now, sent_at: now, rtt: &rtt });
+    assert!(path.ebb.startup.is_none());
+    let before = path.packets();
+    path.ebb.on_mark(&MarkSample { now, sent_at: now, rtt: &rtt });
+    assert_eq!(path.packets(), before);
+    path.ebb.on_mark(&MarkSample { now: now + BASE, sent_at: now + BASE, rtt: &rtt });
+    assert!(path.packets() <= 0.85 * before);
 }
 
 #[test]

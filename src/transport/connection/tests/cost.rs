@@ -53,7 +53,13 @@ impl Victim {
         protection::seal(&mut packet);
         self.now += MS;
         let before = steps();
-        self.connection.handle_datagram(self.now, PathId::default(), &packet, &mut |_, _| true);
+        self.connection.handle_datagram(
+            self.now,
+            PathId::default(),
+            Ecn::NotEct,
+            &packet,
+            &mut |_, _| true,
+        );
         self.connection.handle_timeout(self.now);
         let mut batch = Batch::default();
         while self.connection.poll_transmit(self.now, &mut batch) {}
@@ -78,7 +84,7 @@ impl Victim {
         self.connection.space_out.on_credit(1 << 30);
         for _ in 0..count {
             let range = self.connection.space_out.next(1_000).expect("released").range;
-            self.connection.record_sent(self.now, 1_020, Content::Data(range));
+            self.connection.record_sent(self.now, 1_020, Content::Data(range), Ecn::NotEct);
         }
     }
 
@@ -86,7 +92,12 @@ impl Victim {
     fn ack(&self, end: u64, step: u64, count: u64) -> Ack {
         let numbers = (0..count).map(|index| end - 1 - index * step);
         let sent = numbers.filter(|number| !self.connection.skipped.numbers().contains(number));
-        Ack { delay: Duration::ZERO, duplicates: 0, ranges: sent.map(|at| at..at + 1).collect() }
+        Ack {
+            delay: Duration::ZERO,
+            duplicates: 0,
+            marks: Marks::default(),
+            ranges: sent.map(|at| at..at + 1).collect(),
+        }
     }
 }
 
@@ -227,7 +238,7 @@ fn a_receiver_that_never_has_enough_is_left() {
         let skipped: RangeSet = skipped.collect();
         let ranges: Vec<_> = skipped.gaps(next.saturating_sub(1_000)..next).collect();
         let ranges = ranges.into_iter().rev().collect();
-        let ack = Ack { delay: Duration::ZERO, duplicates: 0, ranges };
+        let ack = Ack { delay: Duration::ZERO, duplicates: 0, marks: Marks::default(), ranges };
         let missing = vec![0..SIZE];
         let have = Have { written: 0, upper: SIZE, missing };
         victim.feed(PacketType::Control, 0, &bytes_of(&[Frame::Ack(ack), Frame::Have(have)]));
@@ -251,7 +262,7 @@ fn acknowledgements_of_what_was_never_received_end_the_connection() {
         let next = victim.connection.sent.next_number();
         assert!(next < 10_000, "nothing was noticed");
         let ranges = vec![next.saturating_sub(100)..next];
-        let ack = Ack { delay: Duration::ZERO, duplicates: 0, ranges };
+        let ack = Ack { delay: Duration::ZERO, duplicates: 0, marks: Marks::default(), ranges };
         victim.feed(PacketType::Control, 0, &bytes_of(&[Frame::Ack(ack)]));
     }
     assert!(!victim.connection.skipped.numbers().is_empty());

@@ -163,7 +163,13 @@ fn of_many_challenges_the_newest_is_answered_and_no_other() {
         let of = |index: u64| Frame::PathChallenge((number * 100 + index).to_be_bytes());
         let frames: Vec<Frame<'_>> = (0..100).map(of).collect();
         let datagram = control(11, expected + number, &frames);
-        pair.sender().handle_datagram(now, PathId::default(), &datagram, &mut |_, _| false);
+        pair.sender().handle_datagram(
+            now,
+            PathId::default(),
+            Ecn::NotEct,
+            &datagram,
+            &mut |_, _| false,
+        );
     }
     let answers = said(pair.sender(), now);
     let total: usize = answers.iter().map(|(_, datagram)| datagram.len()).sum();
@@ -186,7 +192,7 @@ fn a_thousand_addresses_in_a_second_cost_a_challenge_at_a_time_and_three_times_w
         let datagram = control(22, expected + step, &[Frame::Ping]);
         came += datagram.len() as u64;
         let receiver = pair.receiver();
-        receiver.handle_datagram(now, path, &datagram, &mut |_, _| false);
+        receiver.handle_datagram(now, path, Ecn::NotEct, &datagram, &mut |_, _| false);
         receiver.handle_timeout(now);
         let to_others = said(receiver, now).into_iter().filter(|(to, _)| *to != PathId::default());
         went += to_others.map(|(_, datagram)| datagram.len() as u64).sum::<u64>();
@@ -212,10 +218,15 @@ fn a_window_that_opens_by_single_bytes_needs_no_memory() {
         for (_, datagram) in said(sender, now) {
             let low = Header::read(&datagram).expect("well-formed").packet_number;
             let ranges = vec![u64::from(low)..u64::from(low) + 1];
-            frames.push(Frame::Ack(Ack { delay: MS, duplicates: 0, ranges }));
+            frames.push(Frame::Ack(Ack {
+                delay: MS,
+                duplicates: 0,
+                marks: Marks::default(),
+                ranges,
+            }));
         }
         let datagram = control(11, number, &frames);
-        sender.handle_datagram(now, PathId::default(), &datagram, &mut |_, _| false);
+        sender.handle_datagram(now, PathId::default(), Ecn::NotEct, &datagram, &mut |_, _| false);
     }
     let held = pair.sender().held();
     assert!(held.ranges < 100 && held.outstanding < 100, "{held:?}");
@@ -254,8 +265,9 @@ fn whatever_a_peer_says_of_itself_the_bytes_arrive() {
 #[test]
 fn numbers_at_their_limits_end_the_connection_or_mean_nothing() {
     const MOST: u64 = (1 << 62) - 1;
-    let ack =
-        |ranges| Frame::Ack(Ack { delay: Duration::from_micros(MOST), duplicates: MOST, ranges });
+    let marks = Marks { ect0: MOST, ect1: MOST, ce: MOST };
+    let (delay, duplicates) = (Duration::from_micros(MOST), MOST);
+    let ack = |ranges| Frame::Ack(Ack { delay, duplicates, marks, ranges });
     let have =
         |written, upper, missing| Frame::Have(crate::wire::frame::Have { written, upper, missing });
     let hard = [
@@ -346,11 +358,18 @@ fn every_place_of_every_frame_at_its_extremes_reads_or_is_refused() {
     use crate::wire::cursor::{Reader, put_varint};
     use crate::wire::frame::{Have, read_frame};
     let ranges = vec![90..100, 70..80, 5..6];
+    let marks = Marks { ect0: 20, ect1: 0, ce: 1 };
     let frames = [
-        Frame::Ack(Ack { delay: MS, duplicates: 3, ranges: ranges.clone() }),
         Frame::Ack(Ack {
             delay: MS,
             duplicates: 3,
+            marks: Marks::default(),
+            ranges: ranges.clone(),
+        }),
+        Frame::Ack(Ack {
+            delay: MS,
+            duplicates: 3,
+            marks,
             ranges: (0..99).rev().map(|n| 3 * n..3 * n + 1).collect(),
         }),
         Frame::Have(Have { written: 7, upper: 200, missing: ranges.into_iter().rev().collect() }),
@@ -403,6 +422,7 @@ fn ten_thousand_idle_connections_are_small_and_end_by_themselves() {
             one.handle_datagram(
                 Instant::ZERO,
                 PathId::default(),
+                Ecn::NotEct,
                 &control(id.0, 0, &[]),
                 &mut |_, _| false,
             );

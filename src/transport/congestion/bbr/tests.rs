@@ -1,3 +1,5 @@
+//! BBR, packet by packet in virtual time.
+
 use super::*;
 use crate::base::time::Duration;
 use crate::transport::delivery::Delivery;

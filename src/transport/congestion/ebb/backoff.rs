@@ -191,10 +191,10 @@ impl Ebb {
         if self.recovery_start.is_some_and(|start| sent_at <= start) {
             return;
         }
+        // The path is what it was.
+        self.steady_rounds = STEADY_ROUNDS;
         if self.startup.is_some() {
-            self.leave_startup(now, self.gauge.rate(), rtt);
-            self.recovery_start = Some(now);
-            return;
+            return self.leave_startup(now, self.gauge.rate(), rtt);
         }
         (self.settling, self.test) = (None, None);
         self.last_sign = Sign::Loss;

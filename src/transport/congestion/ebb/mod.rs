@@ -148,6 +148,7 @@ impl Ebb {
         self.blame.begin(startup.loss());
         self.curve = Curve::flat(self.cwnd);
         self.tested_at = now;
+        self.recovery_start = Some(now);
         if rtt.min() < UNPACED_RTT {
             return;
         }

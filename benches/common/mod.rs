@@ -81,7 +81,7 @@ impl Receiver {
 }
 
 /// The program, without the flags that the environment of this benchmark may hold.
-fn volley() -> Command {
+pub(crate) fn volley() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_volley"));
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"VOLLEY_") {

@@ -1,10 +1,12 @@
 //! What a program has only so much of: open files. Whoever finds none left waits, or is told so.
+//!
+//! `VOLLEY_FILES=N` sets how many files the campaign sends, 10,000 unless given.
 
 #[expect(dead_code, reason = "each test file uses its part of the harness")]
 mod common;
 
 use common::process::RECEIVE;
-use common::{Bench, CARRIERS, Receiver, Running, note};
+use common::{Bench, CARRIERS, Receiver, Running, note, side_by_side};
 use std::fs;
 
 /// A receiver that may have so many files open.
@@ -60,5 +62,42 @@ fn who_finds_no_file_to_open_is_told_that_this_side_is_busy() {
             }
         }
         assert!(ended.iter().filter(|outcome| outcome.code == Some(0)).count() >= 3);
+    }
+}
+
+/// Senders at once.
+const SENDERS: usize = 12;
+
+#[test]
+#[ignore = "a campaign"]
+fn ten_thousand_files_of_the_same_contents_go_once_whoever_sends_them_again() {
+    let given = std::env::var("VOLLEY_FILES").ok();
+    let count: u64 = given.map_or(10_000, |count| count.parse().expect("a number"));
+    for carrier in CARRIERS {
+        note(&format!("{carrier:?}"));
+        let bench = Bench::new();
+        fs::create_dir(bench.from().join("d")).expect("room");
+        (0..count).for_each(|number| bench.file(&format!("d/{number}"), 3_000));
+        let receiver = receive_with(&bench, 64, &[]);
+        let options = [&["--json"], carrier].concat();
+        for what in ["files", "same"] {
+            let sent = bench.send(&receiver, &["d"], &options).expect_code(0).json();
+            assert_eq!(sent["counts"][what], count, "{}", sent["counts"]);
+        }
+        let ended = side_by_side(SENDERS, SENDERS, |_| bench.send(&receiver, &["d"], &options));
+        let served = ended.iter().filter(|sent| sent.code == Some(0)).count();
+        note(&format!("{served} of {SENDERS} at once were served"));
+        assert!(served > 0);
+        for sent in ended {
+            if sent.code == Some(0) {
+                assert_eq!(sent.json()["counts"]["same"], count);
+            } else {
+                sent.expect_code(6).expect_words(&["again later"]);
+            }
+        }
+        bench.send(&receiver, &["d"], &options).expect_code(0);
+        receiver.stop();
+        assert_eq!(fs::read_dir(bench.to().join("d")).expect("there").count() as u64, count);
+        bench.expect_equal(&["d/0", &format!("d/{}", count - 1)]);
     }
 }

@@ -6,6 +6,19 @@ use crate::transport::error::End;
 use crate::transport::timers::Timer;
 use crate::transport::trace::TraceEvent;
 
+/// RFC 9002 6.2.4: one or two packets.
+const PROBES: u8 = 2;
+
+/// While the silence lasts, twice as many at each timeout from the third one on, up to this many: where a path loses a
+/// hundred packets in a row, two at a time do not outlast that before the connection is given up. They are fewer
+/// than the first window.
+const PROBES_MAX: u8 = 16;
+
+fn probes_after(timeouts: u32) -> u8 {
+    let doubled = timeouts.saturating_sub(2).min(PROBES_MAX.ilog2());
+    (PROBES << doubled).min(PROBES_MAX)
+}
+
 impl Connection {
     /// When [`Connection::handle_timeout`] and [`Connection::poll_transmit`] want to be called again.
     #[must_use]
@@ -54,7 +67,7 @@ impl Connection {
 
     fn on_probe_timeout(&mut self, now: Instant) {
         self.pto_count += 1;
-        self.probes = 2;
+        self.probes = probes_after(self.pto_count);
         self.stats.probe_timeouts += 1;
         self.marking.on_probe_timeout();
         // RFC 9002 7.6.1: kPersistentCongestionThreshold.
@@ -62,5 +75,16 @@ impl Connection {
             self.congestion.on_persistent_congestion();
             self.trace_congestion(now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_grow_in_number_while_the_silence_lasts() {
+        let numbers = [1, 2, 3, 4, 5, 6, 30].map(probes_after);
+        assert_eq!(numbers, [2, 2, 4, 8, 16, 16, 16]);
     }
 }

@@ -157,3 +157,37 @@ fn flows_with_plans_begin_when_they_are_to_and_are_as_far_away() {
     let shortest = world.connections(1)[0].as_ref().map(|sender| sender.stats().min_rtt);
     assert!(shortest.is_some_and(|rtt| rtt >= 50 * MS), "{shortest:?}");
 }
+
+/// A transfer over 50 ms, with a queue of so much of what the path holds.
+fn carry(mbit: u64, megabytes: u64, bdp: f64, change: impl FnOnce(&mut Order)) -> Outcome {
+    let path = judge::one(mbit, 50, 0.0, bdp);
+    let mut order = Order {
+        congestion: CongestionChoice::Ebb,
+        arq: ArqConfig::default(),
+        size: megabytes * 1_000_000,
+        flows: 1,
+        out: path.out,
+        back: path.back,
+        seed: 3,
+        limit: Duration::from_secs(120),
+    };
+    change(&mut order);
+    run(&order)
+}
+
+#[test]
+fn start_up_does_not_flood_a_queue_of_a_few_packets() {
+    let outcome = carry(100, 20, 0.1, |_| {});
+    assert!(outcome.elapsed().is_some(), "incomplete");
+    let lost = outcome.out.lost.queue;
+    assert!(lost < 600, "{lost} packets lost in a queue of 41");
+}
+
+/// With two probes at each timeout this seed's connection was given up.
+#[test]
+fn a_connection_outlasts_a_hundred_packets_lost_in_a_row() {
+    let outcome = carry(20, 15, 1.0, |order| {
+        order.out.burst_loss = Some("1%:100".parse().expect("well-formed"));
+    });
+    assert!(outcome.elapsed().is_some(), "{:?}", outcome.flows[0].end);
+}

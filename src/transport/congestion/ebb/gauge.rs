@@ -170,6 +170,11 @@ impl Gauge {
         self.top = self.queue.max(self.top * decay);
     }
 
+    /// What was counted in the round at hand.
+    pub(super) fn round(&self) -> &Tally {
+        &self.round
+    }
+
     /// A round trip over the empty path; that of the samples until there was an interval.
     pub(super) fn base(&self, rtt: &Rtt) -> f64 {
         if self.base.is_finite() { self.base } else { rtt.min().as_secs_f64() }

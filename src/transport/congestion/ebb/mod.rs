@@ -257,7 +257,8 @@ impl Congestion for Ebb {
         let ended = self.gauge.on_ack(sample);
         let variation = self.gauge.variation();
         let startup = self.startup.as_mut();
-        if startup.is_some_and(|startup| startup.sees_queue(sample, variation)) {
+        let round = self.gauge.round();
+        if startup.is_some_and(|startup| startup.sees_queue(sample, variation, round)) {
             let rate = sample.delivery.map_or(self.gauge.rate(), |delivery| delivery.rate());
             self.leave_startup(sample.now, rate, sample.rtt);
         }

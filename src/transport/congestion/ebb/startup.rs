@@ -17,6 +17,10 @@ const SAMPLE_SPACE: f64 = 1.0 / 64.0;
 const QUEUE_SHARE: f64 = 1.0 / 8.0;
 const QUEUE_MIN: f64 = 0.002;
 
+/// A shorter one is full, if the round has lost so much more than the path does.
+const QUEUE_SHARE_FULL: f64 = 1.0 / 16.0;
+const LOSS_FULL: f64 = 0.02;
+
 /// The path is full after so many rounds in which the rate grew by less than this.
 const FULL_ROUNDS: u32 = 3;
 const GROWTH: f64 = 1.25;
@@ -55,8 +59,14 @@ impl Startup {
         lost / packets.max(1.0)
     }
 
-    /// Whether an acknowledgement shows a queue: all of the last samples are later than chance explains.
-    pub(super) fn sees_queue(&mut self, sample: &AckSample<'_>, variation: f64) -> bool {
+    /// Whether an acknowledgement shows a queue: all of the last samples are later than chance explains. A queue too
+    /// short for that shows by what it loses as well.
+    pub(super) fn sees_queue(
+        &mut self,
+        sample: &AckSample<'_>,
+        variation: f64,
+        round: &Tally,
+    ) -> bool {
         if !sample.tells_round_trip {
             return false;
         }
@@ -73,8 +83,18 @@ impl Startup {
         }
         let least = self.round_trips.iter().map(|(_, round_trip)| *round_trip).min();
         let waited = least.unwrap_or_default().as_secs_f64() - base;
-        let limit = (base * QUEUE_SHARE).max(QUEUE_MIN) + 2.0 * variation;
-        self.round_trips.len() == SAMPLES && waited > limit
+        let waits = |share: f64| waited > (base * share).max(QUEUE_MIN) + 2.0 * variation;
+        let is_queue =
+            waits(QUEUE_SHARE) || waits(QUEUE_SHARE_FULL) && self.exceeds(round, LOSS_FULL);
+        self.round_trips.len() == SAMPLES && is_queue
+    }
+
+    /// Whether a round has lost so much more than the path does, beyond chance.
+    fn exceeds(&self, round: &Tally, excess: f64) -> bool {
+        let expected = self.loss();
+        let packets = round.packets().max(1.0);
+        let deviation = (expected.max(1.0 / packets) / packets).sqrt();
+        packets >= LOSS_PACKETS && round.loss() > expected + excess + 2.0 * deviation
     }
 
     /// Whether a round shows that the path is full.
@@ -94,11 +114,6 @@ impl Startup {
             return false;
         }
         self.full_rounds += 1;
-        let expected = self.loss();
-        let packets = round.packets().max(1.0);
-        let deviation = (expected.max(1.0 / packets) / packets).sqrt();
-        let loses =
-            packets >= LOSS_PACKETS && round.loss() > expected + LOSS_EXCESS + 2.0 * deviation;
-        self.full_rounds >= FULL_ROUNDS || loses
+        self.full_rounds >= FULL_ROUNDS || self.exceeds(round, LOSS_EXCESS)
     }
 }

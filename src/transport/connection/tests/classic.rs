@@ -108,7 +108,7 @@ fn bytes_that_are_cancelled_on_their_way_do_not_stand_for_those_before_them() {
             let cancelled = 5_000..20_000;
             pair.sender().cancel_outgoing(&cancelled);
             pair.receiver().cancel_incoming(cancelled);
-            pair.run_until(60, |pair| !pair.receiver().space_in.is_incomplete());
+            pair.run_until(240, |pair| !pair.receiver().space_in.is_incomplete());
         }
     }
 }

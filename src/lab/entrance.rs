@@ -29,6 +29,7 @@ use signal_hook::iterator::exfiltrator::WithOrigin;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -126,8 +127,25 @@ pub fn cross(parent: &OsStr, words: &[OsString]) -> Result<ExitStatus, LabError>
     // After that: who gains rights is not killed with its parent any more (prctl(2)).
     follow(parent)?;
     let mut child = again(INSIDE, words).spawn().map_err(LabError::step("start volley again"))?;
-    let pending = || signals.pending().find(|sent| !is_for_all(sent)).map(|sent| sent.signal);
+    // To process 1 a signal that it does not heed yet is none: it is kept until it does.
+    let status = fs::File::open(format!("/proc/{}/status", child.id())).ok();
+    let mut kept: Option<i32> = None;
+    let pending = || {
+        let sent = || signals.pending().find(|sent| !is_for_all(sent)).map(|sent| sent.signal);
+        kept = kept.or_else(sent);
+        kept.take_if(|signal| status.as_ref().is_none_or(|status| heeds(status, *signal)))
+    };
     attend(&mut child, pending).map_err(LabError::step("wait for the lab"))
+}
+
+/// Whether the process of that status in /proc heeds the signal; one that has ended need not.
+fn heeds(status: &fs::File, signal: i32) -> bool {
+    let mut text = [0; 4096];
+    let len = status.read_at(&mut text, 0).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text[..len]);
+    let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_none_or(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
 /// Inside: makes itself at home.

@@ -1,5 +1,6 @@
 //! What the receiver says, and what it means for what is sent.
 
+use super::reports::Proof;
 use super::{Item, Purpose, Sending};
 use crate::transfer::entry::Kind;
 use crate::transfer::exchange::{ReceiverWord, SenderState};
@@ -129,7 +130,7 @@ impl Sending {
         self.accepted_end = self.accepted_end.max(last.map_or(0, |item| item.range.end));
         while let Some(index) = self.proving.front().copied().filter(|index| *index < below) {
             self.proving.pop_front();
-            self.jobs.push_back(SourceJob::Decided { index });
+            self.decide(index);
         }
         for index in fresh.start.max(self.items.first())..fresh.end {
             let item = self.items.get(index).filter(|item| item.is_open());
@@ -143,10 +144,21 @@ impl Sending {
     /// The receiver compares a file with what it has.
     fn on_prove(&mut self, index: u32) {
         if let Some(item) = self.items.get_mut(index)
-            && !std::mem::replace(&mut item.is_proving, true)
+            && item.proof == Proof::None
         {
+            item.proof = Proof::Asked;
             self.proving.push_back(index);
             self.jobs.push_back(SourceJob::Prove { index });
+        }
+    }
+
+    /// The receiver has compared enough: not all of the file is hashed for that any more.
+    fn decide(&mut self, index: u32) {
+        if let Some(item) = self.items.get_mut(index)
+            && item.proof == Proof::Asked
+        {
+            item.proof = Proof::Decided;
+            self.jobs.push_back(SourceJob::Decided { index });
         }
     }
 
@@ -175,6 +187,8 @@ impl Sending {
         }
         self.gone.insert(range.clone());
         self.cancelled.push(range);
+        // Before these groups are to be hashed, or they would be given up with the others.
+        self.decide(index);
         self.jobs.push_back(SourceJob::Keep { index, groups: first..first + count });
         Ok(())
     }

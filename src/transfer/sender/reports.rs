@@ -13,6 +13,17 @@ use std::ops::Range;
 /// Bytes of the texts of one offer, at most.
 const OFFER_TEXT_MAX: usize = PATH_MAX + HOLES_LEN_MAX;
 
+/// Whether a file is read to be compared with what is at the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// It is not.
+    None,
+    /// All of it is.
+    Asked,
+    /// It was, until the receiver had compared enough.
+    Decided,
+}
+
 /// One entry to send.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -25,8 +36,7 @@ pub(super) struct Item {
     pub(super) text_len: usize,
     /// What its bytes hash to, once this side has read all of them.
     pub(super) root: Option<Hash>,
-    /// It is read to be compared with what is at the receiver.
-    pub(super) is_proving: bool,
+    pub(super) proof: Proof,
     /// The name that it gets at the receiver, where something else has its own.
     pub(super) renamed: Option<String>,
     /// Why the receiver does not take it: the source is asked whether it knows better.
@@ -136,7 +146,7 @@ impl Sending {
             layout,
             text_len,
             root,
-            is_proving: false,
+            proof: Proof::None,
             renamed: None,
             rejected: None,
             is_settled: self.purpose == Purpose::List,

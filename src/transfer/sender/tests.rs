@@ -234,6 +234,30 @@ fn what_is_kept_is_hashed_here_and_counts_for_nothing_before() {
     assert_eq!(outcome(&bench.sending, "f0").expect_err("a lie").reason, Reason::Integrity);
 }
 
+/// The receiver compared, found another file, and goes on with what an earlier transfer brought.
+#[test]
+fn what_is_kept_after_a_comparison_is_hashed_here() {
+    let bytes = long();
+    let mut bench = sending(&[&bytes]);
+    bench.say(&Message::Prove { index: 0 }).expect("it may compare");
+    bench
+        .say(&Message::Kept { index: 0, first: 1, values: vec![Hash([7; 32]); 3] })
+        .expect("it may have that");
+    bench.say(&Message::Accept { below: 1 }).expect("offered");
+    bench.sending.take_outgoing();
+    bench.rest();
+    let mut reader = MessageReader::default();
+    reader.buffer().extend(bench.sending.take_outgoing());
+    let told = std::iter::from_fn(|| reader.next_message().expect("well-formed"));
+    let told: Vec<u64> = told
+        .map(|message| match message {
+            Message::Groups { first, values, .. } if values.len() == 1 => first,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, [1, 2, 3]);
+}
+
 #[test]
 fn what_was_kept_in_error_goes_after_all() {
     let bytes = long();
@@ -413,7 +437,7 @@ fn word(word: ReceiverWord, index: u32) -> Message {
 /// What can be seen of a file that a message changes.
 fn seen(sending: &Sending) -> String {
     let item = sending.items.get(0);
-    let item = item.map(|item| (item.is_settled, item.is_proving, &item.renamed));
+    let item = item.map(|item| (item.is_settled, item.proof, &item.renamed));
     format!("{item:?} {:?} {:?} {:?}", sending.cancelled, sending.restored, sending.ledger)
 }
 

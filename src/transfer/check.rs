@@ -44,8 +44,8 @@ pub(super) struct Check {
     pub(super) told: Told,
     layout: Layout,
     ours: Groups,
-    /// The values of what is there, where the sender has not told its own. For want of memory some may be missing: then
-    /// the hash of the whole file settles it.
+    /// The values of what is there, where the sender has not told its own. Some may be missing, so that memory is left for
+    /// what it tells: then the hash of the whole file settles it.
     read: Values,
 }
 
@@ -100,8 +100,8 @@ impl Check {
         self.ours.put(group, value);
         match self.told.values.get(group) {
             Some(theirs) if theirs != value => return Ok(Some(Finding::Different)),
-            Some(_) => {}
-            None => _ = self.read.put(group, value),
+            None if !is_hole => self.read.put_if_spare(group, value),
+            _ => {}
         }
         Ok(self.conclude())
     }
@@ -136,9 +136,14 @@ mod tests {
     use super::super::entry::Attributes;
     use super::super::hash::GROUP;
     use super::*;
+    use crate::transfer::budget::Pool;
     use std::io::Write;
 
     fn check(contents: &[u8]) -> (Check, OpenedFile) {
+        check_on(contents, &Account::default())
+    }
+
+    fn check_on(contents: &[u8], account: &Account) -> (Check, OpenedFile) {
         let mut file = tempfile::tempfile().expect("room");
         file.write_all(contents).expect("room");
         let path = TreePath::parse("a").expect("a path");
@@ -146,7 +151,7 @@ mod tests {
         let size = contents.len() as u64;
         let kind = Kind::File { size, holes: None, attributes, source: None };
         let file = OpenedFile::new(file, "a", &Disk::default());
-        (Check::new((path.clone(), kind), (path, 0), &Account::default()), file)
+        (Check::new((path.clone(), kind), (path, 0), account), file)
     }
 
     fn value(contents: &[u8], group: u64) -> Hash {
@@ -177,6 +182,29 @@ mod tests {
         }
         assert_eq!(ours_first.expect(0, value(&contents, 0)), Ok(None));
         assert_eq!(ours_first.expect_root(Hash::of(&contents)), same);
+    }
+
+    #[test]
+    fn what_is_read_ahead_leaves_memory_to_what_is_told() {
+        let contents = vec![7; 2 * GROUP as usize];
+        let account = Account::default();
+        let (mut check, file) = check_on(&contents, &account);
+        let mut taken = 0;
+        while account.has_room(Pool::State, 8 << 20) {
+            assert!(account.take(Pool::State, 1 << 20));
+            taken += 1 << 20;
+        }
+        let mut scratch = PageBuffer::default();
+        for _ in 0..2 {
+            assert_eq!(check.read_on(&file, &mut scratch).expect("readable"), None);
+        }
+        assert_eq!(check.read.len(), 0);
+        for group in 0..2 {
+            assert_eq!(check.expect(group, value(&contents, group)), Ok(None));
+        }
+        let same = check.expect_root(Hash::of(&contents));
+        assert_eq!(same, Some(Finding::Same(Hash::of(&contents))));
+        account.give(Pool::State, taken);
     }
 
     #[test]

@@ -289,12 +289,7 @@ impl Sink {
                 self.hear_of_kept(index, group, *value);
                 continue;
             }
-            if !open.expected.put(group, *value) {
-                return self.fail(index, no_memory());
-            }
-            if open.complete.remove(&group) {
-                self.verify_group(index, group);
-            }
+            self.hear_of_new(index, group, *value);
         }
         self.compare_kept(index);
     }

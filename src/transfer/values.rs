@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// What one costs with its place in the map.
 const COST: usize = 80;
 
+/// Memory that is left to what is needed, of a transfer's share.
+const SPARE: usize = 16 << 20;
+
 /// Values of groups of one file.
 #[derive(Debug, Default)]
 pub(super) struct Values {
@@ -33,6 +36,14 @@ impl Values {
             self.of.insert(group, value);
         }
         has_room
+    }
+
+    /// Takes a value that can be done without, where it leaves room for what cannot.
+    pub(super) fn put_if_spare(&mut self, group: u64, value: Hash) {
+        if self.account.has_room(Pool::State, SPARE) {
+            // Another transfer may have taken the room meanwhile.
+            let _ = self.put(group, value);
+        }
     }
 
     pub(super) fn get(&self, group: u64) -> Option<Hash> {

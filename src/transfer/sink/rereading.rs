@@ -5,7 +5,7 @@ use super::beside::READ_AT_ONCE;
 use super::{Sink, no_memory};
 use crate::transfer::commit::storage_failure;
 use crate::transfer::hash::{Hash, group_range, group_value};
-use crate::transfer::incoming::Storage;
+use crate::transfer::incoming::{OpenFile, Storage};
 use crate::transfer::job::Report;
 use crate::transfer::outcome::{Failure, Reason};
 use std::io;
@@ -21,11 +21,24 @@ impl Sink {
         }
     }
 
-    /// The sender tells the value of a group that is kept. Where there is no memory for it, those that were told are
-    /// compared before more is heard.
+    /// The sender tells the value of a group that is kept.
     pub(super) fn hear_of_kept(&mut self, index: u32, group: u64, value: Hash) {
+        self.hear(index, |open| open.kept.expect(group, value));
+    }
+
+    /// The sender tells the value of a group that comes.
+    pub(super) fn hear_of_new(&mut self, index: u32, group: u64, value: Hash) {
+        self.hear(index, |open| open.expected.put(group, value));
+        if self.open_file(index).is_some_and(|open| open.complete.remove(&group)) {
+            self.verify_group(index, group);
+        }
+    }
+
+    /// Takes in what the sender tells. Where there is no memory for it, what was told of kept groups is compared
+    /// before more is heard.
+    fn hear(&mut self, index: u32, take: impl Fn(&mut OpenFile) -> bool) {
         while let Some(open) = self.open_file(index) {
-            if open.kept.expect(group, value) {
+            if take(open) {
                 return;
             }
             if !self.reread_group(index) {

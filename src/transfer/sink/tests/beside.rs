@@ -98,3 +98,23 @@ fn where_memory_is_short_values_are_compared_before_more_are_heard() {
         assert!(account.has_room(Pool::State, taken), "all is given back");
     }
 }
+
+/// Values of kept groups make room for that of one that comes.
+#[test]
+fn where_memory_is_short_what_comes_is_heard_all_the_same() {
+    let bytes = contents(4 * GROUP);
+    let mut bench = going_on(&bytes, &[0, 1, 2]);
+    let account = bench.sink.policy.account.clone();
+    let mut taken = 0;
+    while account.take(Pool::State, 80) {
+        taken += 80;
+    }
+    account.give(Pool::State, 160);
+    taken -= 160;
+    bench.sink.run(values(0..2, &bytes));
+    assert_eq!(claimed(&mut bench), 3, "there is room for both");
+    bench.sink.run(values(3..4, &bytes));
+    assert_eq!(claimed(&mut bench), 2, "one was compared");
+    drop(bench);
+    account.give(Pool::State, taken);
+}

@@ -237,7 +237,6 @@ pub(super) fn discarded(name: &str, reason: Discard, missing: Option<u64>) -> St
     }
 }
 
-/// What a controller decided, if it is worth a word.
 /// What makes a window shrink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sign {
@@ -246,6 +245,7 @@ pub(super) enum Sign {
     Silence,
 }
 
+/// What a controller decided, if it is worth a word.
 pub(super) fn congestion(
     (was, phase): (Option<Phase>, Phase),
     (before, window): (u64, u64),

@@ -58,7 +58,7 @@ fn a_value_from_the_environment_that_makes_no_sense_names_its_variable() {
     for (line, name, value) in [
         (send.as_str(), "VOLLEY_LOSS", "5"),
         (&send, "VOLLEY_TCP", "perhaps"),
-        (&send, "VOLLEY_CC", "bbr"),
+        (&send, "VOLLEY_CC", "vegas"),
         ("recv --open", "VOLLEY_PORT", "seven"),
         ("recv --open", "VOLLEY_OVERWRITE", "2"),
         ("demo", "VOLLEY_DELAY", "\u{1b}[2J"),

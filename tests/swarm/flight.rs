@@ -295,9 +295,21 @@ impl Flight<'_> {
             if steps > STEPS_MAX {
                 return Err(format!("time stands still at {at}"));
             }
+            self.note_windows();
         }
         self.world.run_until(until);
         Ok(())
+    }
+
+    /// How wide each window has been: what is in flight may be of a wider one than there is when that is looked at.
+    fn note_windows(&mut self) {
+        for (flow, windows) in self.windows.iter_mut().enumerate() {
+            for (connection, largest) in self.world.connections(flow).into_iter().zip(windows) {
+                let window =
+                    connection.map_or(0, |connection| connection.stats().congestion_window);
+                *largest = window.max(*largest);
+            }
+        }
     }
 
     /// Both sides say what they have to say, and read what they hear.
@@ -334,7 +346,6 @@ impl Flight<'_> {
             for (side, (connection, largest)) in sides.enumerate() {
                 let Some(connection) = connection else { continue };
                 let (held, stats) = (connection.held(), connection.stats());
-                *largest = stats.congestion_window.max(*largest);
                 let said = self.scenario.speech[side];
                 let window = usize::try_from(self.scenario.order.arq.window).expect("small");
                 if !keeps_bounds(&held, said, window) || !keeps_window(&stats, *largest) {
@@ -360,8 +371,7 @@ fn keeps_bounds(held: &Held, said: usize, window: usize) -> bool {
         && held.ranges <= 2 * RECEIVED_RANGES_MAX
 }
 
-/// Whether in flight is no more than a window allows. It is seen only now and then: it may have been
-/// larger in between, in slow start twice as large in a round trip.
+/// Whether in flight is no more than the largest window allows.
 fn keeps_window(stats: &Stats, largest: u64) -> bool {
     stats.bytes_in_flight <= 4 * largest + 64 * 1024
 }

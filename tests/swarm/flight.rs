@@ -20,6 +20,9 @@ use volley::transport::config::{ACK_WINDOW, CONTROL_WINDOW, PTO_MAX, RECEIVED_RA
 use volley::transport::connection::Held;
 use volley::transport::stats::Stats;
 
+/// Probes that go at one timeout, at most.
+const PROBES_MAX: u64 = 16;
+
 /// Steps at one moment of virtual time: more means that time stands still.
 const STEPS_MAX: u32 = 100_000;
 
@@ -371,9 +374,11 @@ fn keeps_bounds(held: &Held, said: usize, window: usize) -> bool {
         && held.ranges <= 2 * RECEIVED_RANGES_MAX
 }
 
-/// Whether in flight is no more than the largest window allows.
+/// Whether in flight is no more than the largest window allows, and the probes of a silence, which no window holds
+/// back (RFC 9002 7.5).
 fn keeps_window(stats: &Stats, largest: u64) -> bool {
-    stats.bytes_in_flight <= 4 * largest + 64 * 1024
+    let probes = stats.probe_timeouts * PROBES_MAX * u64::from(stats.datagram_size);
+    stats.bytes_in_flight <= 4 * largest + 64 * 1024 + probes
 }
 
 /// What one side has to say: neighbours and sides differ.

@@ -2,7 +2,9 @@
 
 use super::curve::{BETA_CUBIC, BETA_ECN, Curve};
 use super::hystart::{self, CSS_GROWTH_DIVISOR, HyStart};
-use super::{AckSample, Congestion, LossSample, MarkSample, Phase, UNPACED_RTT, initial_window};
+use super::{
+    AckSample, Congestion, LossSample, MarkSample, Phase, UNPACED_RTT, initial_window, whole_bytes,
+};
 use crate::base::time::Instant;
 use crate::transport::rtt::Rtt;
 
@@ -169,13 +171,7 @@ impl Congestion for Cubic {
     }
 
     fn window(&self) -> u64 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "positive, and a float cast saturates"
-        )]
-        let window = self.cwnd as u64;
-        window
+        whole_bytes(self.cwnd)
     }
 
     fn pacing_rate(&self, rtt: &Rtt) -> f64 {

@@ -172,6 +172,16 @@ fn initial_window(datagram: u16) -> u64 {
     INITIAL_WINDOW_PACKETS * u64::from(datagram)
 }
 
+/// A window that was computed, as one that is kept to.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "positive, and a float cast saturates"
+)]
+fn whole_bytes(window: f64) -> u64 {
+    window as u64
+}
+
 #[cfg(test)]
 impl<'a> AckSample<'a> {
     /// Of one packet, the first.

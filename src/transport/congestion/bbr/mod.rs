@@ -18,7 +18,7 @@ use self::bounds::{Bounds, LossRounds};
 use self::model::{Model, Plateau, Rounds};
 use self::restore::Undo;
 use self::state::{Cycle, State};
-use super::{AckSample, Congestion, LossSample, Phase, UNPACED_RTT, initial_window};
+use super::{AckSample, Congestion, LossSample, Phase, UNPACED_RTT, initial_window, whole_bytes};
 use crate::base::time::Instant;
 use crate::transport::config::KnownPath;
 use crate::transport::pacer;
@@ -273,13 +273,7 @@ impl Congestion for Bbr {
     }
 
     fn window(&self) -> u64 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "positive, and a float cast saturates"
-        )]
-        let window = self.cwnd as u64;
-        window
+        whole_bytes(self.cwnd)
     }
 
     fn pacing_rate(&self, rtt: &Rtt) -> f64 {

@@ -19,7 +19,7 @@ use self::startup::Startup;
 use super::curve::Curve;
 use super::{
     AckSample, Congestion, INITIAL_WINDOW_PACKETS, LossSample, MarkSample, Phase, UNPACED_RTT,
-    initial_window,
+    initial_window, whole_bytes,
 };
 use crate::base::time::Instant;
 use crate::transport::config::KnownPath;
@@ -321,13 +321,7 @@ impl Congestion for Ebb {
     }
 
     fn window(&self) -> u64 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "positive, and a float cast saturates"
-        )]
-        let window = self.cwnd as u64;
-        window
+        whole_bytes(self.cwnd)
     }
 
     fn pacing_rate(&self, rtt: &Rtt) -> f64 {
